@@ -1,0 +1,1 @@
+# Unit tests of server/: one line each, such as  ds_unit_test(session ds_server)
