@@ -11,6 +11,9 @@
 
 struct form;
 
+/* Our own bind attributes live in this namespace; other engines ignore them. */
+#define FORM_NS_DOORSTEP "urn:doorstep:xforms:1"
+
 enum finding_severity { FINDING_ERROR, FINDING_WARNING };
 /* One thing an author should know; `text` says what is wrong and what would be right. */
 struct form_finding {
@@ -50,6 +53,7 @@ struct form_field {
     enum field_type type;
     uint32_t repeat;        /* number of the innermost repeat around it, FORM_NO_REPEAT = none */
     bool attribute;
+    bool fresh;             /* bind ds:fresh="true()" (FORM_NS_DOORSTEP), or a preload: asked anew at every visit */
     bool calculated;        /* has calculate or preload and no control */
     struct str label;       /* in the default language, outputs left out; "" when it has none */
 };

@@ -48,6 +48,10 @@ struct session_options {
     const struct form *form;
     const struct session_host *host;
     bool resume;
+    /* A further visit to the same record: earlier answers come back as `rows` and `cells`, those of fields marked `fresh` are left out
+     * (they are cleared as changes), preloads run again, instanceID becomes new and, where the form has one, deprecatedID the old
+     * one. Implies resume. */
+    bool revisit;
     const struct saved_row *rows;
     uint32_t row_count;
     const struct saved_cell *cells;
