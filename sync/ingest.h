@@ -1,0 +1,38 @@
+/* The centre's half, also pure: what an arriving frame is, before any store is touched.
+ */
+#ifndef DOORSTEP_SYNC_INGEST_H
+#define DOORSTEP_SYNC_INGEST_H
+
+#include "sync/wire.h"
+
+/* What the centre knows of the author, and of this frame's predecessor. */
+struct ingest_author {
+    bool known;
+    bool revoked;
+    unsigned char sign_public[P256_PUBLIC_SIZE];
+    bool prev_known; /* the hash of batch_seq - 1 is known */
+    unsigned char prev[8];
+};
+
+enum ingest_verdict {
+    INGEST_ACCEPT,     /* apply the changes */
+    INGEST_QUARANTINE, /* authentic, but not to be applied: keep, receipt as quarantined, alarm */
+    INGEST_REFUSE      /* not authentic: keep nothing, answer with the cause */
+};
+
+struct ingest {
+    enum ingest_verdict verdict;
+    enum err cause; /* of QUARANTINE and REFUSE; the sentence is in the diag */
+    struct frame frame;
+    struct batch_head head;
+    struct change *changes;
+    uint32_t change_count;
+    int64_t *hlc_effective; /* per change */
+    struct str payload;     /* opened bytes, kept beside the frame */
+};
+
+/* Never fails: whatever the bytes are, there is a verdict. Everything lives in `a`. */
+void ingest_frame(struct arena *a, struct str bytes, const struct ingest_author *author, const struct key_pair_x25519 *county,
+                  const struct batch_rows *rows, struct ingest *out, struct diag *d);
+
+#endif
