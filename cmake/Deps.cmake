@@ -1,6 +1,6 @@
-# Third-party libraries, as targets. Everything comes from the system's packages except SQLCipher, which Debian 12
-# has only in a version that is too old: its pinned source is made into an amalgamation by toolchains/sqlcipher.
-# Headers count as system headers, so that our warnings do not reach them.
+# Third-party libraries, as targets. Everything comes from the system's packages except SQLCipher, which
+# Debian 12 has only in a version that is too old: its pinned source is made into an amalgamation by
+# toolchains/sqlcipher. Headers count as system headers, so that our warnings do not reach them.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
@@ -28,7 +28,7 @@ add_library(dep_math INTERFACE)
 target_link_libraries(dep_math INTERFACE m)
 
 # The one SQLite. SQLite's own version stands in the .pc file: SQLCipher 4.6.1 calls itself 3.46.1.
-option(DOORSTEP_PINNED_SQLCIPHER "Build the pinned SQLCipher even where the system has one that is new enough" OFF)
+option(DOORSTEP_PINNED_SQLCIPHER "Build the pinned SQLCipher even where the system's is new enough" OFF)
 if(NOT DOORSTEP_PINNED_SQLCIPHER)
     pkg_check_modules(SYSTEM_SQLCIPHER QUIET IMPORTED_TARGET sqlcipher>=3.46.1)
 endif()
@@ -45,8 +45,9 @@ else()
     endif()
     message(STATUS "SQLCipher: pinned, ${sqlcipher_dir}")
 
-    # Temporary data stays in memory, because a temporary file would be plain text beside a sealed database. Text in
-    # double quotes is never taken for a string, and what a schema may call is not trusted. Unused parts are left out.
+    # Temporary data stays in memory, because a temporary file would be plain text beside a sealed database.
+    # Text in double quotes is never taken for a string, and what a schema may call is not trusted. Unused
+    # parts are left out.
     add_library(sqlcipher STATIC ${sqlcipher_dir}/sqlite3.c)
     target_include_directories(sqlcipher SYSTEM PUBLIC ${sqlcipher_dir})
     target_compile_definitions(sqlcipher PUBLIC SQLITE_HAS_CODEC PRIVATE

@@ -1,5 +1,5 @@
-# How our own code is instrumented, as the target ds_instrument. Third-party code built here is not instrumented:
-# it has its own tests, and SQLite under ASan would make the whole suite several times slower.
+# How our own code is instrumented, as the target ds_instrument. Third-party code built here is not
+# instrumented: it has its own tests, and SQLite under ASan would make the whole suite several times slower.
 add_library(ds_instrument INTERFACE)
 
 if(DOORSTEP_SANITIZE)

@@ -3,8 +3,9 @@
 #   ds_library(NAME [POSIX] SOURCES a.c b.c ... [LINKS lib ...])
 #   ds_program(NAME SOURCES main.c ... LINKS lib ...)
 #
-# LINKS are public, so that who may use whom can be read from the link lines. POSIX says that the sources may use
-# the operating system; without it only C11 is declared, which is what keeps the cores pure at compile time.
+# LINKS are public, so that who may use whom can be read from the link lines. POSIX says that the sources
+# may use the operating system; without it only C11 is declared, which is what keeps the cores pure at
+# compile time.
 
 # C11 without compiler extensions; floating point is never contracted, so that a handheld, a server and every
 # build give the same last bit.

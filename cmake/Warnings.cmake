@@ -1,5 +1,5 @@
-# What the compiler is asked to look for in our own code (never in third-party code), as the target ds_warnings.
-# -Wconversion is left out: in codecs it trades real checks for a carpet of casts.
+# What the compiler is asked to look for in our own code (never in third-party code), as the target
+# ds_warnings. -Wconversion is left out: in codecs it trades real checks for a carpet of casts.
 # -Wnull-dereference is left to clang-tidy: gcc reports it falsely under the sanitizers.
 add_library(ds_warnings INTERFACE)
 target_compile_options(ds_warnings INTERFACE

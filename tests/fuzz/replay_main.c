@@ -1,7 +1,7 @@
-/* Replays a corpus through a fuzz target without libFuzzer, so that every compiler and preset runs it as a test.
- * Each argument is a file or a folder of files (not deeper); each file is given to the target once, from a block of
- * exactly its size, so that a sanitizer sees a read past the end. An empty or missing corpus is an error: a test
- * that had nothing to do must not look like one that passed. */
+/* Replays a corpus through a fuzz target without libFuzzer, so that every compiler and preset runs it as a
+ * test. Each argument is a file or a folder of files (not deeper); each file is given to the target once,
+ * from a block of exactly its size, so that a sanitizer sees a read past the end. An empty or missing corpus
+ * is an error: a test that had nothing to do must not look like one that passed. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
