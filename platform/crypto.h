@@ -1,9 +1,9 @@
 /* Cryptography: eight verbs over mbedTLS's PSA interface, nothing else in the program sees a cipher.
  *
- * HPKE base mode (RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305; AES-128-GCM as the second
- * suite), deterministic ECDSA P-256 with SHA-256 (RFC 6979) as raw r||s, SHA-256, HMAC-SHA256, HKDF-SHA256.
- * Works the same on mbedTLS 2.28 and 3.6 (uses nothing that either lacks). Secrets are wiped before return.
- * One lock inside: PSA of 2.28 is not thread-safe.
+ * HPKE base mode (RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305; AES-128-GCM as the
+ * second suite), deterministic ECDSA P-256 with SHA-256 (RFC 6979) as raw r||s, SHA-256, HMAC-SHA256,
+ * HKDF-SHA256. Works the same on mbedTLS 2.28 and 3.6 (uses nothing that either lacks). Secrets are wiped
+ * before return. One lock inside: PSA of 2.28 is not thread-safe.
  */
 #ifndef DOORSTEP_CRYPTO_H
 #define DOORSTEP_CRYPTO_H
@@ -40,9 +40,11 @@ enum err crypto_random(void *out, size_t n) MUST_USE;
 
 enum err sha256(struct str data, unsigned char out[static SHA256_SIZE]) MUST_USE;
 /* The same over several pieces, for hashes with a prefix. */
-enum err sha256_parts(const struct str *parts, uint32_t count, unsigned char out[static SHA256_SIZE]) MUST_USE;
+enum err sha256_parts(const struct str *parts, uint32_t count,
+                      unsigned char out[static SHA256_SIZE]) MUST_USE;
 enum err hmac_sha256(struct str key, struct str data, unsigned char out[static SHA256_SIZE]) MUST_USE;
-enum err hkdf_sha256(struct str salt, struct str secret, struct str info, unsigned char *out, size_t n) MUST_USE;
+enum err hkdf_sha256(struct str salt, struct str secret, struct str info, unsigned char *out,
+                     size_t n) MUST_USE;
 
 /* Key pairs. `seed` makes the key a function of 32 given bytes (simulation, tests); NULL draws from PSA. */
 enum err x25519_make(const unsigned char *seed, struct key_pair_x25519 *out) MUST_USE;
@@ -51,16 +53,18 @@ enum err p256_make(const unsigned char *seed, struct key_pair_p256 *out) MUST_US
 enum err x25519_public(struct key_pair_x25519 *pair) MUST_USE;
 enum err p256_public(struct key_pair_p256 *pair) MUST_USE;
 
-/* HPKE base mode, one message. Ciphertext is plaintext + AEAD_TAG_SIZE bytes. `ephemeral_seed` as above (the RFC's
- * ikmE, through DeriveKeyPair). Open: ERR_CORRUPT when anything does not match. */
-enum err hpke_seal(enum hpke_aead aead, const unsigned char recipient[static X25519_SIZE], struct str info, struct str aad,
-                   struct str plain, const unsigned char *ephemeral_seed, unsigned char enc_out[static X25519_SIZE],
-                   unsigned char *cipher_out) MUST_USE;
-enum err hpke_open(enum hpke_aead aead, const struct key_pair_x25519 *recipient, const unsigned char enc[static X25519_SIZE],
-                   struct str info, struct str aad, struct str cipher, unsigned char *plain_out) MUST_USE;
+/* HPKE base mode, one message. Ciphertext is plaintext + AEAD_TAG_SIZE bytes. `ephemeral_seed` as above (the
+ * RFC's ikmE, through DeriveKeyPair). Open: ERR_CORRUPT when anything does not match. */
+enum err hpke_seal(enum hpke_aead aead, const unsigned char recipient[static X25519_SIZE], struct str info,
+                   struct str aad, struct str plain, const unsigned char *ephemeral_seed,
+                   unsigned char enc_out[static X25519_SIZE], unsigned char *cipher_out) MUST_USE;
+enum err hpke_open(enum hpke_aead aead, const struct key_pair_x25519 *recipient,
+                   const unsigned char enc[static X25519_SIZE], struct str info, struct str aad,
+                   struct str cipher, unsigned char *plain_out) MUST_USE;
 
 /* Deterministic ECDSA over SHA-256 of the message. Verify: ERR_CORRUPT when it does not match. */
-enum err p256_sign(const struct key_pair_p256 *pair, struct str message, unsigned char out[static SIGNATURE_SIZE]) MUST_USE;
+enum err p256_sign(const struct key_pair_p256 *pair, struct str message,
+                   unsigned char out[static SIGNATURE_SIZE]) MUST_USE;
 enum err p256_verify(const unsigned char public[static P256_PUBLIC_SIZE], struct str message,
                      const unsigned char signature[static SIGNATURE_SIZE]) MUST_USE;
 
