@@ -34,12 +34,18 @@ struct expr_scope {
     void *self;
     enum expr_library library;
     bool rules;       /* rule mode */
+    bool nodes;       /* the whole expression is to give a node-set (itemset nodeset, jr:count path, `doorstep expr`) */
+    bool lenient;     /* unknown functions, prefixes and wrong argument counts fail when they are reached, not at once */
     uint32_t context; /* schema node the expression is bound to, EXPR_CONTEXT_NONE = only known at run time */
     /* A plain path to a schema reference. Sets *ref_out = EXPR_REF_NONE when only evaluation can tell (wildcards); returns
      * ERR_NOT_FOUND with a sentence (naming the nearest existing node) when the path can never lead anywhere: the
      * compiler reports it and goes on with an empty node-set. */
     enum err (*path)(void *self, uint32_t context, bool absolute, const struct path_step *steps, uint32_t count,
                      uint32_t *ref_out, struct diag *d);
+    /* May this reference, seen from this context, lead to several nodes at once (a repeat that is not around the context)?
+     * Then a comparison with it is existential; else it reads one value by the context rule. NULL: it never does.
+     * References and contexts are numbered alike: the reference of a predicate's path is the context inside the predicate. */
+    bool (*many)(void *self, uint32_t context, uint32_t ref);
     /* Rule mode: `$name`. As `path`. */
     enum err (*variable)(void *self, struct str name, uint32_t *ref_out, struct diag *d);
     /* Functions beside the built-in table, looked up first. */
@@ -73,6 +79,9 @@ uint32_t expr_reads(const struct expr *e, const struct expr_read **reads_out);
 #define EXPR_USES_ALL 8u
 #define EXPR_USES_SELF 16u /* once(), `.` */
 #define EXPR_USES_HOST 32u /* a host function: pulldata, dept, prev ... */
+/* Further marks of a table row, never reported by expr_uses: */
+#define EXPR_TAKES_UNKNOWN 64u /* is called even when an argument is UNKNOWN (else the result is UNKNOWN) */
+#define EXPR_USES_ZONE 128u    /* depends on the time zone, so it is not folded */
 uint32_t expr_uses(const struct expr *e);
 /* The value when it is a constant, e.g. true(). */
 bool expr_constant(const struct expr *e, struct value *out);
@@ -96,6 +105,10 @@ struct eval {
     /* jr:itext(id), jr:choice-name(value, path), property(name), version(): NULL gives "". */
     enum err (*text)(struct eval *e, const char *what, struct str a, struct str b, struct str *out);
     enum err (*random)(struct eval *e, void *out, size_t n);
+    /* digest() and text seeds of randomize(): `algorithm` is "MD5", "SHA-1", "SHA-256", "SHA-384" or "SHA-512". NULL: both report
+     * trouble and give "" or the order as it is. */
+    enum err (*digest)(struct eval *e, struct str algorithm, struct str data, unsigned char out[64], size_t *n_out);
+    const struct node *root; /* what `/` stands for; NULL = the root of the context node's tree */
     int64_t now_ms;
     const struct zone *zone;
     struct str language;
@@ -106,7 +119,11 @@ struct eval {
     struct node current;
     uint32_t position, size;
     uint32_t depth;
+    bool odk;
 };
+
+/* A context that is no node at all: `doorstep expr` without --context. */
+#define NODE_NONE ((struct node){UINT32_MAX, 0, 0})
 
 #define EXPR_FUEL_DEFAULT 20000000u
 

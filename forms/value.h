@@ -91,6 +91,8 @@ struct tree_ops {
      * in document order, through an index. */
     enum err (*find)(const struct tree *t, struct node parent, struct str item, struct str column, struct str text,
                      struct arena *scratch, struct nodes *out);
+    /* Optional: the i-th namespace node of an element, from 0, nearest declarations first. */
+    bool (*namespace_at)(const struct tree *t, struct node n, uint32_t i, struct node *out);
 };
 
 struct tree {
