@@ -47,12 +47,16 @@ function(ds_library name)
     endif()
 endfunction()
 
+# All programs together, without the tests: what ./run builds.
+add_custom_target(programs)
+
 function(ds_program name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINKS")
     ds_sources_present(arg_SOURCES ${arg_SOURCES})
-    if(arg_SOURCES)
+    if(arg_SOURCES AND NOT DOORSTEP_FUZZ)
         add_executable(${name} ${arg_SOURCES})
         target_link_libraries(${name} PRIVATE ds_language ${arg_LINKS})
         target_compile_definitions(${name} PRIVATE _GNU_SOURCE=)
+        add_dependencies(programs ${name})
     endif()
 endfunction()
