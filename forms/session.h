@@ -52,6 +52,9 @@ struct session_options {
      * (they are cleared as changes), preloads run again, instanceID becomes new and, where the form has one, deprecatedID the old
      * one. Implies resume. */
     bool revisit;
+    /* As recorded: no events, no calculations, answers are refused; relevance is evaluated, so that the submission XML and
+     * rules see what the device saw. For the centre and for earlier visits. Implies resume. */
+    bool frozen;
     const struct saved_row *rows;
     uint32_t row_count;
     const struct saved_cell *cells;

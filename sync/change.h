@@ -48,7 +48,7 @@ struct change {
 /* What a row is. Numbers are for ever. */
 enum row_kind {
     ROW_HOUSEHOLD = 1,  /* the tracked case; fields: enum household_field */
-    ROW_INTERVIEW = 2,  /* one form's answers about one household (or about nobody: parent none); fields: the form's field numbers + 1 */
+    ROW_INTERVIEW = 2,  /* one form's answers about one household (or about nobody: parent none); fields: the form's stable field numbers (fieldmap.h) */
     ROW_REPEAT = 3,     /* one instance of a repeat of an interview; fields as the interview's */
     ROW_VISIT = 4,      /* one visit that changed an interview; parent: the interview; fields: enum visit_field */
     ROW_FINDING = 5,    /* one risk finding of a visit; fields: enum finding_field */
@@ -64,7 +64,7 @@ struct row_birth {
     struct row_id parent;    /* all zero = none */
     uint32_t number;         /* REPEAT: form repeat number; else 0 */
     int64_t order;           /* REPEAT: position key among siblings */
-    unsigned char object[8]; /* INTERVIEW: first bytes of the form object's SHA-256; else zero */
+    unsigned char object[8]; /* INTERVIEW: first bytes of SHA-256(form id), the same for all versions; else zero */
 };
 /* Bytes of a birth, as a ROW_CREATE's value. */
 enum err row_birth_write(struct buf *b, const struct row_birth *birth);
@@ -92,7 +92,7 @@ enum finding_field {
 };
 enum assignment_field { ASSIGNMENT_DEVICE = 1, ASSIGNMENT_PERSON = 2, ASSIGNMENT_DUE = 3, ASSIGNMENT_FORM = 4, ASSIGNMENT_TYPE = 5 };
 enum department_field { DEPARTMENT_SOURCE = 1, DEPARTMENT_AS_OF = 2, DEPARTMENT_VALUES = 3 /* JSON object, names as in the rule pack */ };
-enum published_field { PUBLISHED_KIND = 1 /* "form" "list" "pack" */, PUBLISHED_ID = 2, PUBLISHED_VERSION = 3, PUBLISHED_HASH = 4, PUBLISHED_SIZE = 5, PUBLISHED_STATE = 6 /* "live" "retired" */, PUBLISHED_TITLE = 7 };
+enum published_field { PUBLISHED_KIND = 1 /* "form" "list" "pack" */, PUBLISHED_ID = 2, PUBLISHED_VERSION = 3, PUBLISHED_HASH = 4, PUBLISHED_SIZE = 5, PUBLISHED_STATE = 6 /* "live" "retired" */, PUBLISHED_TITLE = 7, PUBLISHED_FIELDS = 8 /* a form's fieldmap text */ };
 
 /* Hybrid logical clock: never goes back, follows the wall clock when that is ahead. */
 int64_t hlc_next(int64_t hlc_last, int64_t wall_ms, int64_t received_max);
