@@ -57,17 +57,17 @@ struct pool {
 };
 
 void pool_init(struct pool *p, struct arena *a);
-void *pool_alloc(struct pool *p, size_t n); /* not zeroed; NULL on exhaustion */
+void *pool_alloc(struct pool *p, size_t n);            /* not zeroed; NULL on exhaustion */
 void pool_free(struct pool *p, void *block, size_t n); /* n as allocated; block may be NULL */
 void *pool_grow(struct pool *p, void *block, size_t n_old, size_t n_new); /* keeps min(n) bytes */
 
 /* A growing array in an arena: struct { T *at; uint32_t count, room; }. vec_push gives a zeroed slot
  * or NULL. Outgrown copies stay in the arena until it ends, at most as many bytes again. */
-#define VEC(type)                                                                                             \
-    struct {                                                                                                  \
-        type *at;                                                                                             \
-        uint32_t count;                                                                                       \
-        uint32_t room;                                                                                        \
+#define VEC(type)       \
+    struct {            \
+        type *at;       \
+        uint32_t count; \
+        uint32_t room;  \
     }
 void *vec_push_raw(struct arena *a, void **at, uint32_t *count, uint32_t *room, size_t size);
 #define vec_push(a, v) vec_push_raw((a), (void **)&(v)->at, &(v)->count, &(v)->room, sizeof(*(v)->at))

@@ -20,7 +20,7 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t n_max);
-void buf_free(struct buf *b); /* accepts a zeroed buf */
+void buf_free(struct buf *b);  /* accepts a zeroed buf */
 void buf_clear(struct buf *b); /* keeps memory and maximum */
 struct str buf_str(const struct buf *b);
 
@@ -36,10 +36,10 @@ void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 void buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* Text escaped for the place it goes to. */
-void buf_put_xml_text(struct buf *b, struct str s);  /* & < > and CR; drops what XML 1.0 forbids */
-void buf_put_xml_attr(struct buf *b, struct str s);  /* also quotes, tab, LF */
-void buf_put_json(struct buf *b, struct str s);      /* with the quotes; bad UTF-8 becomes U+FFFD */
-void buf_put_csv(struct buf *b, struct str s);       /* RFC 4180, quoted only when needed */
+void buf_put_xml_text(struct buf *b, struct str s); /* & < > and CR; drops what XML 1.0 forbids */
+void buf_put_xml_attr(struct buf *b, struct str s); /* also quotes, tab, LF */
+void buf_put_json(struct buf *b, struct str s);     /* with the quotes; bad UTF-8 becomes U+FFFD */
+void buf_put_csv(struct buf *b, struct str s);      /* RFC 4180, quoted only when needed */
 
 /* Little-endian integers and LEB128 variable-length integers, zig-zag for the signed ones. */
 void buf_put_u16le(struct buf *b, uint16_t v);

@@ -13,7 +13,7 @@ struct civil {
     int32_t year; /* 1..9999 on input */
     uint8_t month, day, hour, minute, second;
     uint16_t ms;
-    int16_t offset_min;   /* east of UTC */
+    int16_t offset_min; /* east of UTC */
     bool has_date, has_time, has_offset;
 };
 
@@ -42,7 +42,7 @@ bool civil_read(struct str s, struct civil *out);
 int64_t civil_instant_ms(const struct civil *c, const struct zone *z);
 struct civil civil_at(int64_t instant_ms, const struct zone *z);
 
-size_t civil_write_date(int64_t days, char out[static 16]);             /* YYYY-MM-DD */
-size_t civil_write(const struct civil *c, char out[static 40]);         /* YYYY-MM-DDTHH:MM:SS.sss±HH:MM */
+size_t civil_write_date(int64_t days, char out[static 16]);     /* YYYY-MM-DD */
+size_t civil_write(const struct civil *c, char out[static 40]); /* YYYY-MM-DDTHH:MM:SS.sss±HH:MM */
 
 #endif

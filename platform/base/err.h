@@ -55,7 +55,8 @@ struct err_action {
 const struct err_action *err_action(enum err code);
 
 /* Writes the sentence into `d` (when it is not NULL and still empty) and returns `code`. */
-enum err diag_set(struct diag *d, enum err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+enum err diag_set(struct diag *d, enum err code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 enum err diag_set_at(struct diag *d, enum err code, uint32_t line, uint32_t column, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 

@@ -22,12 +22,18 @@ struct json {
     const struct json *next;
 };
 
-/* Depth at most 64. Text must be UTF-8. */
+#define JSON_DEPTH_MAX 64
+#define JSON_TEXT_MAX (64u << 20) /* a list of every point in a county is far smaller */
+
+/* Strict JSON in UTF-8, a leading byte order mark allowed. Refused besides what is malformed: more than
+ * JSON_DEPTH_MAX levels, "\u0000" in a string. The tree does not point into `text`. */
 enum err json_read(struct arena *a, struct str text, const struct json **json_out, struct diag *d) MUST_USE;
-const struct json *json_get(const struct json *object, const char *name); /* NULL when absent, or object NULL */
+/* NULL when absent, or object NULL. */
+const struct json *json_get(const struct json *object, const char *name);
 const struct json *json_at(const struct json *array, uint32_t index);
-struct str json_text(const struct json *object, const char *name);  /* "" (p NULL) when absent or no string */
+struct str json_text(const struct json *object, const char *name); /* "" (p NULL) when absent or no string */
+/* Exact over the whole int64 range, because it reads the number's own text; "1.0" and "1e3" are whole. */
 bool json_i64(const struct json *object, const char *name, int64_t *out);
-bool json_bool(const struct json *object, const char *name);        /* false when absent */
+bool json_bool(const struct json *object, const char *name); /* false when absent */
 
 #endif

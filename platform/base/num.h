@@ -21,13 +21,14 @@ struct dec {
     int64_t coefficient;
     uint8_t scale;
 };
-bool dec_read(struct str s, struct dec *out);             /* false when it is not one or does not fit */
-size_t dec_write(struct dec d, char out[static 24]);      /* no trailing zeros after the point */
+bool dec_read(struct str s, struct dec *out);              /* false when it is not one or does not fit */
+size_t dec_write(struct dec d, char out[static 24]);       /* no trailing zeros after the point */
 bool dec_add(struct dec a, struct dec b, struct dec *out); /* false on overflow */
 bool dec_sub(struct dec a, struct dec b, struct dec *out);
 bool dec_mul(struct dec a, struct dec b, struct dec *out);
-bool dec_div(struct dec a, struct dec b, struct dec *out); /* false unless the quotient is exact within scale 9 */
-int dec_cmp(struct dec a, struct dec b);                   /* exact, never overflows */
-double dec_double(struct dec d);                           /* correctly rounded */
+/* False unless the quotient is exact within scale 9. */
+bool dec_div(struct dec a, struct dec b, struct dec *out);
+int dec_cmp(struct dec a, struct dec b); /* exact, never overflows */
+double dec_double(struct dec d);         /* correctly rounded */
 
 #endif

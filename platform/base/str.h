@@ -32,11 +32,12 @@ bool str_eq_nocase(struct str a, struct str b); /* ASCII letters only */
 int str_cmp(struct str a, struct str b);        /* bytewise, shorter first */
 bool str_starts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);
-ptrdiff_t str_find(struct str s, struct str needle); /* byte offset, or -1 */
+ptrdiff_t str_find(struct str s, struct str needle);     /* byte offset, or -1 */
 struct str str_sub(struct str s, size_t from, size_t n); /* clamped */
 struct str str_trim(struct str s);                       /* XML white space: space, tab, CR, LF */
 
-/* Takes the next token up to `separator` off the front of *rest. False when nothing is left. */
+/* Takes the next token up to `separator` off the front of *rest; "a,,b," gives "a", "", "b", "". False when
+ * nothing is left, which is then *rest with p NULL. */
 bool str_split(struct str *rest, char separator, struct str *token_out);
 /* The next run of non-white-space, for lists such as select-multiple values. */
 bool str_word(struct str *rest, struct str *word_out);
@@ -53,10 +54,17 @@ size_t utf8_length(struct str s);                     /* code points; a bad byte
 size_t utf8_offset(struct str s, size_t code_points); /* byte offset of that code point, clamped */
 bool utf8_valid(struct str s);                        /* well-formed, no surrogates, no NUL */
 size_t utf8_put(uint32_t code_point, char out[static 4]);
-uint32_t utf8_next(struct str *rest); /* takes one code point; U+FFFD for a bad byte; rest must not be empty */
+uint32_t utf8_next(
+    struct str *rest); /* takes one code point; U+FFFD for a bad byte; rest must not be empty */
 
-/* Lower-case hexadecimal, and Crockford base 32 (no I, L, O, U; reads i, l as 1 and o as 0). */
+/* Hexadecimal: written in lower case, read in either. */
 void hex_write(const void *bytes, size_t n, char *out /* 2n */);
-bool hex_read(struct str s, void *out, size_t n); /* exactly 2n digits */
+bool hex_read(struct str s, void *out, size_t n); /* exactly 2n digits; `out` untouched when false */
+
+/* Crockford base 32 for codes that people type: no I, L, O, U; reads either case, i and l as 1, o as 0, and
+ * skips hyphens and spaces. Written with exactly `digits` digits, the lowest 5 bits last. */
+void base32_write(uint64_t v, size_t digits, char *out);
+bool base32_read(struct str s,
+                 uint64_t *out); /* false for other letters, no digit at all, or more than 64 bits */
 
 #endif
