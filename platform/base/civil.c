@@ -561,9 +561,9 @@ struct civil civil_at(int64_t instant_ms, const struct zone *z)
     c.offset_min = zone_offset_min(z, instant_ms);
     /* Split first, shift then: the sum of the two could pass the end of 64 bits. */
     int64_t days = floor_div(instant_ms, DAY_MS);
-    int64_t rest = instant_ms - days * DAY_MS + c.offset_min * (int64_t)60000;
+    int64_t rest = (instant_ms % DAY_MS + DAY_MS) % DAY_MS + c.offset_min * (int64_t)60000;
     days += floor_div(rest, DAY_MS);
-    rest -= floor_div(rest, DAY_MS) * DAY_MS;
+    rest = (rest % DAY_MS + DAY_MS) % DAY_MS;
     civil_from_days(days, &c.year, &c.month, &c.day);
     c.ms = (uint16_t)(rest % 1000);
     c.second = (uint8_t)(rest / 1000 % 60);
