@@ -26,7 +26,7 @@ struct sync_config {
     uint64_t jitter_seed;
 };
 
-enum step_kind {
+enum sync_step_kind {
     STEP_FRAME,   /* give the next frozen, unreceipted frame: sync_feed_frame (or none) */
     STEP_HTTP,    /* carry out `request`: sync_feed_reply or sync_feed_failure */
     STEP_RECEIPT, /* commit this verified receipt (and token): sync_feed_done */
@@ -39,7 +39,7 @@ enum step_kind {
 };
 
 struct step {
-    enum step_kind kind;
+    enum sync_step_kind kind;
     /* HTTP: path below the centre's address ("/v1/b"), headers, body. Valid until the next call. */
     const char *method;
     struct str path;
