@@ -48,7 +48,7 @@ else()
     # Temporary data stays in memory, because a temporary file would be plain text beside a sealed database.
     # Text in double quotes is never taken for a string, and what a schema may call is not trusted. Unused
     # parts are left out.
-    add_library(sqlcipher STATIC ${sqlcipher_dir}/sqlite3.c)
+    add_library(sqlcipher STATIC EXCLUDE_FROM_ALL ${sqlcipher_dir}/sqlite3.c)
     target_include_directories(sqlcipher SYSTEM PUBLIC ${sqlcipher_dir})
     target_compile_definitions(sqlcipher PUBLIC SQLITE_HAS_CODEC PRIVATE
         SQLCIPHER_CRYPTO_CUSTOM=sqlcipher_mbedtls_setup
@@ -58,7 +58,7 @@ else()
         SQLITE_MAX_ATTACHED=4 SQLITE_TRUSTED_SCHEMA=0 SQLITE_OMIT_LOAD_EXTENSION SQLITE_OMIT_SHARED_CACHE
         SQLITE_USE_ALLOCA HAVE_FDATASYNC=1 HAVE_USLEEP=1 HAVE_GMTIME_R=1 HAVE_LOCALTIME_R=1
         HAVE_STDINT_H=1 HAVE_ISNAN=1 HAVE_PREAD=1 HAVE_PWRITE=1 _GNU_SOURCE=)
-    target_compile_options(sqlcipher PRIVATE -O2 -g1 -w)
+    target_compile_options(sqlcipher PRIVATE $<IF:$<BOOL:${CMAKE_C_CLANG_TIDY}>,-O0,-O2> -g1 -w)
     target_link_libraries(sqlcipher PRIVATE dep_math Threads::Threads)
     set_target_properties(sqlcipher PROPERTIES C_CLANG_TIDY "" C_EXTENSIONS ON)
     add_library(dep_sqlcipher INTERFACE)
