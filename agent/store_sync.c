@@ -1,0 +1,459 @@
+/* Travel: cutting frames from the log, keeping receipts, and taking in what the centre sends.
+ */
+#include "agent/store_impl.h"
+
+#define CUT_CHANGES_MAX 4000       /* changes of one frame */
+#define CUT_VALUES_MAX (48u << 10) /* bytes of their values: stays below BATCH_RAW_AIM with everything else */
+
+/* ---- cutting ---- */
+
+struct cut {
+    VEC(struct change) changes;
+    uint64_t seq_hi; /* last one looked at */
+};
+
+static bool number_of_row(void *self, struct row_id id, uint64_t *number_out)
+{
+    struct row row;
+    struct diag quiet = {0};
+    if (row_by_id(self, id, &row, &quiet) || row.number == 0)
+        return false;
+    *number_out = row.number;
+    return true;
+}
+
+static bool row_of_number(void *self, uint64_t number, struct row_id *id_out)
+{
+    struct store *s = self;
+    struct stmt *q = NULL;
+    struct diag quiet = {0};
+    bool row = false;
+
+    if (!db_prepare(s->db, "SELECT device, inc, counter FROM row WHERE number = ?", &q, &quiet)) {
+        bind_i64(q, 1, (int64_t)number);
+        if (!stmt_step(q, &row, &quiet) && row)
+            *id_out = (struct row_id){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1), (uint32_t)col_i64(q, 2)};
+    }
+    stmt_done(q);
+    return row;
+}
+
+/* What may travel: changes of finalised visits, and changes that belong to no visit, but an interview only with its first visit. */
+static enum err collect(struct store *s, struct arena *a, struct cut *cut, struct diag *d)
+{
+    static const char sql[] =
+        "SELECT chg.seq, r.device, r.inc, r.counter, chg.fld, chg.op, chg.status, chg.person, chg.role, chg.hlc, chg.seen, chg.val"
+        " FROM chg JOIN row r ON r.key = chg.row LEFT JOIN row v ON v.key = chg.visit"
+        " WHERE chg.batch = 0 AND (v.state = 1 OR (chg.visit = 0 AND (r.kind <> 2"
+        "   OR EXISTS (SELECT 1 FROM row w WHERE w.parent = r.key AND w.kind = 4 AND w.state = 1))))"
+        " ORDER BY chg.seq LIMIT ?";
+    struct stmt *q = NULL;
+    bool more = false;
+    size_t bytes = 0;
+
+    enum err rc = db_prepare(s->db, sql, &q, d);
+    if (!rc) {
+        bind_i64(q, 1, CUT_CHANGES_MAX);
+        while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+            struct str value = col_blob(q, 11);
+            if (cut->changes.count > 0 && bytes + value.n > CUT_VALUES_MAX)
+                break;
+            bytes += value.n;
+            struct change *c = vec_push(a, &cut->changes);
+            value = arena_str(a, value);
+            if (!c || !value.p) {
+                rc = diag_set(d, ERR_NOMEM, "no memory to prepare a delivery");
+                break;
+            }
+            *c = (struct change){.seq = (uint64_t)col_i64(q, 0),
+                                 .row = {(uint64_t)col_i64(q, 1), (uint32_t)col_i64(q, 2), (uint32_t)col_i64(q, 3)},
+                                 .field = (uint32_t)col_i64(q, 4), .op = (enum change_op)col_i64(q, 5), .status = (uint8_t)col_i64(q, 6),
+                                 .person = (uint32_t)col_i64(q, 7), .role = (uint8_t)col_i64(q, 8), .hlc = col_i64(q, 9),
+                                 .seen = (uint64_t)col_i64(q, 10), .value = value};
+        }
+    }
+    stmt_done(q);
+    return rc;
+}
+
+static enum err anchor_load(struct store *s, struct arena *a, struct batch_head *head, struct diag *d)
+{
+    struct str text;
+    int64_t mono = 0;
+
+    enum err rc = meta_get(s, "anchor_ms", a, &text, d);
+    if (!rc && !str_to_i64(text, &head->anchor_ms))
+        head->anchor_ms = 0;
+    if (!rc)
+        rc = meta_get(s, "anchor_mono", a, &text, d);
+    if (!rc) {
+        int64_t now = s->seam->mono_ms(s->seam->self);
+        head->elapsed_ms = str_to_i64(text, &mono) && now >= mono ? now - mono : -1;
+    }
+    return rc;
+}
+
+static enum err outbox_tail(struct store *s, uint64_t *next_out, unsigned char prev_out[8], struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    unsigned char hash[SHA256_SIZE];
+
+    memset(prev_out, 0, 8);
+    *next_out = 1;
+    enum err rc = db_prepare(s->db, "SELECT batch, frame FROM outbox ORDER BY batch DESC LIMIT 1", &q, d);
+    if (!rc)
+        rc = stmt_step(q, &row, d);
+    if (!rc && row) {
+        *next_out = (uint64_t)col_i64(q, 0) + 1;
+        rc = sha256(col_blob(q, 1), hash);
+        memcpy(prev_out, hash, 8);
+    }
+    stmt_done(q);
+    return rc;
+}
+
+static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct diag *d)
+{
+    struct batch_head head = {.device = s->id.by.device, .inc = s->id.by.inc, .epoch = s->id.epoch,
+                              .now_ms = s->seam->wall_ms(s->seam->self)};
+    struct batch_rows rows = {.self = s, .number_of = number_of_row, .id_of = row_of_number};
+    struct frame_seal seal = {.type = FRAME_UP, .device = head.device, .inc = head.inc, .schema = BATCH_SCHEMA_CHANGES,
+                              .author = &s->id.sign};
+    struct keyset keys;
+    struct buf payload, bytes;
+    struct frame frame;
+    struct stmt *q = NULL;
+    size_t size;
+    uint64_t lo = cut->changes.at[0].seq, hi = cut->changes.at[cut->changes.count - 1].seq;
+
+    buf_init(&payload, FRAME_RAW_MAX);
+    buf_init(&bytes, FRAME_SIZE_MAX);
+    enum err rc = keyset_read(a, s->id.keyset, NULL, &keys, d);
+    if (!rc)
+        rc = anchor_load(s, a, &head, d);
+    if (!rc)
+        rc = outbox_tail(s, &seal.batch_seq, seal.prev, d);
+    cut->changes.count = batch_coalesce(a, cut->changes.at, cut->changes.count);
+    if (!rc)
+        rc = batch_write(&head, &rows, cut->changes.at, cut->changes.count, &payload, d);
+    seal.recipient = keys.seal_public;
+    if (!rc)
+        rc = frame_make(&seal, buf_str(&payload), &bytes, d);
+    if (!rc)
+        rc = frame_parse(buf_str(&bytes), &frame, &size, d);
+    if (!rc)
+        rc = db_prepare(s->db, "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame) VALUES(?, ?, ?, ?, ?)", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, (int64_t)seal.batch_seq);
+        bind_i64(q, 2, (int64_t)lo);
+        bind_i64(q, 3, (int64_t)hi);
+        bind_blob(q, 4, frame.batch_id, BATCH_ID_SIZE);
+        bind_blob(q, 5, bytes.p, bytes.n);
+        rc = stmt_run(q, d);
+    }
+    stmt_done(q);
+    buf_free(&payload);
+    buf_free(&bytes);
+    if (rc)
+        return rc;
+
+    rc = db_prepare(s->db, "UPDATE chg SET batch = ?1 WHERE seq = ?2", &q, d);
+    for (uint32_t i = 0; !rc && i < cut->changes.count; i++) {
+        bind_i64(q, 1, (int64_t)seal.batch_seq);
+        bind_i64(q, 2, (int64_t)cut->changes.at[i].seq);
+        rc = stmt_run(q, d);
+    }
+    stmt_done(q);
+    return rc;
+}
+
+/* One frame a transaction: a power cut between two frames leaves a whole number of them. */
+static enum err cut_one(struct store *s, bool *any_out, struct diag *d)
+{
+    struct txn t = {0};
+    struct arena a;
+    struct cut cut = {0};
+
+    arena_init(&a, STORE_SCRATCH_MAX);
+    enum err rc = txn_begin(&t, s->db, d);
+    if (!rc)
+        rc = collect(s, &a, &cut, d);
+    *any_out = !rc && cut.changes.count > 0;
+    if (*any_out)
+        rc = freeze(s, &a, &cut, d);
+    if (!rc && *any_out)
+        rc = txn_commit(&t, d);
+    txn_rollback(&t);
+    arena_free(&a);
+    return rc;
+}
+
+enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d)
+{
+    bool any = true;
+    uint32_t frames = 0;
+    enum err rc = ERR_OK;
+
+    if (!s->id.enrolled)
+        return diag_set(d, ERR_STATE, "this device is not enrolled yet: `doorstep enrol` with the code from the county");
+    while (!rc && any) {
+        rc = cut_one(s, &any, d);
+        frames += !rc && any;
+    }
+    if (!rc)
+        *frames_out = frames;
+    return rc;
+}
+
+/* ---- sending and receipts ---- */
+
+enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_out, struct buf *frame_out, bool *any_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+
+    enum err rc = db_prepare(s->db, "SELECT batch, frame FROM outbox WHERE status = 0 AND batch > ? ORDER BY batch LIMIT 1", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, (int64_t)after);
+        rc = stmt_step(q, &row, d);
+    }
+    if (!rc && row) {
+        *batch_seq_out = (uint64_t)col_i64(q, 0);
+        buf_put_str(frame_out, col_blob(q, 1));
+        if (frame_out->failed)
+            rc = diag_set(d, frame_out->failed, "no memory to send a frame of %zu bytes", col_blob(q, 1).n);
+    }
+    stmt_done(q);
+    if (!rc)
+        *any_out = row;
+    return rc;
+}
+
+/* A receipt counts only for the very bytes it names: the batch id is compared, never the number alone. */
+static enum err take_item(struct store *s, const struct receipt_item *item, struct str frame, int64_t time_ms, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db,
+                             "UPDATE outbox SET status = ?, reason = ?, receipt = ?, receipt_ms = ? WHERE batch = ? AND batch_id = ?"
+                             " AND status IN (0, 3)",
+                             &q, d);
+    if (!rc) {
+        bind_i64(q, 1, item->status);
+        bind_text(q, 2, item->reason.n ? item->reason : STR_NONE);
+        bind_blob(q, 3, frame.p, frame.n);
+        bind_i64(q, 4, time_ms);
+        bind_i64(q, 5, (int64_t)item->batch_seq);
+        bind_blob(q, 6, item->batch_id, BATCH_ID_SIZE);
+        rc = stmt_run(q, d);
+    }
+    stmt_done(q);
+    return rc;
+}
+
+static enum err put_number(struct store *s, const char *name, int64_t v, struct diag *d)
+{
+    struct buf b;
+    buf_init(&b, 32);
+    buf_put_i64(&b, v);
+    enum err rc = meta_put_str(s, name, buf_str(&b), d);
+    buf_free(&b);
+    return rc;
+}
+
+static enum err take_contact(struct store *s, const struct receipt *r, struct diag *d)
+{
+    struct arena a;
+    arena_init(&a, 64u << 10);
+    enum err rc = put_number(s, "anchor_ms", r->server_time_ms, d);
+    if (!rc)
+        rc = put_number(s, "anchor_mono", s->seam->mono_ms(s->seam->self), d);
+    if (!rc && r->token.n > 0)
+        rc = meta_put_str(s, "token", r->token, d);
+    if (!rc)
+        rc = put_number(s, "epoch", r->epoch, d);
+    if (!rc)
+        rc = meta_put_str(s, "last_contact", iso_now(s, &a), d);
+    arena_free(&a);
+    return rc;
+}
+
+enum err store_receipt(struct store *s, const struct receipt *r, struct str frame, struct diag *d)
+{
+    struct txn t = {0};
+
+    if (r->device != s->id.by.device || r->inc != s->id.by.inc)
+        return diag_set(d, ERR_CORRUPT, "a receipt for another device arrived; nothing was marked as delivered");
+    enum err rc = txn_begin(&t, s->db, d);
+    for (uint32_t i = 0; !rc && i < r->item_count; i++)
+        rc = take_item(s, &r->items[i], frame, r->server_time_ms, d);
+    if (!rc)
+        rc = take_contact(s, r, d);
+    if (!rc)
+        rc = txn_commit(&t, d);
+    txn_rollback(&t);
+    if (!rc && r->token.n > 0) {
+        struct str token = arena_str(&s->memory, r->token);
+        if (token.p)
+            s->id.by.token = token;
+    }
+    if (!rc)
+        s->id.epoch = r->epoch;
+    return rc;
+}
+
+/* ---- downlink ---- */
+
+static enum err note_number(struct store *s, int64_t key, uint64_t number, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db, "UPDATE row SET number = ? WHERE key = ?", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, (int64_t)number);
+        bind_i64(q, 2, key);
+        rc = stmt_run(q, d);
+    }
+    stmt_done(q);
+    return rc;
+}
+
+/* A row that is only named so far: kind 0 until its birth arrives. */
+static enum err row_for(struct store *s, struct counters *c, struct row_id id, struct row *out, struct diag *d)
+{
+    enum err rc = row_by_id(s, id, out, d);
+    if (rc == ERR_NOT_FOUND) {
+        *out = (struct row){.id = id};
+        rc = row_insert(s, c, out, NULL, d);
+    }
+    return rc;
+}
+
+static enum err place_row(struct store *s, const struct row *row, const struct row_birth *birth, const struct row *parent, struct diag *d)
+{
+    struct stmt *q = NULL;
+    int64_t interview = birth->kind == ROW_REPEAT || birth->kind == ROW_FINDING || birth->kind == ROW_VISIT
+                            ? (parent->kind == ROW_INTERVIEW ? parent->key : parent->interview)
+                            : 0;
+    int64_t household = parent->kind == ROW_HOUSEHOLD ? parent->key : parent->household;
+
+    enum err rc = db_prepare(s->db,
+                             "UPDATE row SET kind = ?, parent = ?, interview = ?, household = ?, form = ?, repeat = ?, ord = ?,"
+                             " state = max(state, ?) WHERE key = ?",
+                             &q, d);
+    if (!rc) {
+        bind_i64(q, 1, birth->kind);
+        bind_i64(q, 2, parent->key);
+        bind_i64(q, 3, interview);
+        bind_i64(q, 4, household);
+        if (birth->kind == ROW_INTERVIEW)
+            bind_blob(q, 5, birth->object, sizeof birth->object);
+        else
+            bind_null(q, 5);
+        bind_i64(q, 6, birth->number);
+        bind_i64(q, 7, birth->order);
+        bind_i64(q, 8, birth->kind == ROW_VISIT); /* only finalised visits travel */
+        bind_i64(q, 9, row->key);
+        rc = stmt_run(q, d);
+    }
+    stmt_done(q);
+    if (rc)
+        return rc;
+
+    /* Children that came before their parent learn where they are now. */
+    rc = db_prepare(s->db, "UPDATE row SET household = ?1, interview = CASE WHEN ?2 = 2 THEN ?3 WHEN interview = 0 THEN ?4 ELSE interview END"
+                           " WHERE parent = ?3 AND kind IN (2, 3, 4, 5, 6, 7)", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, birth->kind == ROW_HOUSEHOLD ? row->key : household);
+        bind_i64(q, 2, birth->kind);
+        bind_i64(q, 3, row->key);
+        bind_i64(q, 4, interview);
+        rc = stmt_run(q, d);
+    }
+    stmt_done(q);
+    return rc;
+}
+
+static enum err take_birth(struct store *s, struct counters *c, struct row *row, const struct record *r, struct diag *d)
+{
+    struct row_birth birth;
+    struct row parent = {0};
+
+    if (row->kind != 0 || !record_birth(r, &birth))
+        return ERR_OK;
+    enum err rc = ERR_OK;
+    if (birth.parent.counter != 0)
+        rc = row_for(s, c, birth.parent, &parent, d);
+    return rc ? rc : place_row(s, row, &birth, &parent, d);
+}
+
+static enum err down_row(struct store *s, struct arena *a, struct counters *c, const struct change *changes,
+                         const struct down_author *authors, uint32_t count, struct diag *d)
+{
+    struct row row;
+    struct record r;
+    enum merge_result result;
+
+    enum err rc = row_for(s, c, changes[0].row, &row, d);
+    if (!rc)
+        rc = record_load(s, a, &row, &r, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        rc = record_apply(a, &r, &changes[i], authors[i].device, authors[i].inc, authors[i].hlc, authors[i].server_seq, &result);
+        if (rc)
+            rc = diag_set(d, rc, "no memory to take in what the centre sent; it will be sent again");
+        if (authors[i].hlc > c->hlc_received)
+            c->hlc_received = authors[i].hlc;
+    }
+    if (!rc && authors[0].row_number && authors[0].row_number != row.number)
+        rc = note_number(s, row.key, authors[0].row_number, d);
+    if (!rc)
+        rc = record_save(s, row.key, &r, d);
+    if (!rc)
+        rc = take_birth(s, c, &row, &r, d);
+    if (!rc && record_deleted(&r) != row.deleted) {
+        struct stmt *q = NULL;
+        rc = db_prepare(s->db, "UPDATE row SET deleted = ? WHERE key = ?", &q, d);
+        if (!rc) {
+            bind_i64(q, 1, record_deleted(&r));
+            bind_i64(q, 2, row.key);
+            rc = stmt_run(q, d);
+        }
+        stmt_done(q);
+    }
+    return rc;
+}
+
+/* The changes and the cursor that says "seen" are one transaction: a cursor ahead of its data would later claim to have seen
+ * what never arrived. */
+enum err store_down(struct store *s, const struct step *step, struct diag *d)
+{
+    struct txn t = {0};
+    struct counters c;
+    struct arena a;
+
+    arena_init(&a, STORE_SCRATCH_MAX);
+    enum err rc = txn_begin(&t, s->db, d);
+    if (!rc)
+        rc = counters_load(s, &c, d);
+    for (uint32_t i = 0, n; !rc && i < step->change_count; i += n) {
+        n = 1;
+        while (i + n < step->change_count && row_id_same(step->changes[i + n].row, step->changes[i].row))
+            n++;
+        struct arena_mark mark = arena_mark(&a);
+        rc = down_row(s, &a, &c, step->changes + i, step->authors + i, n, d);
+        arena_release(&a, mark);
+    }
+    c.cursor = step->cursor;
+    if (!rc)
+        rc = counters_save(s, &c, d);
+    if (!rc)
+        rc = put_number(s, "epoch", step->epoch, d);
+    if (!rc)
+        rc = txn_commit(&t, d);
+    txn_rollback(&t);
+    arena_free(&a);
+    if (!rc) {
+        s->id.cursor = step->cursor;
+        s->id.epoch = step->epoch;
+    }
+    return rc;
+}
