@@ -1,8 +1,10 @@
 /* http_serve: a skin of HTTP around one function. The only place that includes libmicrohttpd.
  *
- * The library's thread pool reads requests, checks caps, and calls `handle` with a whole request; the reply goes back
- * as it is. A body larger than body_max is answered 413 before it is held. Slow or idle clients are cut off. Addresses
- * other than the one asked for are never bound.
+ * The library's thread pool reads requests, checks caps, and calls `handle` with a whole request; the reply
+ * goes back as it is. A body larger than body_max is answered 413 and never held. More than HTTP_HEADERS_MAX
+ * headers are answered 431, other methods than those of enum http_method 405. A client that is idle, or whose
+ * body takes ten times as long as a client may be idle, is cut off. Addresses other than the one asked for
+ * are never bound.
  */
 #ifndef DOORSTEP_HTTP_SERVE_H
 #define DOORSTEP_HTTP_SERVE_H
@@ -19,17 +21,19 @@ struct http_serve_options {
     uint32_t connections_max; /* 0 = 1,000 */
     uint32_t idle_s_max;      /* 0 = 60 */
     void *self;
-    /* Called on a pool thread. `a` is the request's arena: reply header texts may live there. The reply body buf is
-     * initialised with a maximum of 64 MiB and freed by the caller. */
+    /* Called on a pool thread. `a` is the request's arena: reply header texts may live there. The reply body
+     * buf is initialised with a maximum of 64 MiB and freed by the caller. */
     void (*handle)(void *self, const struct http_request *request, struct arena *a, struct http_reply *reply);
 };
 
-enum err http_serve_start(const struct http_serve_options *o, struct http_serve **serve_out, struct diag *d) MUST_USE;
+enum err http_serve_start(const struct http_serve_options *o, struct http_serve **serve_out,
+                          struct diag *d) MUST_USE;
 uint16_t http_serve_port(const struct http_serve *s);
 void http_serve_stop(struct http_serve *s); /* waits for running requests; accepts NULL */
 
 /* Query and path helpers shared by routes. */
-struct str http_path(struct str url);                                     /* up to '?' */
-struct str http_query(struct arena *a, struct str url, const char *name); /* percent-decoded; p NULL when absent */
+struct str http_path(struct str url); /* up to '?' */
+/* Percent-decoded; p NULL when absent. */
+struct str http_query(struct arena *a, struct str url, const char *name);
 
 #endif

@@ -37,19 +37,22 @@ struct http_reply {
     int status;
     struct http_header headers[HTTP_HEADERS_MAX]; /* texts live in the arena given to the call */
     uint32_t header_count;
-    struct buf body; /* the caller frees it */
+    struct buf body;               /* the caller frees it */
     uint64_t bytes_up, bytes_down; /* on the wire, heads included */
 };
 
 struct str http_header_find(const struct http_header *headers, uint32_t count, const char *name);
+
+/* How the temporary names of file_write begin. */
+#define SEAM_TEMPORARY ".doorstep-tmp-"
 
 struct seam {
     void *self;
     const char *vfs; /* SQLite VFS for every database; NULL = the process default */
 
     int64_t (*wall_ms)(void *self); /* since 1970 UTC; may jump, may be wrong */
-    int64_t (*mono_ms)(void *self); /* never goes back while the process lives */
-    void (*sleep_ms)(void *self, int64_t ms);
+    int64_t (*mono_ms)(void *self); /* never goes back while the process lives; counts while suspended */
+    void (*sleep_ms)(void *self, int64_t ms); /* a signal ends it early, so that a wish to stop is seen */
     enum err (*random)(void *self, void *out, size_t n);
 
     /* Whole files. Paths are relative to the process or absolute. A write goes to a temporary name, is
@@ -58,14 +61,19 @@ struct seam {
     enum err (*file_read)(void *self, const char *path, struct buf *out, struct diag *d);
     enum err (*file_write)(void *self, const char *path, struct str bytes, bool secret, struct diag *d);
     enum err (*file_remove)(void *self, const char *path); /* ERR_NOT_FOUND when absent */
-    enum err (*dir_make)(void *self, const char *path, struct diag *d); /* mode 0700, parents too; fine when there */
-    /* Names in a folder, sorted, without "." and ".."; texts live in `a`. */
-    enum err (*dir_list)(void *self, const char *path, struct arena *a, struct str **names_out, uint32_t *count_out);
+    /* Mode 0700, parents too; fine when there. */
+    enum err (*dir_make)(void *self, const char *path, struct diag *d);
+    /* Names in a folder, sorted bytewise, without "." and ".." and the leftovers of writes that a power cut
+     * ended (SEAM_TEMPORARY...); texts live in `a` and end in NUL. */
+    enum err (*dir_list)(void *self, const char *path, struct arena *a, struct str **names_out,
+                         uint32_t *count_out);
 
-    /* One request, one reply; blocks. ERR_NET when no complete reply arrived (the request may or may not
-     * have been carried out: callers send only what can be repeated). Any status is ERR_OK. */
-    enum err (*http)(void *self, const struct http_request *request, struct arena *a, struct http_reply *reply_out,
-                     struct diag *d);
+    /* One request, one reply; blocks. Redirects are not followed: they are replies. ERR_NET when no complete
+     * reply arrived (the request may or may not have been carried out: callers send only what can be
+     * repeated). Any status is ERR_OK. On failure only bytes_up and bytes_down are set. Headers beyond
+     * HTTP_HEADERS_MAX are left out of the reply. */
+    enum err (*http)(void *self, const struct http_request *request, struct arena *a,
+                     struct http_reply *reply_out, struct diag *d);
 
     /* Fields are (name id, integer) by event; see log.h for why there is no text. */
     void (*log)(void *self, enum log_event event, int64_t a, int64_t b, enum err cause);

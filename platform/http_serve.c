@@ -1,0 +1,328 @@
+/* See http_serve.h. libmicrohttpd calls us three times or more for one request: with its head, with each
+ * piece of its body, and when it is whole; struct request_state lives through all of them and holds the
+ * request's arena. A refused request's body is read and thrown away, because a client that is still sending
+ * would not see the answer; but only DISCARD_MAX of it. */
+#include "platform/http_serve.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEAD_MAX ((size_t)32 << 10)  /* memory of one connection; request line and headers must fit */
+#define ARENA_MAX ((size_t)64 << 20) /* scratch of one request; the largest frame unpacks to far less */
+#define REPLY_MAX ((size_t)64 << 20)
+#define DISCARD_MAX ((uint64_t)1 << 20)
+#define STOP_WAIT_MS 10000
+
+struct http_serve {
+    struct http_serve_options options;
+    struct MHD_Daemon *daemon;
+    uint16_t port;
+    atomic_uint running; /* requests in `handle` or being answered */
+};
+
+struct request_state {
+    struct arena arena;
+    struct http_request request;
+    struct buf body;
+    uint64_t body_seen;
+    int refused; /* HTTP status, or 0 */
+    int64_t begun_ms;
+    bool head_read;
+    bool counted;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- one request ---- */
+
+/* The earliest call, and the only one that sees the address as it was sent. */
+static void *request_begins(void *self, const char *uri, struct MHD_Connection *connection)
+{
+    const struct http_serve *s = self;
+    (void)connection;
+    struct request_state *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    arena_init(&r->arena, ARENA_MAX);
+    buf_init(&r->body, s->options.body_max);
+    r->begun_ms = now_ms();
+    r->request.url = arena_str(&r->arena, str_of(uri));
+    return r;
+}
+
+static void request_ends(void *self, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct http_serve *s = self;
+    struct request_state *r = *state;
+    (void)connection;
+    (void)code;
+    if (!r)
+        return;
+    if (r->counted)
+        atomic_fetch_sub(&s->running, 1);
+    buf_free(&r->body);
+    arena_free(&r->arena);
+    free(r);
+    *state = NULL;
+}
+
+static bool method_of(const char *name, enum http_method *out)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *out = (enum http_method)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum MHD_Result take_header(void *self, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct request_state *r = self;
+    (void)kind;
+    if (r->request.header_count == HTTP_HEADERS_MAX) {
+        r->refused = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return MHD_NO;
+    }
+    r->request.headers[r->request.header_count++] = (struct http_header){str_of(name), str_of(value)};
+    return MHD_YES;
+}
+
+static enum MHD_Result send_reply(struct MHD_Connection *connection, struct arena *a,
+                                  struct http_reply *reply)
+{
+    struct MHD_Response *response = NULL;
+    enum MHD_Result sent = MHD_NO;
+    if (reply->body.failed)
+        goto done;
+    response = reply->body.n
+                   ? MHD_create_response_from_buffer_with_free_callback(reply->body.n, reply->body.p, free)
+                   : MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+    if (!response)
+        goto done;
+    if (reply->body.n)
+        reply->body = (struct buf){0}; /* the response owns it now */
+    for (uint32_t i = 0; i < reply->header_count; i++) {
+        const char *name = arena_z(a, reply->headers[i].name);
+        const char *value = arena_z(a, reply->headers[i].value);
+        /* A line break in a header would let an answer forge another one. */
+        if (!name || !value || MHD_add_response_header(response, name, value) != MHD_YES)
+            goto done;
+    }
+    sent = MHD_queue_response(connection, (unsigned)reply->status, response);
+
+done:
+    if (response)
+        MHD_destroy_response(response);
+    buf_free(&reply->body);
+    return sent;
+}
+
+static enum MHD_Result send_status(struct MHD_Connection *connection, int status)
+{
+    struct arena none = {0};
+    struct http_reply reply = {.status = status};
+    return send_reply(connection, &none, &reply);
+}
+
+static enum MHD_Result read_head(const struct http_serve *s, struct request_state *r,
+                                 struct MHD_Connection *connection, const char *method)
+{
+    r->head_read = true;
+    if (!r->request.url.p)
+        return MHD_NO;
+    if (!method_of(method, &r->request.method))
+        r->refused = MHD_HTTP_METHOD_NOT_ALLOWED;
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, r);
+    struct str length = http_header_find(r->request.headers, r->request.header_count, "Content-Length");
+    uint64_t n = 0;
+    if (str_to_u64(length, &n) && n > s->options.body_max) {
+        r->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+        if (n > s->options.body_max + DISCARD_MAX)
+            return send_status(connection, r->refused);
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result take_body(const struct http_serve *s, struct request_state *r, struct str piece)
+{
+    r->body_seen += piece.n;
+    if (now_ms() - r->begun_ms > (int64_t)s->options.idle_s_max * 10 * 1000)
+        return MHD_NO;
+    if (r->body_seen > s->options.body_max)
+        r->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+    if (r->refused) {
+        buf_free(&r->body);
+        return r->body_seen > s->options.body_max + DISCARD_MAX ? MHD_NO : MHD_YES;
+    }
+    buf_put_str(&r->body, piece);
+    return r->body.failed ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result answer(struct http_serve *s, struct request_state *r,
+                              struct MHD_Connection *connection)
+{
+    struct http_reply reply = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
+    atomic_fetch_add(&s->running, 1);
+    r->counted = true;
+    if (r->refused)
+        return send_status(connection, r->refused);
+    buf_init(&reply.body, REPLY_MAX);
+    r->request.body = buf_str(&r->body);
+    s->options.handle(s->options.self, &r->request, &r->arena, &reply);
+    if (send_reply(connection, &r->arena, &reply) == MHD_YES)
+        return MHD_YES;
+    return send_status(connection, MHD_HTTP_INTERNAL_SERVER_ERROR);
+}
+
+static enum MHD_Result on_call(void *self, struct MHD_Connection *connection, const char *url,
+                               const char *method, const char *version, const char *piece, size_t *piece_size,
+                               void **state)
+{
+    struct http_serve *s = self;
+    struct request_state *r = *state;
+    (void)url;
+    (void)version;
+    if (!r)
+        return MHD_NO;
+    if (!r->head_read)
+        return read_head(s, r, connection, method);
+    if (*piece_size > 0) {
+        struct str bytes = {piece, *piece_size};
+        *piece_size = 0;
+        return take_body(s, r, bytes);
+    }
+    return answer(s, r, connection);
+}
+
+/* ---- the server ---- */
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t parse_address(const char *text, uint16_t port, union address *out)
+{
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, text, &out->v4.sin_addr) == 1) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(port);
+        return sizeof out->v4;
+    }
+    if (inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1) {
+        out->v6.sin6_family = AF_INET6;
+        out->v6.sin6_port = htons(port);
+        return sizeof out->v6;
+    }
+    return 0;
+}
+
+static enum err fail_listen(int error, const struct http_serve_options *o, struct diag *d)
+{
+    if (error == EADDRINUSE)
+        return diag_set(d, ERR_BUSY,
+                        "%s port %u is in use by another program. Stop it, or choose another port.",
+                        o->address, o->port);
+    if (error == EACCES || error == EPERM)
+        return diag_set(d, ERR_DENIED, "Port %u needs special rights. Choose one above 1023.", o->port);
+    if (error == EADDRNOTAVAIL)
+        return diag_set(d, ERR_USAGE, "%s is not an address of this machine. 127.0.0.1 always is.",
+                        o->address);
+    return diag_set(d, ERR_IO, "Listening on %s port %u failed: %s.", o->address, o->port, strerror(error));
+}
+
+static enum err open_socket(const struct http_serve_options *o, int *fd_out, uint16_t *port_out,
+                            struct diag *d)
+{
+    union address address;
+    int one = 1;
+    socklen_t size = parse_address(o->address, o->port, &address);
+    if (size == 0)
+        return diag_set(d, ERR_USAGE, "\"%.60s\" is not a numeric address such as 127.0.0.1 or ::1.",
+                        o->address);
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return fail_listen(errno, o, d);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        (address.any.sa_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||
+        bind(fd, &address.any, size) != 0 || listen(fd, SOMAXCONN) != 0 ||
+        getsockname(fd, &address.any, &size) != 0) {
+        int error = errno;
+        close(fd);
+        return fail_listen(error, o, d);
+    }
+    *fd_out = fd;
+    *port_out = ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+    return ERR_OK;
+}
+
+enum err http_serve_start(const struct http_serve_options *o, struct http_serve **serve_out, struct diag *d)
+{
+    int fd = -1;
+    struct http_serve *s = calloc(1, sizeof *s);
+    if (!s)
+        return diag_set(d, ERR_NOMEM, "Not enough memory to start serving.");
+    s->options = *o;
+    if (s->options.threads == 0)
+        s->options.threads = 2;
+    if (s->options.connections_max == 0)
+        s->options.connections_max = 1000;
+    if (s->options.idle_s_max == 0)
+        s->options.idle_s_max = 60;
+    enum err rc = open_socket(o, &fd, &s->port, d);
+    if (rc) {
+        free(s);
+        return rc;
+    }
+    s->options.address = NULL; /* the caller's text need not live on */
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_call, s, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_THREAD_POOL_SIZE, (unsigned)s->options.threads, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)s->options.connections_max, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->options.idle_s_max,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX, MHD_OPTION_URI_LOG_CALLBACK, request_begins, s,
+        MHD_OPTION_NOTIFY_COMPLETED, request_ends, s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    if (!s->daemon) {
+        close(fd);
+        free(s);
+        return diag_set(d, ERR_NOMEM,
+                        "The HTTP server does not start: too few threads, files or too little memory.");
+    }
+    *serve_out = s;
+    return ERR_OK;
+}
+
+uint16_t http_serve_port(const struct http_serve *s)
+{
+    return s->port;
+}
+
+/* New connections are refused first; then running requests get their answer. */
+void http_serve_stop(struct http_serve *s)
+{
+    if (!s)
+        return;
+    MHD_socket listening = MHD_quiesce_daemon(s->daemon);
+    if (listening != MHD_INVALID_SOCKET)
+        close(listening);
+    const struct timespec moment = {.tv_nsec = 5000000};
+    for (int64_t until = now_ms() + STOP_WAIT_MS; atomic_load(&s->running) > 0 && now_ms() < until;)
+        nanosleep(&moment, NULL);
+    MHD_stop_daemon(s->daemon);
+    free(s);
+}

@@ -1,0 +1,471 @@
+/* Our HTTP client against our HTTP server over loopback, and both against a peer that misbehaves byte by
+ * byte. */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "platform/http_serve.h"
+#include "platform/posix/http_curl.h"
+
+#define BODY_MAX 100000
+
+struct world {
+    struct http_serve *serve;
+    struct http_curl *curl;
+    struct arena arena;
+    struct diag diag;
+    atomic_int handled;
+    char base[60];
+};
+
+/* Tells back what arrived, so that the client's side can compare. */
+static void handle(void *self, const struct http_request *q, struct arena *a, struct http_reply *reply)
+{
+    struct world *w = self;
+    atomic_fetch_add(&w->handled, 1);
+    struct str path = http_path(q->url);
+    if (str_eq_z(path, "/slow")) {
+        const struct timespec t = {.tv_nsec = 300000000};
+        nanosleep(&t, NULL);
+    }
+    reply->status = str_eq_z(path, "/made") ? 201 : str_eq_z(path, "/away") ? 302 : 200;
+    reply->headers[0] = (struct http_header){STR("X-Url"), arena_str(a, q->url)};
+    reply->headers[1] = (struct http_header){STR("Location"), STR("/elsewhere")};
+    reply->headers[2] =
+        (struct http_header){STR("X-Note"), http_header_find(q->headers, q->header_count, "x-note")};
+    reply->header_count = reply->headers[2].value.p ? 3 : 2;
+    if (str_eq_z(path, "/forged"))
+        reply->headers[1].value = STR("a\r\nX-Evil: 1");
+    if (str_eq_z(path, "/large")) {
+        for (int i = 0; i < 3000; i++)
+            buf_put_z(&reply->body, "0123456789");
+        return;
+    }
+    buf_put_char(&reply->body, "GHPUD"[q->method]);
+    buf_put_str(&reply->body, q->body);
+}
+
+static int setup(void **state)
+{
+    static struct world w;
+    memset(&w, 0, sizeof w);
+    arena_init(&w.arena, 1 << 24);
+    struct http_serve_options o = {
+        .address = "127.0.0.1", .body_max = BODY_MAX, .idle_s_max = 2, .self = &w, .handle = handle};
+    if (http_serve_start(&o, &w.serve, &w.diag) || http_curl_open(NULL, &w.curl, &w.diag)) {
+        print_error("%s\n", w.diag.text);
+        return -1;
+    }
+    snprintf(w.base, sizeof w.base, "http://127.0.0.1:%u", http_serve_port(w.serve));
+    *state = &w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    http_curl_close(w->curl);
+    http_serve_stop(w->serve);
+    arena_free(&w->arena);
+    return 0;
+}
+
+static enum err exchange(struct world *w, enum http_method method, const char *path, struct str body,
+                         struct http_reply *reply)
+{
+    struct buf url;
+    buf_init(&url, 1000);
+    buf_printf(&url, "%s%s", strstr(path, "://") ? "" : w->base, path);
+    struct http_request q = {
+        .method = method, .url = buf_str(&url), .body = body, .body_max = 50000, .stall_ms_max = 1500};
+    diag_clear(&w->diag);
+    *reply = (struct http_reply){0};
+    enum err rc = http_curl_exchange(w->curl, &q, &w->arena, reply, &w->diag);
+    buf_free(&url);
+    return rc;
+}
+
+static void assert_echo(struct world *w, enum http_method method, const char *path, int status,
+                        const char *expected)
+{
+    struct http_reply reply;
+    if (exchange(w, method, path, STR("body"), &reply))
+        fail_msg("%s: %s", path, w->diag.text);
+    assert_int_equal(reply.status, status);
+    assert_true(str_eq_z(buf_str(&reply.body), expected));
+    assert_true(str_eq_z(http_header_find(reply.headers, reply.header_count, "x-url"), path));
+    buf_free(&reply.body);
+}
+
+static void every_method_crosses(void **state)
+{
+    struct world *w = *state;
+    assert_echo(w, HTTP_POST, "/v1/frames?a=%20b&c", 200, "Pbody");
+    assert_echo(w, HTTP_PUT, "/made", 201, "Ubody");
+    assert_echo(w, HTTP_DELETE, "/x", 200, "Dbody");
+    assert_echo(w, HTTP_GET, "/x", 200, "Gbody");
+    assert_echo(w, HTTP_HEAD, "/x", 200, "");
+    assert_echo(w, HTTP_GET, "/away", 302, "Gbody"); /* a redirect is a reply, and is not followed */
+}
+
+static void headers_cross_and_bytes_are_counted(void **state)
+{
+    struct world *w = *state;
+    char url[100];
+    snprintf(url, sizeof url, "%s/x", w->base);
+    struct http_reply reply = {0};
+    struct http_request q = {
+        .method = HTTP_POST, .url = str_of(url), .body = STR("\0\1\2binary"), .body_max = 100};
+    q.headers[0] = (struct http_header){STR("X-Note"), STR("村 1")};
+    q.headers[1] = (struct http_header){STR("X-Empty"), STR("")};
+    q.header_count = 2;
+    assert_int_equal(http_curl_exchange(w->curl, &q, &w->arena, &reply, &w->diag), ERR_OK);
+    assert_true(str_eq_z(http_header_find(reply.headers, reply.header_count, "X-NOTE"), "村 1"));
+    assert_int_equal(reply.body.n, 10);
+    assert_memory_equal(reply.body.p, "P\0\1\2binary", 10);
+    /* The head as it must have been: request line, host, two headers, length. */
+    char head[300];
+    int n = snprintf(head, sizeof head,
+                     "POST /x HTTP/1.1\r\nHost: %s\r\nX-Note: 村 1\r\nX-Empty:\r\nContent-Length: 9\r\n\r\n",
+                     w->base + 7);
+    assert_int_equal(reply.bytes_up, n + 9);
+    assert_in_range(reply.bytes_down, 60, 400);
+    buf_free(&reply.body);
+    q.headers[0].value = STR("a\r\nX-Evil: 1");
+    assert_int_equal(http_curl_exchange(w->curl, &q, &w->arena, &reply, &w->diag), ERR_USAGE);
+}
+
+static void a_body_that_is_too_large_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct http_reply reply;
+    static char body[3000000];
+    memset(body, 'x', sizeof body);
+    int handled = atomic_load(&w->handled);
+    assert_int_equal(exchange(w, HTTP_POST, "/x", (struct str){body, BODY_MAX + 1}, &reply), ERR_OK);
+    assert_int_equal(reply.status, 413);
+    buf_free(&reply.body);
+    /* Far too large: the answer may come while the client still sends, or the connection is cut. */
+    if (exchange(w, HTTP_POST, "/x", (struct str){body, sizeof body}, &reply) == ERR_OK) {
+        assert_int_equal(reply.status, 413);
+        buf_free(&reply.body);
+    }
+    assert_int_equal(atomic_load(&w->handled), handled);
+    /* The largest that is allowed comes back whole, cap of the reply permitting. */
+    assert_int_equal(exchange(w, HTTP_POST, "/x", (struct str){body, 49999}, &reply), ERR_OK);
+    assert_int_equal(reply.body.n, 50000);
+    buf_free(&reply.body);
+    assert_int_equal(exchange(w, HTTP_POST, "/x", (struct str){body, 50000}, &reply), ERR_LIMIT);
+    assert_non_null(strstr(w->diag.text, "50000"));
+    assert_true(reply.bytes_up > 50000);
+}
+
+/* ---- raw bytes at the server ---- */
+
+static int dial(struct world *w)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(http_serve_port(w->serve))};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static int status_for(struct world *w, struct str bytes)
+{
+    char answer[4096];
+    int status = 0;
+    int fd = dial(w);
+    while (bytes.n > 0) {
+        ssize_t n = send(fd, bytes.p, bytes.n, MSG_NOSIGNAL);
+        if (n < 0)
+            break;
+        bytes = str_sub(bytes, (size_t)n, bytes.n);
+    }
+    ssize_t n = recv(fd, answer, sizeof answer - 1, 0);
+    if (n > 12 && memcmp(answer, "HTTP/1.1 ", 9) == 0)
+        status = atoi(answer + 9);
+    close(fd);
+    return status;
+}
+
+static void malformed_requests_never_reach_the_handler(void **state)
+{
+    struct world *w = *state;
+    int handled = atomic_load(&w->handled);
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    buf_put_z(&b, "GET / HTTP/1.1\r\nHost: x\r\n");
+    for (int i = 0; i < HTTP_HEADERS_MAX; i++)
+        buf_printf(&b, "X-%d: 1\r\n", i);
+    buf_put_z(&b, "\r\n");
+    assert_int_equal(status_for(w, buf_str(&b)), 431);
+    buf_clear(&b);
+    buf_put_z(&b, "GET /");
+    for (int i = 0; i < 50000; i++)
+        buf_put_char(&b, 'a');
+    buf_put_z(&b, " HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_in_range(status_for(w, buf_str(&b)), 0, 499);
+    assert_int_equal(status_for(w, STR("PATCH / HTTP/1.1\r\nHost: x\r\n\r\n")), 405);
+    assert_int_equal(status_for(w, STR("GET / HTTP/1.1\r\n\r\n")), 400);
+    assert_in_range(status_for(w, STR("\x16\x03\x01 nonsense\r\n\r\n")), 0, 499);
+    assert_int_equal(status_for(w, STR("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")),
+                     413);
+    /* A body that ends early: the request is not carried out. */
+    int fd = dial(w);
+    struct str part = STR("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly this");
+    assert_int_equal(send(fd, part.p, part.n, 0), part.n);
+    close(fd);
+    buf_free(&b);
+    assert_int_equal(atomic_load(&w->handled), handled);
+    assert_int_equal(status_for(w, STR("GET /x HTTP/1.1\r\nHost: x\r\n\r\n")), 200);
+}
+
+static void chunked_bodies_are_capped_too(void **state)
+{
+    struct world *w = *state;
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    buf_put_z(&b, "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n");
+    assert_int_equal(status_for(w, buf_str(&b)), 200);
+    int handled = atomic_load(&w->handled);
+    buf_clear(&b);
+    buf_put_z(&b, "POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 2 * BODY_MAX / 1000; i++) {
+        buf_put_z(&b, "3e8\r\n");
+        for (int k = 0; k < 1000; k++)
+            buf_put_char(&b, 'x');
+        buf_put_z(&b, "\r\n");
+    }
+    buf_put_z(&b, "0\r\n\r\n");
+    assert_int_equal(status_for(w, buf_str(&b)), 413);
+    assert_int_equal(atomic_load(&w->handled), handled);
+    buf_free(&b);
+}
+
+static void an_idle_client_is_cut_off(void **state)
+{
+    struct world *w = *state;
+    char byte;
+    int fd = dial(w);
+    assert_int_equal(send(fd, "GET ", 4, 0), 4);
+    struct timeval patience = {.tv_sec = 10};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ssize_t n;
+    while ((n = recv(fd, &byte, 1, 0)) > 0) {
+    }
+    assert_true(n == 0); /* closed by the server, not our patience */
+    close(fd);
+}
+
+static void a_forged_header_becomes_an_error(void **state)
+{
+    struct world *w = *state;
+    struct http_reply reply;
+    assert_int_equal(exchange(w, HTTP_GET, "/forged", STR_NONE, &reply), ERR_OK);
+    assert_int_equal(reply.status, 500);
+    assert_null(http_header_find(reply.headers, reply.header_count, "X-Evil").p);
+    buf_free(&reply.body);
+}
+
+static void stopping_waits_for_a_running_request(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct http_serve_options o = {.address = "::1", .body_max = 10, .self = &w, .handle = handle};
+    if (http_serve_start(&o, &w.serve, &w.diag)) {
+        print_message("no IPv6 here: %s\n", w.diag.text);
+        o.address = "127.0.0.1";
+        assert_int_equal(http_serve_start(&o, &w.serve, NULL), ERR_OK);
+        snprintf(w.base, sizeof w.base, "http://127.0.0.1:%u", http_serve_port(w.serve));
+    } else {
+        snprintf(w.base, sizeof w.base, "http://[::1]:%u", http_serve_port(w.serve));
+    }
+    int fd[2];
+    assert_int_equal(pipe(fd), 0);
+    arena_init(&w.arena, 1 << 20);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct http_reply reply;
+        char ok = 'n';
+        if (http_curl_open(NULL, &w.curl, NULL) == ERR_OK &&
+            exchange(&w, HTTP_GET, "/slow", STR_NONE, &reply) == ERR_OK)
+            ok = reply.status == 200 ? 'y' : 'n';
+        ssize_t n = write(fd[1], &ok, 1);
+        _exit(n == 1 ? 0 : 1);
+    }
+    while (atomic_load(&w.handled) == 0)
+        usleep(1000);
+    http_serve_stop(w.serve);
+    char ok = 0;
+    assert_int_equal(read(fd[0], &ok, 1), 1);
+    assert_int_equal(ok, 'y');
+    close(fd[0]);
+    close(fd[1]);
+    arena_free(&w.arena);
+    http_serve_stop(NULL);
+}
+
+static void a_port_in_use_and_a_wrong_address_are_told(void **state)
+{
+    struct world *w = *state;
+    struct http_serve *other = NULL;
+    struct http_serve_options o = {
+        .address = "127.0.0.1", .port = http_serve_port(w->serve), .handle = handle};
+    diag_clear(&w->diag);
+    assert_int_equal(http_serve_start(&o, &other, &w->diag), ERR_BUSY);
+    o.address = "localhost";
+    assert_int_equal(http_serve_start(&o, &other, NULL), ERR_USAGE);
+    o.address = "192.0.2.1";
+    o.port = 0;
+    assert_int_equal(http_serve_start(&o, &other, NULL), ERR_USAGE);
+    assert_null(other);
+}
+
+/* ---- a server that misbehaves ---- */
+
+struct peer {
+    int listening;
+    uint16_t port;
+    struct str answer;
+    int then_wait_ms;
+};
+
+static void *peer_run(void *self)
+{
+    struct peer *p = self;
+    char request[4096];
+    int fd = accept(p->listening, NULL, NULL);
+    if (recv(fd, request, sizeof request, 0) > 0 && p->answer.n)
+        (void)!send(fd, p->answer.p, p->answer.n, MSG_NOSIGNAL);
+    usleep((useconds_t)p->then_wait_ms * 1000);
+    close(fd);
+    return NULL;
+}
+
+static enum err ask_peer(struct world *w, struct str answer, int then_wait_ms, struct http_reply *reply)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    struct peer p = {.answer = answer, .then_wait_ms = then_wait_ms};
+    pthread_t thread;
+    char url[60];
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    p.listening = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(p.listening, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(p.listening, 1), 0);
+    assert_int_equal(getsockname(p.listening, (struct sockaddr *)&address, &size), 0);
+    assert_int_equal(pthread_create(&thread, NULL, peer_run, &p), 0);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/token?secret=1", ntohs(address.sin_port));
+    enum err rc = exchange(w, HTTP_GET, url, STR_NONE, reply);
+    pthread_join(thread, NULL);
+    close(p.listening);
+    return rc;
+}
+
+static void a_cut_reply_is_no_reply(void **state)
+{
+    struct world *w = *state;
+    struct http_reply reply;
+    struct str whole = STR("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabcde");
+    assert_int_equal(ask_peer(w, whole, 0, &reply), ERR_OK);
+    assert_true(str_eq_z(buf_str(&reply.body), "abcde"));
+    buf_free(&reply.body);
+    assert_int_equal(ask_peer(w, STR("HTTP/1.1 200 OK\r\n\r\nno length, so it may be cut"), 0, &reply),
+                     ERR_NET);
+    assert_int_equal(ask_peer(w, STR("HTTP/1.1 204 Nothing\r\n\r\n"), 0, &reply), ERR_OK);
+    for (size_t n = 0; n < whole.n; n++) {
+        enum err rc = ask_peer(w, str_sub(whole, 0, n), 0, &reply);
+        if (rc != ERR_NET)
+            fail_msg("cut after %zu bytes: %d %s", n, rc, w->diag.text);
+        assert_non_null(strstr(w->diag.text, "127.0.0.1"));
+        assert_null(strstr(w->diag.text, "secret"));
+        assert_true(reply.bytes_down <= n && reply.bytes_up > 20);
+    }
+}
+
+static void a_stall_ends_in_time(void **state)
+{
+    struct world *w = *state;
+    struct http_reply reply;
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    assert_int_equal(ask_peer(w, STR("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"), 3500, &reply),
+                     ERR_NET);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_non_null(strstr(w->diag.text, "Nothing moved"));
+    assert_in_range(after.tv_sec - before.tv_sec, 1, 6);
+}
+
+static void interim_replies_and_many_headers_do_no_harm(void **state)
+{
+    struct world *w = *state;
+    struct http_reply reply;
+    struct buf b;
+    buf_init(&b, 100000);
+    buf_put_z(&b, "HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n");
+    for (int i = 0; i < 40; i++)
+        buf_printf(&b, "X-%d: %d\r\n", i, i);
+    buf_put_z(&b, "\r\nok");
+    assert_int_equal(ask_peer(w, buf_str(&b), 0, &reply), ERR_OK);
+    assert_int_equal(reply.header_count, HTTP_HEADERS_MAX);
+    assert_null(http_header_find(reply.headers, reply.header_count, "X-Early").p);
+    assert_true(str_eq_z(buf_str(&reply.body), "ok"));
+    buf_free(&reply.body);
+    buf_free(&b);
+}
+
+static void who_is_not_there_is_named(void **state)
+{
+    struct world *w = *state;
+    struct http_reply reply;
+    assert_int_equal(exchange(w, HTTP_GET, "http://127.0.0.1:1/x", STR_NONE, &reply), ERR_NET);
+    assert_non_null(strstr(w->diag.text, "127.0.0.1:1"));
+    assert_int_equal(exchange(w, HTTP_GET, "http://centre.invalid/", STR_NONE, &reply), ERR_NET);
+    assert_non_null(strstr(w->diag.text, "centre.invalid"));
+    assert_int_equal(exchange(w, HTTP_GET, "file:///etc/passwd", STR_NONE, &reply), ERR_USAGE);
+    assert_int_equal(exchange(w, HTTP_GET, "ftp://127.0.0.1/", STR_NONE, &reply), ERR_USAGE);
+}
+
+static void a_proxy_in_the_environment_is_ignored(void **state)
+{
+    struct world *w = *state;
+    struct http_reply reply;
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    assert_int_equal(exchange(w, HTTP_GET, "/x", STR_NONE, &reply), ERR_OK);
+    buf_free(&reply.body);
+    unsetenv("http_proxy");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_method_crosses),
+        cmocka_unit_test(headers_cross_and_bytes_are_counted),
+        cmocka_unit_test(a_body_that_is_too_large_is_refused),
+        cmocka_unit_test(malformed_requests_never_reach_the_handler),
+        cmocka_unit_test(chunked_bodies_are_capped_too),
+        cmocka_unit_test(an_idle_client_is_cut_off),
+        cmocka_unit_test(a_forged_header_becomes_an_error),
+        cmocka_unit_test(stopping_waits_for_a_running_request),
+        cmocka_unit_test(a_port_in_use_and_a_wrong_address_are_told),
+        cmocka_unit_test(a_cut_reply_is_no_reply),
+        cmocka_unit_test(a_stall_ends_in_time),
+        cmocka_unit_test(interim_replies_and_many_headers_do_no_harm),
+        cmocka_unit_test(who_is_not_there_is_named),
+        cmocka_unit_test(a_proxy_in_the_environment_is_ignored),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
