@@ -47,11 +47,12 @@ else()
 
     # Temporary data stays in memory, because a temporary file would be plain text beside a sealed database.
     # Text in double quotes is never taken for a string, and what a schema may call is not trusted. Unused
-    # parts are left out.
+    # parts are left out, and so is SQLCipher's log on standard error; files are readable by their owner only.
     add_library(sqlcipher STATIC EXCLUDE_FROM_ALL ${sqlcipher_dir}/sqlite3.c)
     target_include_directories(sqlcipher SYSTEM PUBLIC ${sqlcipher_dir})
     target_compile_definitions(sqlcipher PUBLIC SQLITE_HAS_CODEC PRIVATE
         SQLCIPHER_CRYPTO_CUSTOM=sqlcipher_mbedtls_setup
+        SQLCIPHER_OMIT_LOG SQLITE_DEFAULT_FILE_PERMISSIONS=0600
         SQLITE_TEMP_STORE=2 SQLITE_THREADSAFE=1 SQLITE_DQS=0 SQLITE_ENABLE_FTS5
         SQLITE_DEFAULT_FOREIGN_KEYS=1 SQLITE_DEFAULT_SYNCHRONOUS=2 SQLITE_DEFAULT_WAL_SYNCHRONOUS=2
         SQLITE_LIKE_DOESNT_MATCH_BLOBS SQLITE_MAX_EXPR_DEPTH=100

@@ -269,9 +269,9 @@ enum err aead_open(enum hpke_aead aead, const unsigned char *key,
     crypto_lock();
     psa_status_t status = key_import(row->type, PSA_KEY_USAGE_DECRYPT, row->alg, key, row->key_size, &id);
     if (status == PSA_SUCCESS)
-        status =
-            psa_aead_decrypt(id, row->alg, nonce, AEAD_NONCE_SIZE, bytes_of(aad), aad.n, bytes_of(cipher),
-                             cipher.n, plain_out ? plain_out : &nothing, cipher.n - AEAD_TAG_SIZE, &n);
+        status = psa_aead_decrypt(id, row->alg, nonce, AEAD_NONCE_SIZE, bytes_of(aad), aad.n,
+                                  bytes_of(cipher), cipher.n, plain_out ? plain_out : &nothing,
+                                  cipher.n - AEAD_TAG_SIZE, &n);
     (void)psa_destroy_key(id);
     crypto_unlock();
     return cause(status);
@@ -317,8 +317,8 @@ enum err x25519_agree(const unsigned char secret[static X25519_SIZE],
     size_t n = 0;
 
     crypto_lock();
-    psa_status_t status =
-        key_import(X25519_PAIR, PSA_KEY_USAGE_DERIVE, PSA_ALG_ECDH, secret, X25519_SIZE, &id);
+    psa_status_t status = key_import(X25519_PAIR, PSA_KEY_USAGE_DERIVE, PSA_ALG_ECDH, secret, X25519_SIZE,
+                                     &id);
     if (status == PSA_SUCCESS)
         status = psa_raw_key_agreement(PSA_ALG_ECDH, id, public, X25519_SIZE, shared, sizeof shared, &n);
     (void)psa_destroy_key(id);
@@ -349,8 +349,8 @@ enum err p256_sign(const struct key_pair_p256 *pair, struct str message,
     size_t n = 0;
 
     crypto_lock();
-    psa_status_t status =
-        key_import(P256_PAIR, PSA_KEY_USAGE_SIGN_MESSAGE, alg, pair->secret, sizeof pair->secret, &id);
+    psa_status_t status = key_import(P256_PAIR, PSA_KEY_USAGE_SIGN_MESSAGE, alg, pair->secret,
+                                     sizeof pair->secret, &id);
     if (status == PSA_SUCCESS)
         status = psa_sign_message(id, alg, bytes_of(message), message.n, signature, sizeof signature, &n);
     (void)psa_destroy_key(id);
@@ -368,8 +368,8 @@ enum err p256_verify(const unsigned char public[static P256_PUBLIC_SIZE], struct
     psa_key_id_t id = 0;
 
     crypto_lock();
-    psa_status_t status =
-        key_import(P256_POINT, PSA_KEY_USAGE_VERIFY_MESSAGE, alg, public, P256_PUBLIC_SIZE, &id);
+    psa_status_t status = key_import(P256_POINT, PSA_KEY_USAGE_VERIFY_MESSAGE, alg, public, P256_PUBLIC_SIZE,
+                                     &id);
     if (status == PSA_SUCCESS)
         status = psa_verify_message(id, alg, bytes_of(message), message.n, signature, SIGNATURE_SIZE);
     (void)psa_destroy_key(id);

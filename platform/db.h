@@ -3,9 +3,11 @@
  * runs statements, and migrates.
  *
  * Always true: a database that opens has passed its migrations whole, each in one transaction; a key, when
- * given, was right (a wrong key is ERR_DENIED, never an empty database); a database made by a newer program is
- * ERR_VERSION and is not touched. SQLite's SQLITE_FULL is ERR_FULL, SQLITE_BUSY after the time-out
- * is ERR_BUSY, SQLITE_CORRUPT and SQLITE_NOTADB are ERR_CORRUPT (or ERR_DENIED for a keyed open).
+ * given, was right (a wrong key is ERR_DENIED, never an empty database); a database made by a newer program
+ * is ERR_VERSION and is not touched; another program's file is ERR_EXISTS. SQLite's SQLITE_FULL is ERR_FULL,
+ * SQLITE_BUSY after the time-out is ERR_BUSY, SQLITE_CORRUPT and SQLITE_NOTADB are ERR_CORRUPT (or ERR_DENIED
+ * for a keyed open), a second row under one key is ERR_EXISTS, any other broken constraint ERR_CORRUPT, SQL
+ * that SQLite does not accept ERR_USAGE.
  *
  * Not thread-safe: one struct db per thread.
  */
@@ -27,13 +29,13 @@ struct migration {
 
 struct db_options {
     const char *path;
-    const char *vfs;                /* NULL = default */
-    const unsigned char *key;       /* DB_KEY_SIZE raw bytes for SQLCipher, or NULL for a plain file */
+    const char *vfs;          /* NULL = default */
+    const unsigned char *key; /* DB_KEY_SIZE raw bytes for SQLCipher, or NULL for a plain file */
     const struct migration *migrations;
     uint32_t migration_count;
-    int32_t application_id;         /* PRAGMA application_id; another program's file is refused */
-    bool read_only;
-    uint32_t busy_ms_max;           /* 0 = 5,000 */
+    int32_t application_id; /* PRAGMA application_id; another program's file is refused; 0 = any */
+    bool read_only;         /* a file of an older version is then ERR_STATE */
+    uint32_t busy_ms_max;   /* 0 = 5,000 */
 };
 
 enum err db_open(const struct db_options *o, struct db **db_out, struct diag *d) MUST_USE;
@@ -49,12 +51,13 @@ enum err db_prepare(struct db *db, const char *sql, struct stmt **stmt_out, stru
 void bind_null(struct stmt *s, int index);
 void bind_i64(struct stmt *s, int index, int64_t v);
 void bind_double(struct stmt *s, int index, double v);
-void bind_text(struct stmt *s, int index, struct str v); /* p NULL binds NULL; bytes must live until stmt_done */
+/* Text and blob: p NULL binds NULL; the bytes must live until stmt_done. */
+void bind_text(struct stmt *s, int index, struct str v);
 void bind_blob(struct stmt *s, int index, const void *p, size_t n);
 
 /* One step. *row_out tells whether a row is there. */
 enum err stmt_step(struct stmt *s, bool *row_out, struct diag *d) MUST_USE;
-/* Step to the end, expecting no row; then done. */
+/* Step to the end, expecting no row; then done, whether it failed or not: do not use `s` again. */
 enum err stmt_run(struct stmt *s, struct diag *d) MUST_USE;
 void stmt_done(struct stmt *s); /* accepts NULL */
 int64_t col_i64(struct stmt *s, int column);
@@ -66,7 +69,8 @@ int64_t db_changes(struct db *db);
 int64_t db_last_rowid(struct db *db);
 
 /* A transaction. txn_begin takes the write lock at once (BEGIN IMMEDIATE). txn_rollback does nothing once
- * committed or never begun: put it in every exit path. Only after txn_commit gives ERR_OK is anything "saved". */
+ * committed or never begun: put it in every exit path. Only after txn_commit gives ERR_OK is anything
+ * "saved". */
 struct txn {
     struct db *db;
     bool open;
@@ -75,14 +79,17 @@ enum err txn_begin(struct txn *t, struct db *db, struct diag *d) MUST_USE;
 enum err txn_commit(struct txn *t, struct diag *d) MUST_USE;
 void txn_rollback(struct txn *t);
 
-/* PRAGMA integrity_check; on a keyed database also cipher_integrity_check. ERR_CORRUPT with the first finding. */
+/* PRAGMA integrity_check; on a keyed database also cipher_integrity_check. ERR_CORRUPT with the first
+ * finding. */
 enum err db_check(struct db *db, struct diag *d) MUST_USE;
-/* Online backup into a new file with the same key. */
+/* Online backup into a new file with the same key; not inside a transaction. ERR_EXISTS when the file is
+ * there. */
 enum err db_backup(struct db *db, const char *path, struct diag *d) MUST_USE;
 
 /* Registers the VFS of the real world under the name "doorstep" (wraps "unix", keeps its shared memory).
- * Every open, read, write, sync and delete passes a hook first, so that sweeps can fail operation n with a
- * cause: `fault` may be NULL. */
+ * Every operation "open", "read", "write", "truncate", "sync", "delete" and "shm" (a piece of shared memory)
+ * passes a hook first, so that sweeps can fail operation n with a cause: `fault` may be NULL. A later call
+ * changes the hook; no database may be in use then. */
 struct db_fault {
     void *self;
     /* ERR_OK lets the operation through; ERR_IO, ERR_FULL, ERR_NOMEM fail it. */
