@@ -6,6 +6,8 @@ if(DOORSTEP_SANITIZE)
     target_compile_options(ds_instrument INTERFACE
         -fsanitize=${DOORSTEP_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(ds_instrument INTERFACE -fsanitize=${DOORSTEP_SANITIZE})
+    # Every arena allocation is a block of its own, so that a step past its end is seen.
+    target_compile_definitions(ds_instrument INTERFACE DOORSTEP_ARENA_EACH)
 endif()
 
 if(DOORSTEP_FUZZ)

@@ -248,6 +248,8 @@ enum err json_read(struct arena *a, struct str text, const struct json **json_ou
     if (str_starts(text, STR("\xEF\xBB\xBF")))
         text = str_sub(text, 3, text.n);
     struct cursor c = {a, d, text.p, text.p, text.p + text.n, text.p, 1};
+    if (str_starts(text, STR("\xEF\xBB\xBF"))) /* cJSON would skip it, and the walk would lose its place */
+        return fail_at(&c, ERR_SYNTAX, "a second byte order mark stands at the start");
     if (!utf8_valid(text)) {
         for (struct str rest = text; rest.n > 0;) {
             struct str one = rest;
