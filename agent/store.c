@@ -45,6 +45,14 @@ struct str hex_text(struct arena *a, const unsigned char *bytes, size_t n)
     return (struct str){p, 2 * n};
 }
 
+struct str device_text(struct arena *a, uint64_t device)
+{
+    unsigned char bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(device >> (56 - 8 * i));
+    return hex_text(a, bytes, sizeof bytes);
+}
+
 struct str iso_now(const struct store *s, struct arena *a)
 {
     char text[40];
@@ -553,7 +561,7 @@ static void identity_json(const struct identity *id, struct buf *b)
     for (int i = 0; i < 8; i++)
         device[i] = (unsigned char)(id->by.device >> (56 - 8 * i));
     buf_put_z(b, "{\"device\":\"");
-    buf_put_hex(b, device, 8);
+    buf_put_hex(b, device, sizeof device);
     buf_put_z(b, "\",\"inc\":");
     buf_put_u64(b, id->by.inc);
     buf_put_z(b, ",\"person\":");

@@ -39,6 +39,8 @@ struct identity {
     uint32_t epoch;
 };
 const struct identity *store_identity(const struct store *s);
+/* A device id as people and other programs read it: 16 hex digits. */
+struct str device_text(struct arena *a, uint64_t device);
 /* Takes the identity, and with it everything that was captured before: rows made so far become this device's. */
 enum err store_enrol(struct store *s, const struct identity *id, struct diag *d) MUST_USE;
 
