@@ -20,9 +20,10 @@ struct stmt {
 };
 
 struct db {
+    struct arena arena; /* holds this struct and its texts */
     sqlite3 *handle;
-    char *path;
-    char *vfs; /* NULL: the default */
+    const char *path;
+    const char *vfs; /* NULL: the default */
     bool keyed;
     unsigned char key[DB_KEY_SIZE]; /* a backup is sealed with it too */
     sqlite3_stmt *page_probe;

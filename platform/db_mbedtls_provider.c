@@ -9,7 +9,7 @@
 #include <psa/crypto.h>
 
 typedef struct Parse Parse; /* that header expects to stand inside SQLite itself */
-#include "sqlcipher.h"
+#include <sqlcipher.h>
 
 #define AES_KEY_SIZE 32
 #define AES_BLOCK_SIZE 16

@@ -4,8 +4,6 @@
  */
 #include "platform/db_internal.h"
 
-#include <stdlib.h>
-
 #include "platform/crypto.h"
 
 #define BUSY_MS 5000
@@ -122,21 +120,26 @@ static enum err prove_key(struct db *db, struct diag *d)
 
 /* --- open and close --- */
 
+/* The struct, two texts, and what the arena itself needs. */
+#define DB_MEMORY_MAX (sizeof(struct db) + 16384)
+
 static enum err db_new(const struct db_options *o, struct db **db_out)
 {
-    struct db *db = calloc(1, sizeof *db);
-    if (!db)
+    struct arena arena;
+    arena_init(&arena, DB_MEMORY_MAX);
+    struct db *db = ARENA_NEW(&arena, struct db);
+    const char *path = arena_z(&arena, str_of(o->path));
+    const char *vfs = o->vfs ? arena_z(&arena, str_of(o->vfs)) : NULL;
+    if (!db || !path || (o->vfs && !vfs)) {
+        arena_free(&arena);
         return ERR_NOMEM;
-    db->path = strdup(o->path);
-    db->vfs = o->vfs ? strdup(o->vfs) : NULL;
-    if (o->key) {
-        db->keyed = true;
+    }
+    db->path = path;
+    db->vfs = vfs;
+    db->keyed = o->key != NULL;
+    if (o->key)
         memcpy(db->key, o->key, DB_KEY_SIZE);
-    }
-    if (!db->path || (o->vfs && !db->vfs)) {
-        db_close(db);
-        return ERR_NOMEM;
-    }
+    db->arena = arena;
     *db_out = db;
     return ERR_OK;
 }
@@ -196,7 +199,6 @@ void db_close(struct db *db)
     int rc = sqlite3_close(db->handle);
     CHECK(rc == SQLITE_OK);
     crypto_wipe(db->key, sizeof db->key);
-    free(db->path);
-    free(db->vfs);
-    free(db);
+    struct arena arena = db->arena; /* it holds the struct that it stands in */
+    arena_free(&arena);
 }

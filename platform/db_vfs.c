@@ -5,8 +5,6 @@
  */
 #include "platform/db.h"
 
-#include <stdlib.h>
-
 #include <sqlite3.h>
 
 struct vfs {
@@ -228,9 +226,10 @@ enum err db_vfs_register(const struct db_fault *fault)
     }
     sqlite3_vfs *unix_vfs = sqlite3_vfs_find("unix");
     CHECK(unix_vfs);
-    struct vfs *v = calloc(1, sizeof *v); /* SQLite's list keeps it until the process ends */
+    struct vfs *v = sqlite3_malloc64(sizeof *v); /* its list keeps it until the process ends */
     if (!v)
         return ERR_NOMEM;
+    *v = (struct vfs){0};
     v->unix_vfs = unix_vfs;
     v->fault = fault ? *fault : none;
     v->base = (sqlite3_vfs){
@@ -249,7 +248,7 @@ enum err db_vfs_register(const struct db_fault *fault)
         .xCurrentTimeInt64 = vfs_time_ms,
     };
     if (sqlite3_vfs_register(&v->base, 0) != SQLITE_OK) {
-        free(v);
+        sqlite3_free(v);
         return ERR_NOMEM;
     }
     return ERR_OK;
