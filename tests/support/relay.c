@@ -1,0 +1,189 @@
+/* relay: a TCP relay on loopback that counts what crosses the wire and can cut the link in mid-upload.
+ *
+ *   relay TARGET_PORT [--cut-up N]... [--stats FILE]
+ *
+ * Prints the port it listens on. Each --cut-up N cuts one connection, in the order given, once N bytes went up on it: both ends see a
+ * reset, as when the signal is lost. After every connection FILE holds "connections N up N down N cut N". Ends on SIGTERM.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINKS_MAX 64
+#define CUTS_MAX 16
+
+struct link {
+    int device, centre;
+    unsigned long long up;
+};
+
+static struct {
+    struct link links[LINKS_MAX];
+    int count;
+    unsigned long long cuts[CUTS_MAX];
+    int cut_count, cut_done;
+    unsigned long long connections, up, down;
+    const char *stats;
+    unsigned short target;
+} relay;
+static volatile sig_atomic_t stopping;
+
+static void on_stop(int signal_number)
+{
+    (void)signal_number;
+    stopping = 1;
+}
+
+static void write_stats(void)
+{
+    char temporary[4096];
+    if (!relay.stats)
+        return;
+    snprintf(temporary, sizeof temporary, "%s.new", relay.stats);
+    FILE *f = fopen(temporary, "w");
+    if (!f)
+        return;
+    fprintf(f, "connections %llu up %llu down %llu cut %d\n", relay.connections, relay.up, relay.down, relay.cut_done);
+    fclose(f);
+    rename(temporary, relay.stats);
+}
+
+static int loopback(unsigned short port, struct sockaddr_in *address)
+{
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static void end_link(int i, int reset)
+{
+    struct linger abort_now = {1, 0};
+    if (reset) {
+        setsockopt(relay.links[i].device, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);
+        setsockopt(relay.links[i].centre, SOL_SOCKET, SO_LINGER, &abort_now, sizeof abort_now);
+    }
+    close(relay.links[i].device);
+    close(relay.links[i].centre);
+    relay.links[i] = relay.links[--relay.count];
+    write_stats();
+}
+
+static int send_all(int to, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t sent = send(to, p, n, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return -1;
+        p += sent;
+        n -= (size_t)sent;
+    }
+    return 0;
+}
+
+/* Passes on what came from one side. Nonzero when the link has ended. */
+static int pass(struct link *l, int upward)
+{
+    char bytes[16384];
+    size_t room = sizeof bytes;
+    int cutting = upward && relay.cut_done < relay.cut_count;
+
+    if (cutting && relay.cuts[relay.cut_done] - l->up < room)
+        room = (size_t)(relay.cuts[relay.cut_done] - l->up);
+    ssize_t n = recv(upward ? l->device : l->centre, bytes, room, 0);
+    if (n <= 0)
+        return 1;
+    if (send_all(upward ? l->centre : l->device, bytes, (size_t)n))
+        return 1;
+    *(upward ? &relay.up : &relay.down) += (unsigned long long)n;
+    l->up += upward ? (unsigned long long)n : 0;
+    if (cutting && l->up >= relay.cuts[relay.cut_done]) {
+        relay.cut_done++;
+        return 2;
+    }
+    return 0;
+}
+
+static void accept_link(int listening)
+{
+    struct sockaddr_in address;
+    int device = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    int centre = loopback(relay.target, &address);
+
+    if (device < 0 || centre < 0 || relay.count == LINKS_MAX || connect(centre, (struct sockaddr *)&address, sizeof address)) {
+        if (device >= 0)
+            close(device);
+        if (centre >= 0)
+            close(centre);
+        return;
+    }
+    relay.links[relay.count++] = (struct link){device, centre, 0};
+    relay.connections++;
+}
+
+static void serve(int listening)
+{
+    while (!stopping) {
+        struct pollfd fds[1 + 2 * LINKS_MAX];
+        fds[0] = (struct pollfd){listening, POLLIN, 0};
+        for (int i = 0; i < relay.count; i++) {
+            fds[1 + 2 * i] = (struct pollfd){relay.links[i].device, POLLIN, 0};
+            fds[2 + 2 * i] = (struct pollfd){relay.links[i].centre, POLLIN, 0};
+        }
+        int open = relay.count;
+        if (poll(fds, (nfds_t)(1 + 2 * open), 200) <= 0)
+            continue;
+        for (int i = open - 1; i >= 0; i--) {
+            int ended = 0;
+            if (fds[1 + 2 * i].revents)
+                ended = pass(&relay.links[i], 1);
+            if (!ended && fds[2 + 2 * i].revents)
+                ended = pass(&relay.links[i], 0);
+            if (ended)
+                end_link(i, ended == 2);
+        }
+        if (fds[0].revents)
+            accept_link(listening);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+
+    for (int i = 2; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--cut-up") == 0 && relay.cut_count < CUTS_MAX)
+            relay.cuts[relay.cut_count++] = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--stats") == 0)
+            relay.stats = argv[i + 1];
+    }
+    relay.target = argc > 1 ? (unsigned short)strtoul(argv[1], NULL, 10) : 0;
+    if (relay.target == 0) {
+        fprintf(stderr, "relay TARGET_PORT [--cut-up N]... [--stats FILE]\n");
+        return 2;
+    }
+    struct sigaction stop = {.sa_handler = on_stop};
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    int listening = loopback(0, &address);
+    if (listening < 0 || bind(listening, (struct sockaddr *)&address, size) || listen(listening, 16) ||
+        getsockname(listening, (struct sockaddr *)&address, &size)) {
+        perror("relay");
+        return 1;
+    }
+    write_stats();
+    printf("%u\n", (unsigned)ntohs(address.sin_port));
+    fflush(stdout);
+    serve(listening);
+    while (relay.count > 0)
+        end_link(0, 0);
+    write_stats();
+    return 0;
+}
