@@ -4,6 +4,7 @@
  */
 #include "tests/support/unit.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -311,6 +312,45 @@ static void an_impossible_key_is_refused(void **state)
     memset(cipher, 0, sizeof cipher);
     assert_int_equal(hpke_open(HPKE_CHACHA20_POLY1305, &county, zero, STR_NONE, STR_NONE, sealed, NULL),
                      ERR_CORRUPT);
+}
+
+/* The centre opens frames on several threads. cmocka's assertions belong to the main one; a count comes back.
+ */
+static void *seal_and_open(void *arg)
+{
+    const unsigned char *seed = arg;
+    unsigned char enc[X25519_SIZE];
+    unsigned char cipher[64];
+    unsigned char plain[64];
+    unsigned char signature[SIGNATURE_SIZE];
+    struct key_pair_x25519 county;
+    struct key_pair_p256 device;
+    const struct str text = STR("members of the household: 5");
+    const struct str sealed = {(const char *)cipher, text.n + AEAD_TAG_SIZE};
+    uintptr_t failed = 0;
+    for (int i = 0; i < 25; i++) {
+        if (x25519_make(seed, &county) || p256_make(seed, &device) ||
+            hpke_seal(aeads[i % 2], county.public, STR_NONE, STR_NONE, text, NULL, enc, cipher) ||
+            hpke_open(aeads[i % 2], &county, enc, STR_NONE, STR_NONE, sealed, plain) ||
+            memcmp(plain, text.p, text.n) != 0 || p256_sign(&device, sealed, signature) ||
+            p256_verify(device.public, sealed, signature))
+            failed++;
+    }
+    return (void *)failed;
+}
+
+static void several_threads_can_seal_and_open_at_once(void **state)
+{
+    (void)state;
+    unsigned char seeds[6][SHA256_SIZE] = {{1}, {2}, {3}, {4}, {5}, {6}};
+    pthread_t threads[6];
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, seal_and_open, seeds[i]), 0);
+    for (int i = 0; i < 6; i++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
 }
 
 static void small_helpers_do_what_they_say(void **state)
@@ -648,6 +688,7 @@ int main(void)
         cmocka_unit_test(sealing_twice_gives_different_bytes_and_a_seed_gives_the_same),
         cmocka_unit_test(keys_are_a_function_of_their_seed_and_otherwise_fresh),
         cmocka_unit_test(an_impossible_key_is_refused),
+        cmocka_unit_test(several_threads_can_seal_and_open_at_once),
         cmocka_unit_test(small_helpers_do_what_they_say),
         cmocka_unit_test(hpke_agrees_with_rfc_9180),
         cmocka_unit_test(chacha20_poly1305_agrees_with_wycheproof),
