@@ -27,9 +27,10 @@ target_link_libraries(dep_mbedcrypto INTERFACE ${MBEDCRYPTO_LIBRARY})
 add_library(dep_math INTERFACE)
 target_link_libraries(dep_math INTERFACE m)
 
-# The one SQLite. A system's own (4.6.1 or later, as in Debian 13) is taken only when asked for: file permissions,
-# silence on standard error and text in double quotes are settled when SQLCipher is compiled, and a packaged one
-# settles them differently. Its .pc file states SQLite's version: SQLCipher 4.6.1 calls itself 3.46.1.
+# The one SQLite. A system's own (4.6.1 or later, as in Debian 13) is taken only when asked for: file
+# permissions, silence on standard error and text in double quotes are settled when SQLCipher is compiled,
+# and a packaged one settles them differently. Its .pc file states SQLite's version: SQLCipher 4.6.1 calls
+# itself 3.46.1.
 option(DOORSTEP_SYSTEM_SQLCIPHER "Link the system's SQLCipher instead of the pinned source" OFF)
 if(DOORSTEP_SYSTEM_SQLCIPHER)
     pkg_check_modules(SYSTEM_SQLCIPHER REQUIRED IMPORTED_TARGET sqlcipher>=3.46.1)
