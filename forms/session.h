@@ -19,6 +19,8 @@ struct session_host {
     int64_t (*now_ms)(void *self);
     const struct zone *zone; /* NULL = UTC */
     enum err (*random)(void *self, void *out, size_t n);
+    /* For digest() and text seeds of randomize(): algorithm "MD5", "SHA-1", "SHA-256", "SHA-384" or "SHA-512". */
+    enum err (*digest)(void *self, struct str algorithm, struct str data, unsigned char out[64], size_t *n_out);
     struct str (*property)(void *self, struct str name); /* deviceid, username, phonenumber ... "" when unknown */
     /* Bytes of an external resource: valid while the session lives. ERR_NOT_FOUND: the list is empty and a warning is kept. */
     enum err (*resource)(void *self, struct str uri, struct str *bytes_out, struct diag *d);

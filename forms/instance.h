@@ -1,0 +1,188 @@
+/* Inside a session: the instance as frames of cells, and the queue of what must be computed anew.
+ *
+ * A frame is one repeat instance (frame 0 is the interview). It has one cell for every schema node of its class and one
+ * ordered list per repeat directly below it. In a list the instances in use come first; behind them lie those that a
+ * smaller jr:count put aside. A cell counts how many of its ancestors-or-self are irrelevant: it is visible at 0.
+ * Always true: cell.typed is only read when CELL_TYPED is set; a violated cell stands in session->violations.
+ */
+#ifndef DOORSTEP_FORMS_INSTANCE_H
+#define DOORSTEP_FORMS_INSTANCE_H
+
+#include "forms/model.h"
+
+enum cell_flags {
+    CELL_IRRELEVANT = 1, /* its own relevance is false */
+    CELL_REQUIRED = 2,
+    CELL_READONLY = 4,
+    CELL_TYPED = 8,
+    CELL_BROKEN = 16, /* violated by its constraint or choices, not only by being empty */
+};
+
+struct cell {
+    struct str text;
+    uint32_t room; /* bytes owned in the pool; 0 = the text is the form's */
+    uint16_t hidden;
+    uint8_t flags;
+    uint8_t status; /* enum answer_status */
+    uint32_t change;    /* place in session->changes, from 1; 0 = unchanged */
+    uint32_t violation; /* place in session->violations, from 1; 0 = fine */
+    struct value typed;
+};
+
+struct frame_list {
+    uint32_t *at; /* frame numbers */
+    uint32_t count, room;
+    uint32_t active;    /* the first `active` ones are in use */
+    uint32_t sorted_to; /* positions below are right in the frames */
+    uint32_t recounts;  /* jr:count evaluations in this transaction */
+};
+
+struct frame {
+    uint32_t number, class, parent;
+    uint32_t position; /* in its list, from 0: valid below the list's sorted_to */
+    uint64_t key;
+    int64_t order;
+    bool surplus;
+    uint32_t change; /* ROW_ADD in session->changes, from 1 */
+    struct cell *cells;
+    struct frame_list *lists;
+    uint64_t *dirty; /* by prop.bit */
+};
+
+struct pending {
+    uint32_t *at; /* frame numbers */
+    uint32_t count, room;
+};
+
+struct change_entry {
+    enum session_op op;
+    bool dead;
+    uint32_t frame, node;
+    uint64_t key, parent_key;
+    uint32_t repeat;
+    int64_t order;
+};
+
+struct cell_id {
+    uint32_t frame, node;
+};
+
+struct primary {
+    struct tree tree; /* first, so that the tree is the session's */
+    struct session *session;
+};
+
+struct cursor {
+    enum stop_kind kind;
+    uint32_t control, frame; /* REPEAT: the repeat control and the parent's frame */
+};
+
+struct session {
+    const struct form *form;
+    const struct session_host *host;
+    struct arena arena;   /* everything that lives as long as the session */
+    struct arena scratch; /* of one evaluation, rolled back */
+    struct arena told;    /* texts of session_changes, until the clear */
+    struct pool pool;
+    struct primary primary;
+    const struct tree **trees; /* 0 = primary, then form->resources */
+    struct node *roots;        /* what instance('id') gives, by tree */
+    VEC(struct frame *) frames; /* by number; NULL = free */
+    VEC(uint32_t) frames_free;
+    uint32_t frames_alive;
+    struct pending *pending; /* by property */
+    struct pending spare;
+    uint64_t *pending_bits;
+    uint32_t pending_low; /* no set bit below this word */
+    VEC(struct cell_id) violations;
+    VEC(struct change_entry) changes;
+    VEC(struct session_change) changes_told;
+    VEC(struct cell_id) triggered; /* cells with value-changed actions to run; `frame` still alive or not */
+    VEC(struct str) warnings;
+    VEC(struct place) located; /* setgeopoint and the like wait for the host */
+    uint64_t row_key_next;
+    int64_t now_ms;
+    uint32_t language;
+    struct cursor at;
+    bool loading;   /* events of value-changed wait until the first computation is done */
+    bool resumed;   /* saved values of volatile calculations stand */
+    bool finalised;
+    bool frozen;
+    bool broken; /* memory ran out in the middle: nothing can be trusted */
+};
+
+static inline struct frame *frame_at(const struct session *s, uint32_t number)
+{
+    return number < s->frames.count ? s->frames.at[number] : NULL;
+}
+static inline const struct schema_node *node_at(const struct session *s, uint32_t node)
+{
+    return &s->form->nodes.at[node];
+}
+static inline struct cell *cell_at(const struct session *s, const struct frame *f, uint32_t node)
+{
+    return &f->cells[node_at(s, node)->slot];
+}
+
+/* --- instance.c --- */
+
+/* A frame appended to its list, visible as its parent is, all its properties waiting. ERR_LIMIT or ERR_NOMEM. */
+enum err frame_add(struct session *s, uint32_t class, uint32_t parent, uint64_t key, int64_t order,
+                   struct frame **frame_out, struct diag *d);
+/* A new row with the texts and nested rows of its blueprint, reported as changes. */
+enum err frame_create(struct session *s, uint32_t class, uint32_t parent, struct frame **frame_out, struct diag *d);
+enum err frame_fill(struct session *s, struct frame *f, struct diag *d); /* blueprint of a frame that is there */
+void frame_remove(struct session *s, struct frame *f);
+void frame_set_surplus(struct session *s, struct frame *f, bool surplus);
+uint32_t frame_position(struct session *s, const struct frame *f); /* from 0 */
+struct frame_list *frame_list(const struct session *s, const struct frame *parent, uint32_t class);
+const struct frame *frame_up(const struct session *s, const struct frame *f, uint32_t class);
+/* Document order: <0, 0, >0. */
+int frame_compare(struct session *s, const struct frame *a, const struct frame *b);
+
+/* Replaces the text. Does not tell anyone. */
+enum err cell_put(struct session *s, struct cell *c, struct str text);
+/* Replaces text and status, records the change and wakes those who depend on it. */
+enum err cell_set(struct session *s, struct frame *f, uint32_t node, struct str text, enum answer_status status);
+void cell_set_relevant(struct session *s, struct frame *f, uint32_t node, bool relevant);
+void cell_set_violated(struct session *s, struct frame *f, uint32_t node, bool violated);
+bool cell_readonly(const struct session *s, const struct frame *f, uint32_t node); /* inherited */
+
+/* --- recompute.c --- */
+
+void mark_prop(struct session *s, uint32_t prop, struct frame *f);
+void mark_frame(struct session *s, struct frame *f); /* all properties of a frame */
+/* The node has another value or visibility: wakes its readers. */
+void touch(struct session *s, const struct frame *f, uint32_t node);
+void touch_position(struct session *s, const struct frame *f);
+void touch_frame(struct session *s, const struct frame *f);
+/* Until nothing waits: properties, then actions of value-changed, and again. */
+enum err recompute(struct session *s, struct diag *d);
+enum err run_event(struct session *s, uint32_t event, struct diag *d);
+enum err run_insert_actions(struct session *s, struct frame *f, struct diag *d);
+enum err add_row(struct session *s, uint32_t class, struct frame *parent, struct frame **frame_out, struct diag *d);
+/* Would the text satisfy the constraint? Puts it in place for the moment of the question. */
+enum err constraint_holds(struct session *s, struct frame *f, uint32_t node, struct str text, bool *holds_out);
+
+/* --- primary.c --- */
+
+void primary_init(struct session *s);
+struct value cell_value(struct session *s, const struct frame *f, uint32_t node, bool rules);
+/* Runs an expression bound to a node in a frame. Trouble inside gives an empty text; only ERR_NOMEM comes back. */
+enum err evaluate(struct session *s, struct arena *scratch, const struct expr *x, struct node context,
+                  struct value *out);
+struct eval eval_for(struct session *s, struct arena *scratch);
+/* Text of a value for a node of this type. */
+struct str value_for_node(struct session *s, struct eval *e, uint32_t node, const struct value *v);
+
+/* --- view.c --- */
+
+struct str label_text(struct session *s, const struct label *label, enum text_form form, struct node context,
+                      struct arena *a);
+struct str text_in_language(struct session *s, uint32_t text, enum text_form form, struct node context,
+                            struct arena *a);
+/* Is the text (or each word of it, for select-multiple) among the choices? */
+enum err choices_have(struct session *s, struct frame *f, uint32_t node, struct str text, bool *have_out);
+struct str choice_label(struct session *s, uint32_t node, struct str value, struct arena *a);
+
+#endif

@@ -1,0 +1,946 @@
+/* From the XML of an XForm to the model: the order of the parts, the primary instance (schema, frame classes, blueprints
+ * of new frames), the secondary instances and the binds. Controls, actions and texts are in xform_body.c and
+ * xform_text.c, dependencies in graph.c. All findings are collected; only memory and caps end the work early.
+ */
+#include "forms/model.h"
+#include "forms/xml_doc.h"
+
+/* --- findings --- */
+
+void load_nomem(struct loader *l)
+{
+    if (!l->rc)
+        l->rc = ERR_NOMEM;
+}
+
+static void push_finding(struct loader *l, enum finding_severity severity, uint32_t line, uint32_t column,
+                         struct str node, struct str text)
+{
+    struct form_finding *f = vec_push(l->a, &l->findings->list);
+    if (!f) {
+        load_nomem(l);
+        return;
+    }
+    *f = (struct form_finding){severity, line, column, node, arena_str(l->a, text)};
+    if (!f->text.p)
+        load_nomem(l);
+}
+
+void load_finding(struct loader *l, enum finding_severity severity, uint32_t line, uint32_t column, uint32_t node,
+                  const char *format, ...)
+{
+    struct diag one = {0};
+    va_list args;
+    va_start(args, format);
+    struct buf text;
+    buf_init(&text, DIAG_TEXT_MAX * 4);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    if (severity == FINDING_ERROR) {
+        l->findings->error_count++;
+        diag_set_at(&one, ERR_SYNTAX, line, column, "%.*s", STR_ARG(buf_str(&text)));
+        if (l->first && l->first->text[0] == 0)
+            *l->first = one;
+    }
+    if (l->findings->list.count < FORM_FINDINGS_MAX)
+        push_finding(l, severity, line, column, form_node_path(l->form, node, l->a), buf_str(&text));
+    else if (l->findings->list.count == FORM_FINDINGS_MAX)
+        push_finding(l, severity, 0, 0, STR(""), STR("There are more findings; these are the first ones."));
+    buf_free(&text);
+}
+
+/* --- expressions and paths in attributes --- */
+
+const struct expr *load_expr(struct loader *l, uint32_t element, uint32_t context, struct str text, const char *what,
+                             bool nodes)
+{
+    const struct xml_node *e = xml_at(l->doc, element);
+    struct expr_scope scope = form_scope(l->form, context);
+    struct diag d = {0};
+    const struct expr *x = NULL;
+    scope.nodes = nodes;
+    struct str kept = arena_str(l->a, str_trim(text));
+    if (!kept.p) {
+        load_nomem(l);
+        return NULL;
+    }
+    enum err rc = expr_compile(l->a, &scope, kept, &x, &d);
+    if (rc == ERR_NOMEM) {
+        load_nomem(l);
+        return NULL;
+    }
+    if (rc || d.text[0]) {
+        struct str shown = kept.n > 160 ? str_sub(kept, 0, utf8_offset(kept, 120)) : kept;
+        load_finding(l, rc ? FINDING_ERROR : FINDING_WARNING, e->line, e->column, context,
+                     "%s: %s (column %u of: %.*s%s)", what, d.text, d.column ? d.column : 1, STR_ARG(shown),
+                     shown.n < kept.n ? " ..." : "");
+    }
+    return rc ? NULL : x;
+}
+
+static bool next_step(struct str *rest, struct path_step *step)
+{
+    struct str token;
+    if (!str_split(rest, '/', &token))
+        return false;
+    token = str_trim(token);
+    *step = (struct path_step){.kind = STEP_CHILD};
+    if (str_eq_z(token, "."))
+        step->kind = STEP_SELF;
+    else if (str_eq_z(token, ".."))
+        step->kind = STEP_PARENT;
+    else if (str_starts(token, STR("@")))
+        step->kind = STEP_ATTRIBUTE;
+    ptrdiff_t colon = str_find(token, STR(":"));
+    size_t from = colon >= 0 ? (size_t)colon + 1 : step->kind == STEP_ATTRIBUTE;
+    step->local = step->kind == STEP_CHILD || step->kind == STEP_ATTRIBUTE ? str_sub(token, from, token.n) : STR("");
+    return true;
+}
+
+uint32_t load_path(struct loader *l, uint32_t context, struct str path)
+{
+    const struct form *f = l->form;
+    struct str rest = str_trim(path);
+    bool absolute = str_starts(rest, STR("/"));
+    uint32_t at = absolute ? NONE : context;
+    struct path_step step;
+    if (rest.n == 0)
+        return NONE;
+    if (absolute)
+        rest = str_sub(rest, 1, rest.n);
+    while (next_step(&rest, &step)) {
+        if (step.kind == STEP_SELF)
+            continue;
+        if (step.kind == STEP_PARENT)
+            at = at == NONE ? NONE : f->nodes.at[at].parent;
+        else if (at == NONE)
+            at = absolute && f->nodes.at[0].local == form_local(f, step.local) ? 0 : NONE;
+        else
+            at = form_child(f, at, form_local(f, step.local), step.kind == STEP_ATTRIBUTE);
+        if (at == NONE)
+            return NONE;
+    }
+    return at;
+}
+
+/* --- the schema --- */
+
+/* Elements of the primary instance that stand at the same path: instances of one repeat, or just one. */
+struct same {
+    uint32_t name;
+    bool repeat;
+    uint32_t twin; /* group of the next sibling with this name, NONE */
+    VEC(uint32_t) elements;
+};
+
+struct schema_builder {
+    struct loader *l;
+    struct map repeats;    /* path of each repeat control */
+    uint32_t *form_name;   /* by name of the document: in form->names, NONE = not yet */
+    uint32_t *group;       /* by name: first group under the element at hand */
+    uint32_t *group_stamp; /* by name: for which parent `group` was set */
+    uint32_t *seen;        /* by name: occurrences in one element */
+    uint32_t *seen_stamp;
+    uint32_t stamp, seen_now;
+};
+
+static bool is_template(const struct xml_doc *doc, uint32_t element)
+{
+    return xml_attr(doc, element, NS_JAVAROSA, "template").p != NULL;
+}
+
+static struct str child_path(struct loader *l, struct str parent, struct str local)
+{
+    char *p = arena_alloc(l->scratch, parent.n + local.n + 2);
+    if (!p) {
+        load_nomem(l);
+        return STR("");
+    }
+    memcpy(p, parent.p, parent.n);
+    p[parent.n] = '/';
+    memcpy(p + parent.n + 1, local.p, local.n);
+    return (struct str){p, parent.n + local.n + 1};
+}
+
+/* Paths of <repeat nodeset>, so that the schema knows which siblings are instances. `context` is the path around. */
+static void collect_repeats(struct schema_builder *b, uint32_t element, struct str context)
+{
+    struct loader *l = b->l;
+    const struct xml_doc *doc = l->doc;
+    for (uint32_t c = xml_element(doc, xml_at(doc, element)->first_child); c != XML_NONE;
+         c = xml_element(doc, xml_at(doc, c)->next)) {
+        bool repeat = xml_is(doc, c, NULL, "repeat");
+        struct str ref = str_trim(xml_attr(doc, c, "", repeat ? "nodeset" : "ref"));
+        struct str path = context;
+        struct path_step step;
+        if (str_starts(ref, STR("/"))) {
+            path = STR("");
+            ref = str_sub(ref, 1, ref.n);
+        }
+        while (ref.n && next_step(&ref, &step))
+            if (step.kind == STEP_CHILD)
+                path = child_path(l, path, step.local);
+        if (repeat && map_put(&b->repeats, path, 1) != ERR_OK)
+            load_nomem(l);
+        if (repeat || xml_is(doc, c, NULL, "group"))
+            collect_repeats(b, c, path);
+    }
+}
+
+static uint32_t intern_local(struct loader *l, struct str local)
+{
+    uint32_t number = form_local(l->form, local);
+    if (number != NONE)
+        return number;
+    number = l->form->locals.count;
+    if (map_put(&l->form->locals, local, number) != ERR_OK)
+        load_nomem(l);
+    return number;
+}
+
+static uint32_t form_name_of(struct schema_builder *b, uint32_t doc_name)
+{
+    struct loader *l = b->l;
+    if (b->form_name[doc_name] != NONE)
+        return b->form_name[doc_name];
+    const struct node_name *from = &l->doc->names.at[doc_name];
+    struct node_name *to = vec_push(l->a, &l->form->names);
+    if (!to) {
+        load_nomem(l);
+        return 0;
+    }
+    to->local = arena_str(l->a, from->local);
+    to->uri = arena_str(l->a, from->uri);
+    to->prefix = arena_str(l->a, from->prefix);
+    if (!to->local.p || !to->uri.p || !to->prefix.p)
+        load_nomem(l);
+    return b->form_name[doc_name] = l->form->names.count - 1;
+}
+
+static uint32_t add_node(struct schema_builder *b, uint32_t doc_name, uint32_t element, uint32_t parent,
+                         uint32_t class)
+{
+    struct loader *l = b->l;
+    struct form *f = l->form;
+    const struct xml_node *e = xml_at(l->doc, element);
+    uint32_t name = form_name_of(b, doc_name);
+    if (l->rc)
+        return NONE;
+    if (f->nodes.count >= FORM_NODES_MAX) {
+        l->rc = diag_set_at(l->first, ERR_LIMIT, e->line, e->column, "The primary instance has more than %u nodes.",
+                            (unsigned)FORM_NODES_MAX);
+        return NONE;
+    }
+    struct schema_node *n = vec_push(l->a, &f->nodes);
+    if (!n) {
+        load_nomem(l);
+        return NONE;
+    }
+    uint32_t index = f->nodes.count - 1;
+    *n = (struct schema_node){.name = name, .local = intern_local(l, f->names.at[name].local), .parent = parent,
+                              .first_child = NONE, .next = NONE, .end = index + 1, .twin = NONE, .class = class,
+                              .field = NONE, .bind = NONE, .control = NONE, .actions = NONE, .line = e->line,
+                              .column = e->column};
+    for (uint32_t k = 0; k < PROP_KINDS; k++)
+        n->prop[k] = NONE;
+    return index;
+}
+
+static void link_child(struct form *f, uint32_t parent, uint32_t *tail, uint32_t child)
+{
+    if (*tail == NONE)
+        f->nodes.at[parent].first_child = child;
+    else
+        f->nodes.at[*tail].next = child;
+    *tail = child;
+}
+
+static void add_attributes(struct schema_builder *b, const struct same *same, uint32_t node, uint32_t *tail)
+{
+    struct loader *l = b->l;
+    struct form *f = l->form;
+    for (uint32_t i = 0; i < same->elements.count && !l->rc; i++) {
+        const struct xml_node *e = xml_at(l->doc, same->elements.at[i]);
+        for (uint32_t k = 0; k < e->attr_count && !l->rc; k++) {
+            uint32_t name = l->doc->attrs.at[e->attr_first + k].name;
+            const struct node_name *n = &l->doc->names.at[name];
+            if (str_eq_z(n->uri, NS_JAVAROSA) && str_eq_z(n->local, "template"))
+                continue;
+            uint32_t c = f->nodes.at[node].first_child;
+            while (c != NONE && !(f->nodes.at[c].attribute && b->form_name[name] == f->nodes.at[c].name))
+                c = f->nodes.at[c].next;
+            if (c != NONE)
+                continue;
+            c = add_node(b, name, same->elements.at[i], node, f->nodes.at[node].class);
+            if (c == NONE)
+                return;
+            f->nodes.at[c].attribute = true;
+            link_child(f, node, tail, c);
+        }
+    }
+}
+
+struct groups {
+    VEC(struct same) list;
+};
+
+/* The group of the k-th sibling of this name, made on demand. */
+static struct same *group_for(struct schema_builder *b, struct groups *g, uint32_t name, uint32_t k, bool repeat)
+{
+    uint32_t at = b->group_stamp[name] == b->stamp ? b->group[name] : NONE;
+    for (; at != NONE && k > 0 && g->list.at[at].twin != NONE; k--)
+        at = g->list.at[at].twin;
+    if (at != NONE && k == 0)
+        return &g->list.at[at];
+    struct same *s = vec_push(b->l->scratch, &g->list);
+    if (!s) {
+        load_nomem(b->l);
+        return NULL;
+    }
+    *s = (struct same){.name = name, .repeat = repeat, .twin = NONE};
+    if (at == NONE) {
+        b->group_stamp[name] = b->stamp;
+        b->group[name] = g->list.count - 1;
+    } else {
+        g->list.at[at].twin = g->list.count - 1;
+    }
+    return s;
+}
+
+static void group_children(struct schema_builder *b, const struct same *same, struct str path, struct groups *g)
+{
+    struct loader *l = b->l;
+    b->stamp++;
+    for (uint32_t i = 0; i < same->elements.count && !l->rc; i++) {
+        b->seen_now++;
+        for (uint32_t c = xml_element(l->doc, xml_at(l->doc, same->elements.at[i])->first_child);
+             c != XML_NONE && !l->rc; c = xml_element(l->doc, xml_at(l->doc, c)->next)) {
+            uint32_t name = xml_at(l->doc, c)->name, ignored;
+            bool known = b->group_stamp[name] == b->stamp;
+            bool repeat = known && g->list.at[b->group[name]].repeat;
+            if (!known)
+                repeat = is_template(l->doc, c) ||
+                         map_get(&b->repeats, child_path(l, path, l->doc->names.at[name].local), &ignored);
+            if (b->seen_stamp[name] != b->seen_now) {
+                b->seen_stamp[name] = b->seen_now;
+                b->seen[name] = 0;
+            }
+            struct same *s = group_for(b, g, name, repeat ? 0 : b->seen[name]++, repeat);
+            uint32_t *slot = s ? vec_push(l->scratch, &s->elements) : NULL;
+            if (!slot)
+                load_nomem(l);
+            else
+                *slot = c;
+        }
+    }
+}
+
+static uint32_t add_class(struct loader *l, uint32_t node, uint32_t parent)
+{
+    struct form *f = l->form;
+    uint32_t depth = parent == NONE ? 0 : f->classes.at[parent].depth + 1;
+    if (depth > REF_DEPTH_MAX) {
+        l->rc = diag_set_at(l->first, ERR_LIMIT, f->nodes.at[node].line, f->nodes.at[node].column,
+                            "Repeats are nested deeper than %u.", REF_DEPTH_MAX);
+        return 0;
+    }
+    struct frame_class *c = vec_push(l->a, &f->classes);
+    if (!c) {
+        load_nomem(l);
+        return 0;
+    }
+    *c = (struct frame_class){.node = node, .parent = parent, .depth = depth, .control = NONE};
+    return f->classes.count - 1;
+}
+
+/* Depth is bounded by FORM_DEPTH_MAX, which the XML reader enforces. */
+static uint32_t build_schema(struct schema_builder *b, const struct same *same, uint32_t parent, uint32_t class,
+                             struct str parent_path)
+{
+    struct loader *l = b->l;
+    struct form *f = l->form;
+    uint32_t node = add_node(b, same->name, same->elements.at[0], parent, class), tail = NONE;
+    if (node == NONE)
+        return NONE;
+    if (same->repeat || parent == NONE) {
+        class = add_class(l, node, parent == NONE ? NONE : class);
+        f->nodes.at[node].class = class;
+        f->nodes.at[node].repeat = same->repeat;
+    }
+    for (uint32_t i = 0; i < same->elements.count; i++)
+        l->doc->nodes.at[same->elements.at[i]].mark = node + 1;
+    add_attributes(b, same, node, &tail);
+    struct str path = child_path(l, parent_path, l->doc->names.at[same->name].local);
+    struct groups groups = {0};
+    group_children(b, same, path, &groups);
+    uint32_t *made = ARENA_ARRAY(l->scratch, uint32_t, groups.list.count + 1);
+    if (!made)
+        load_nomem(l);
+    for (uint32_t i = 0; i < groups.list.count && !l->rc; i++) {
+        made[i] = build_schema(b, &groups.list.at[i], node, class, path);
+        if (made[i] == NONE)
+            return NONE;
+        link_child(f, node, &tail, made[i]);
+        f->nodes.at[node].has_elements = true;
+    }
+    for (uint32_t i = 0; i < groups.list.count && !l->rc; i++)
+        if (groups.list.at[i].twin != NONE)
+            f->nodes.at[made[i]].twin = made[groups.list.at[i].twin];
+    f->nodes.at[node].end = f->nodes.count;
+    return node;
+}
+
+static void number_slots(struct loader *l)
+{
+    struct form *f = l->form;
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < f->nodes.count; i++)
+        f->nodes.at[i].slot = f->classes.at[f->nodes.at[i].class].slot_count++;
+    for (uint32_t c = 0; c < f->classes.count; c++) {
+        f->classes.at[c].slots = total;
+        total += f->classes.at[c].slot_count;
+    }
+    f->class_nodes.at = ARENA_ARRAY(l->a, uint32_t, total);
+    f->class_nodes.count = f->class_nodes.room = total;
+    if (!f->class_nodes.at) {
+        load_nomem(l);
+        return;
+    }
+    for (uint32_t i = f->nodes.count; i-- > 0;) {
+        struct schema_node *n = &f->nodes.at[i];
+        f->class_nodes.at[f->classes.at[n->class].slots + n->slot] = i;
+        if (n->slot_end <= n->slot)
+            n->slot_end = n->slot + 1;
+        if (n->parent != NONE && f->nodes.at[n->parent].class == n->class &&
+            f->nodes.at[n->parent].slot_end < n->slot_end)
+            f->nodes.at[n->parent].slot_end = n->slot_end;
+    }
+}
+
+static void link_classes(struct loader *l)
+{
+    struct form *f = l->form;
+    for (uint32_t c = 0; c < f->classes.count; c++) {
+        f->classes.at[c].child_first = f->class_children.count;
+        for (uint32_t k = c + 1; k < f->classes.count; k++) {
+            if (f->classes.at[k].parent != c)
+                continue;
+            uint32_t *slot = vec_push(l->a, &f->class_children);
+            if (!slot) {
+                load_nomem(l);
+                return;
+            }
+            *slot = k;
+            f->classes.at[k].child_index = f->classes.at[c].child_count++;
+        }
+    }
+}
+
+static void hash_children(struct loader *l)
+{
+    struct form *f = l->form;
+    uint32_t room = 16;
+    while (room < 2 * f->nodes.count)
+        room *= 2;
+    f->children = ARENA_ARRAY(l->a, struct child_slot, room);
+    if (!f->children) {
+        load_nomem(l);
+        return;
+    }
+    f->children_room = room;
+    for (uint32_t i = 0; i < room; i++)
+        f->children[i].child = NONE;
+    for (uint32_t i = 1; i < f->nodes.count; i++)
+        form_child_put(f, i);
+}
+
+/* --- blueprints --- */
+
+static void add_cell(struct loader *l, uint32_t row, uint32_t node, struct str text)
+{
+    struct blueprint_cell *c = vec_push(l->a, &l->form->blueprint_cells);
+    struct str kept = arena_str(l->a, text);
+    if (!c || !kept.p) {
+        load_nomem(l);
+        return;
+    }
+    *c = (struct blueprint_cell){row, node, kept};
+}
+
+static uint32_t add_row(struct loader *l, struct blueprint *b, uint32_t class, uint32_t parent)
+{
+    struct blueprint_row *r = vec_push(l->a, &l->form->blueprint_rows);
+    if (!r) {
+        load_nomem(l);
+        return 0;
+    }
+    *r = (struct blueprint_row){class, parent};
+    return b->row_count++;
+}
+
+static void fill_attributes(struct loader *l, uint32_t element, uint32_t node, uint32_t row)
+{
+    const struct xml_node *e = xml_at(l->doc, element);
+    for (uint32_t i = 0; i < e->attr_count; i++) {
+        const struct xml_attr *a = &l->doc->attrs.at[e->attr_first + i];
+        uint32_t c = form_child(l->form, node, form_local(l->form, l->doc->names.at[a->name].local), true);
+        if (c != NONE)
+            add_cell(l, row, c, a->value);
+    }
+}
+
+/* Depth as in build_schema. `clear`: the element is an instance that stands in for a missing template. */
+static void fill_blueprint(struct loader *l, struct blueprint *b, uint32_t element, uint32_t row, bool clear)
+{
+    const struct form *f = l->form;
+    uint32_t node = xml_at(l->doc, element)->mark - 1;
+    fill_attributes(l, element, node, row);
+    if (!xml_has_elements(l->doc, element)) {
+        struct str text = str_trim(xml_text(l->doc, element, l->scratch));
+        if (text.n && !clear)
+            add_cell(l, row, node, text);
+        return;
+    }
+    for (uint32_t c = xml_element(l->doc, xml_at(l->doc, element)->first_child); c != XML_NONE && !l->rc;
+         c = xml_element(l->doc, xml_at(l->doc, c)->next)) {
+        uint32_t child = xml_at(l->doc, c)->mark - 1;
+        if (!f->nodes.at[child].repeat)
+            fill_blueprint(l, b, c, row, clear);
+        else if (!is_template(l->doc, c))
+            fill_blueprint(l, b, c, add_row(l, b, f->nodes.at[child].class, row), clear);
+    }
+}
+
+static void build_blueprint(struct loader *l, uint32_t class, uint32_t element, bool clear)
+{
+    struct form *f = l->form;
+    struct blueprint b = {.row_first = f->blueprint_rows.count, .cell_first = f->blueprint_cells.count};
+    add_row(l, &b, class, 0);
+    fill_blueprint(l, &b, element, 0, clear);
+    b.cell_count = f->blueprint_cells.count - b.cell_first;
+    struct blueprint *slot = vec_push(l->a, &f->blueprints);
+    if (!slot) {
+        load_nomem(l);
+        return;
+    }
+    *slot = b;
+    f->classes.at[class].blueprint = f->blueprints.count - 1;
+}
+
+/* The first template of each repeat in document order, else its first instance with the values cleared. */
+static void build_blueprints(struct loader *l, uint32_t root)
+{
+    const struct form *f = l->form;
+    uint32_t *source = ARENA_ARRAY(l->scratch, uint32_t, f->classes.count);
+    if (!source) {
+        load_nomem(l);
+        return;
+    }
+    for (uint32_t c = 0; c < f->classes.count; c++)
+        source[c] = XML_NONE;
+    source[0] = root;
+    for (uint32_t e = root; e < l->doc->nodes.count; e++) {
+        const struct xml_node *x = xml_at(l->doc, e);
+        if (x->mark == 0 || !f->nodes.at[x->mark - 1].repeat)
+            continue;
+        uint32_t *s = &source[f->nodes.at[x->mark - 1].class];
+        if (*s == XML_NONE || (is_template(l->doc, e) && !is_template(l->doc, *s)))
+            *s = e;
+    }
+    for (uint32_t c = 0; c < f->classes.count && !l->rc; c++)
+        build_blueprint(l, c, source[c], c > 0 && !is_template(l->doc, source[c]));
+}
+
+/* --- instances --- */
+
+static struct str keep(struct loader *l, struct str s)
+{
+    struct str kept = arena_str(l->a, s);
+    if (!kept.p)
+        load_nomem(l);
+    return kept;
+}
+
+static void primary_instance(struct loader *l, uint32_t root)
+{
+    struct schema_builder b = {.l = l};
+    uint32_t names = l->doc->names.count;
+    struct same same = {.name = xml_at(l->doc, root)->name};
+    uint32_t *slot = vec_push(l->scratch, &same.elements);
+    map_init(&b.repeats, l->scratch);
+    b.form_name = ARENA_ARRAY(l->scratch, uint32_t, names);
+    b.group = ARENA_ARRAY(l->scratch, uint32_t, names);
+    b.group_stamp = ARENA_ARRAY(l->scratch, uint32_t, names);
+    b.seen = ARENA_ARRAY(l->scratch, uint32_t, names);
+    b.seen_stamp = ARENA_ARRAY(l->scratch, uint32_t, names);
+    if (!slot || !b.form_name || !b.group || !b.group_stamp || !b.seen || !b.seen_stamp) {
+        load_nomem(l);
+        return;
+    }
+    *slot = root;
+    for (uint32_t i = 0; i < names; i++)
+        b.form_name[i] = NONE;
+    if (l->body != XML_NONE)
+        collect_repeats(&b, l->body, child_path(l, STR(""), xml_name(l->doc, root).local));
+    build_schema(&b, &same, NONE, 0, STR(""));
+    if (l->rc)
+        return;
+    link_classes(l);
+    number_slots(l);
+    hash_children(l);
+    if (!l->rc)
+        build_blueprints(l, root);
+    l->form->id = keep(l, xml_attr(l->doc, root, "", "id").p ? xml_attr(l->doc, root, "", "id")
+                                                             : xml_name(l->doc, root).uri);
+    struct str version = xml_attr(l->doc, root, "", "version");
+    if (!version.p)
+        version = xml_attr(l->doc, root, NS_OPENROSA, "version");
+    l->form->version = keep(l, version.p ? version : STR(""));
+}
+
+/* What an inline secondary instance contains, as a document of its own with the prefixes of the form around it. */
+static struct str inline_document(struct loader *l, uint32_t element)
+{
+    struct buf b;
+    struct str content = xml_at(l->doc, element)->text;
+    buf_init(&b, content.n + (1u << 20));
+    if (l->doc->encoding.n) {
+        buf_put_z(&b, "<?xml version=\"1.0\" encoding=\"");
+        buf_put_str(&b, l->doc->encoding);
+        buf_put_z(&b, "\"?>");
+    }
+    buf_put_z(&b, "<instance");
+    for (uint32_t i = 0; i < l->form->prefixes.room; i++) {
+        const struct map_slot *s = &l->form->prefixes.slots[i];
+        if (!s->key.p || str_eq_z(s->key, "xml"))
+            continue;
+        buf_put_z(&b, s->key.n ? " xmlns:" : " xmlns");
+        buf_put_str(&b, s->key);
+        buf_put_z(&b, "=\"");
+        buf_put_xml_attr(&b, l->form->uris.at[s->value]);
+        buf_put_z(&b, "\"");
+    }
+    buf_put_z(&b, ">");
+    buf_put_str(&b, content);
+    buf_put_z(&b, "</instance>");
+    struct str out = arena_str(l->a, buf_str(&b));
+    if (b.failed || !out.p)
+        load_nomem(l);
+    buf_free(&b);
+    return out;
+}
+
+static void secondary_instance(struct loader *l, uint32_t element)
+{
+    struct form *f = l->form;
+    const struct xml_node *e = xml_at(l->doc, element);
+    struct str id = xml_attr(l->doc, element, "", "id"), src = xml_attr(l->doc, element, "", "src");
+    uint32_t before;
+    if (!id.n) {
+        load_finding(l, FINDING_WARNING, e->line, e->column, NONE,
+                     "A secondary instance has no id, so no expression can reach it.");
+        return;
+    }
+    if (map_get(&f->resource_ids, id, &before)) {
+        load_finding(l, FINDING_ERROR, e->line, e->column, NONE,
+                     "Two secondary instances have the id \"%.*s\". Give one of them another id.", STR_ARG(id));
+        return;
+    }
+    struct resource *r = vec_push(l->a, &f->resources);
+    if (!r) {
+        load_nomem(l);
+        return;
+    }
+    *r = (struct resource){.id = keep(l, id), .uri = keep(l, src.p ? src : STR(""))};
+    if (!src.n)
+        r->xml = inline_document(l, element);
+    uint32_t *external = src.n ? vec_push(l->a, &f->external) : NULL;
+    if (external)
+        *external = f->resources.count - 1;
+    if (map_put(&f->resource_ids, r->id, f->resources.count - 1) != ERR_OK || (src.n && !external))
+        load_nomem(l);
+}
+
+void load_instances(struct loader *l)
+{
+    const struct xml_doc *doc = l->doc;
+    bool first = true;
+    for (uint32_t c = xml_element(doc, xml_at(doc, l->model)->first_child); c != XML_NONE && !l->rc;
+         c = xml_element(doc, xml_at(doc, c)->next)) {
+        if (!xml_is(doc, c, NULL, "instance"))
+            continue;
+        if (!first) {
+            secondary_instance(l, c);
+            continue;
+        }
+        first = false;
+        uint32_t root = xml_element(doc, xml_at(doc, c)->first_child);
+        if (root == XML_NONE) {
+            load_finding(l, FINDING_ERROR, xml_at(doc, c)->line, xml_at(doc, c)->column, NONE,
+                         "The primary instance is empty. It must hold one element with the questions.");
+            return;
+        }
+        primary_instance(l, root);
+    }
+    if (first)
+        load_finding(l, FINDING_ERROR, xml_at(doc, l->model)->line, xml_at(doc, l->model)->column, NONE,
+                     "The model has no <instance>.");
+}
+
+/* --- binds --- */
+
+static const struct {
+    const char *name;
+    enum cast cast;
+    enum field_type type;
+} bind_types[] = {
+    {"string", CAST_STRING, FIELD_STRING},      {"int", CAST_INT, FIELD_INT},
+    {"integer", CAST_INT, FIELD_INT},           {"long", CAST_INT, FIELD_INT},
+    {"decimal", CAST_DECIMAL, FIELD_DECIMAL},   {"double", CAST_DECIMAL, FIELD_DECIMAL},
+    {"float", CAST_DECIMAL, FIELD_DECIMAL},     {"boolean", CAST_STRING, FIELD_BOOLEAN},
+    {"date", CAST_DATE, FIELD_DATE},            {"time", CAST_STRING, FIELD_TIME},
+    {"dateTime", CAST_DATETIME, FIELD_DATETIME}, {"geopoint", CAST_STRING, FIELD_GEOPOINT},
+    {"geotrace", CAST_STRING, FIELD_GEOTRACE},  {"geoshape", CAST_STRING, FIELD_GEOSHAPE},
+    {"binary", CAST_STRING, FIELD_BINARY},      {"barcode", CAST_STRING, FIELD_BARCODE},
+    {"select", CAST_STRING, FIELD_SELECT_MANY}, {"select1", CAST_STRING, FIELD_SELECT_ONE},
+    {"rank", CAST_STRING, FIELD_RANK},          {"intent", CAST_STRING, FIELD_STRING},
+};
+
+static void bind_type(struct loader *l, struct schema_node *n, struct str type)
+{
+    ptrdiff_t colon = str_find(type, STR(":"));
+    struct str local = colon >= 0 ? str_sub(type, (size_t)colon + 1, type.n) : type;
+    (void)l;
+    for (size_t i = 0; i < sizeof(bind_types) / sizeof(*bind_types); i++) {
+        if (str_eq_z(local, bind_types[i].name)) {
+            n->cast = bind_types[i].cast;
+            n->type = bind_types[i].type;
+            return;
+        }
+    }
+}
+
+static const struct {
+    const char *attribute, *uri;
+    enum prop_kind kind;
+} bind_expressions[] = {
+    {"relevant", "", PROP_RELEVANT}, {"calculate", "", PROP_CALCULATE}, {"required", "", PROP_REQUIRED},
+    {"readonly", "", PROP_READONLY}, {"constraint", "", PROP_VALID},
+};
+
+static void bind_expression(struct loader *l, struct bind *b, uint32_t element, size_t i)
+{
+    enum prop_kind kind = bind_expressions[i].kind;
+    struct str text = xml_attr(l->doc, element, bind_expressions[i].uri, bind_expressions[i].attribute);
+    struct value constant;
+    if (!str_trim(text).n)
+        return;
+    const struct expr *x = load_expr(l, element, b->node, text, bind_expressions[i].attribute, false);
+    b->expr[kind] = x;
+    b->always[kind] = false;
+    if (!x || kind == PROP_CALCULATE || !expr_constant(x, &constant) || constant.type != VALUE_BOOL)
+        return;
+    /* A constant needs no place in the graph; only "never relevant" is a state that must be entered once. */
+    b->always[kind] = constant.boolean;
+    if (kind != PROP_RELEVANT || constant.boolean)
+        b->expr[kind] = kind == PROP_VALID && !constant.boolean ? x : NULL;
+}
+
+static void bind_preload(struct bind *b, struct str preload, struct str params)
+{
+    if (str_eq_z(preload, "uid"))
+        b->preload = PRELOAD_UID;
+    else if (str_eq_z(preload, "timestamp"))
+        b->preload = str_eq_z(params, "end") ? PRELOAD_END : PRELOAD_START;
+    else if (str_eq_z(preload, "date"))
+        b->preload = PRELOAD_TODAY;
+    else if (str_eq_z(preload, "property"))
+        b->preload = PRELOAD_PROPERTY;
+}
+
+static struct bind *bind_of(struct loader *l, uint32_t node, uint32_t element)
+{
+    struct form *f = l->form;
+    if (f->nodes.at[node].bind != NONE)
+        return &f->binds.at[f->nodes.at[node].bind];
+    struct bind *b = vec_push(l->a, &f->binds);
+    if (!b) {
+        load_nomem(l);
+        return NULL;
+    }
+    *b = (struct bind){.node = node, .line = xml_at(l->doc, element)->line, .column = xml_at(l->doc, element)->column,
+                       .constraint_message = {.text = NONE}, .required_message = {.text = NONE}};
+    f->nodes.at[node].bind = f->binds.count - 1;
+    return b;
+}
+
+static void load_bind(struct loader *l, uint32_t element)
+{
+    const struct xml_doc *doc = l->doc;
+    const struct xml_node *e = xml_at(doc, element);
+    struct str path = xml_attr(doc, element, "", "nodeset");
+    if (!path.p)
+        path = xml_attr(doc, element, "", "ref");
+    uint32_t node = load_path(l, 0, path);
+    if (node == NONE) {
+        load_finding(l, FINDING_WARNING, e->line, e->column, NONE,
+                     "A bind names %.*s, which is not in the primary instance. The bind has no effect.",
+                     STR_ARG(path));
+        return;
+    }
+    struct bind *b = bind_of(l, node, element);
+    if (!b)
+        return;
+    struct str id = xml_attr(doc, element, "", "id");
+    if (id.n && map_put(&l->bind_ids, id, node) != ERR_OK)
+        load_nomem(l);
+    struct str type = xml_attr(doc, element, "", "type");
+    if (type.n)
+        bind_type(l, &l->form->nodes.at[node], str_trim(type));
+    for (size_t i = 0; i < sizeof(bind_expressions) / sizeof(*bind_expressions); i++)
+        bind_expression(l, b, element, i);
+    struct str message = xml_attr(doc, element, NS_JAVAROSA, "constraintMsg");
+    if (message.p)
+        b->constraint_message = load_message(l, element, node, message);
+    message = xml_attr(doc, element, NS_JAVAROSA, "requiredMsg");
+    if (message.p)
+        b->required_message = load_message(l, element, node, message);
+    struct str params = xml_attr(doc, element, NS_JAVAROSA, "preloadParams");
+    bind_preload(b, xml_attr(doc, element, NS_JAVAROSA, "preload"), params);
+    b->preload_name = keep(l, params.p ? params : STR(""));
+    b->fresh = str_eq_z(xml_attr(doc, element, FORM_NS_DOORSTEP, "fresh"), "true()");
+}
+
+void load_binds(struct loader *l)
+{
+    const struct xml_doc *doc = l->doc;
+    for (uint32_t c = xml_element(doc, xml_at(doc, l->model)->first_child); c != XML_NONE && !l->rc;
+         c = xml_element(doc, xml_at(doc, c)->next))
+        if (xml_is(doc, c, NULL, "bind"))
+            load_bind(l, c);
+}
+
+/* --- the whole --- */
+
+static bool skip_instance(const struct xml_doc *doc, uint32_t element)
+{
+    if (!xml_is(doc, element, NULL, "instance"))
+        return false;
+    uint32_t parent = xml_at(doc, element)->parent;
+    return parent != XML_NONE && xml_is(doc, parent, NULL, "model") &&
+           xml_find_child(doc, parent, NULL, "instance") != element;
+}
+
+static bool find_parts(struct loader *l)
+{
+    const struct xml_doc *doc = l->doc;
+    uint32_t head = xml_is(doc, 0, NULL, "html") ? xml_find_child(doc, 0, NULL, "head") : XML_NONE;
+    if (head == XML_NONE) {
+        load_finding(l, FINDING_ERROR, xml_at(doc, 0)->line, xml_at(doc, 0)->column, NONE,
+                     "This is not an XForm: it should begin with <h:html> and have a <h:head>.");
+        return false;
+    }
+    l->model = xml_find_child(doc, head, NULL, "model");
+    l->body = xml_find_child(doc, 0, NULL, "body");
+    if (l->model == XML_NONE) {
+        load_finding(l, FINDING_ERROR, xml_at(doc, head)->line, xml_at(doc, head)->column, NONE,
+                     "The head has no <model>.");
+        return false;
+    }
+    for (uint32_t c = xml_element(doc, xml_at(doc, l->model)->next); c != XML_NONE;
+         c = xml_element(doc, xml_at(doc, c)->next)) {
+        if (xml_is(doc, c, NULL, "model")) {
+            load_finding(l, FINDING_ERROR, xml_at(doc, c)->line, xml_at(doc, c)->column, NONE,
+                         "There is more than one <model>.");
+            return false;
+        }
+    }
+    if (l->body == XML_NONE)
+        load_finding(l, FINDING_WARNING, 0, 0, NONE, "The form has no <h:body>: nothing will be asked.");
+    uint32_t title = xml_find_child(doc, head, NULL, "title");
+    l->form->title = keep(l, title == XML_NONE ? STR("") : str_trim(xml_text(doc, title, l->scratch)));
+    return true;
+}
+
+static void copy_prefixes(struct loader *l)
+{
+    for (uint32_t i = 0; i < l->doc->prefixes.room; i++) {
+        const struct map_slot *s = &l->doc->prefixes.slots[i];
+        struct str *uri = s->key.p ? vec_push(l->a, &l->form->uris) : NULL;
+        if (!s->key.p)
+            continue;
+        if (!uri || map_put(&l->form->prefixes, keep(l, s->key), l->form->uris.count - 1) != ERR_OK) {
+            load_nomem(l);
+            return;
+        }
+        *uri = keep(l, l->doc->uris.at[s->value]);
+    }
+}
+
+static void load_all(struct loader *l)
+{
+    if (!find_parts(l) || l->rc)
+        return;
+    copy_prefixes(l);
+    load_instances(l);
+    if (l->rc || l->form->nodes.count == 0)
+        return;
+    load_texts(l);
+    load_binds(l);
+    load_body(l);
+    if (!l->rc)
+        load_text_values(l);
+    if (!l->rc)
+        load_fields(l);
+    if (!l->rc)
+        load_graph(l);
+}
+
+static struct form *form_new(struct arena *a)
+{
+    struct form *f = ARENA_NEW(a, struct form);
+    if (!f)
+        return NULL;
+    f->arena = a;
+    map_init(&f->locals, a);
+    map_init(&f->text_ids, a);
+    map_init(&f->resource_ids, a);
+    map_init(&f->field_paths, a);
+    map_init(&f->prefixes, a);
+    return f;
+}
+
+enum err form_load(struct arena *a, struct str xml, const struct form **form_out, struct form_findings *findings,
+                   struct diag *d)
+{
+    struct arena scratch;
+    struct xml_doc doc;
+    struct diag first = {0};
+    struct xml_caps caps = {.depth_max = FORM_DEPTH_MAX, .nodes_max = 4u * FORM_NODES_MAX, .skip = skip_instance};
+    *findings = (struct form_findings){0};
+    if (xml.n > FORM_BYTES_MAX)
+        return diag_set(d, ERR_LIMIT,
+                        "The form is larger than %u MB. Put its lists into files beside it (CSV or XML).",
+                        FORM_BYTES_MAX >> 20);
+    arena_init(&scratch, FORM_MEMORY_MAX);
+    struct loader l = {.a = a, .scratch = &scratch, .doc = &doc, .findings = findings, .first = &first,
+                       .form = form_new(a)};
+    map_init(&l.bind_ids, &scratch);
+    enum err rc = l.form ? xml_doc_read(&scratch, xml, &caps, &doc, &first) : ERR_NOMEM;
+    if (rc == ERR_SYNTAX) {
+        struct diag told = first;
+        load_finding(&l, FINDING_ERROR, told.line, told.column, NONE, "%s", told.text);
+    }
+    if (!rc) {
+        load_all(&l);
+        rc = l.rc ? l.rc : findings->error_count ? ERR_SYNTAX : ERR_OK;
+    }
+    if (rc == ERR_NOMEM)
+        diag_set(&first, ERR_NOMEM, "The form needs more memory than there is.");
+    if (rc && d && d->text[0] == 0)
+        *d = first;
+    if (!rc)
+        *form_out = l.form;
+    arena_free(&scratch);
+    return rc;
+}
