@@ -1,13 +1,15 @@
-/* Changes: the only thing that travels. A household, an interview, a member of the roster, a visit, a finding, an
- * assignment are rows with ids made offline; a change says (row, field) := value, with who, when and what its author had seen.
+/* Changes: the only thing that travels. A household, an interview, a member of the roster, a visit, a
+ * finding, an assignment are rows with ids made offline; a change says (row, field) := value, with who, when
+ * and what its author had seen.
  *
- * Always true: a change never changes once it has a sequence number; (device, incarnation, seq) names it for ever.
- * See docs/WIRE.md for the bytes.
+ * Always true: a change never changes once it has a sequence number; (device, incarnation, seq) names it for
+ * ever. See docs/WIRE.md for the bytes.
  */
 #ifndef DOORSTEP_SYNC_CHANGE_H
 #define DOORSTEP_SYNC_CHANGE_H
 
 #include "platform/base/arena.h"
+#include "platform/base/buf.h"
 
 /* device 0 is the centre. counter counts from 1 within (device, incarnation). */
 struct row_id {
@@ -29,28 +31,29 @@ enum change_op {
     CHANGE_ROW_DELETE = 2, /* on field 0 */
     CHANGE_ROW_CREATE = 3, /* on field 0; value is a row_birth */
     CHANGE_RESOLVE = 4,    /* closes a conflict with this value */
-    CHANGE_FINALISE = 5    /* on a visit row, field 0: everything of this visit up to this seq belongs together */
+    CHANGE_FINALISE = 5    /* on a visit row, field 0: all of this visit up to this seq belongs together */
 };
 
 struct change {
-    uint64_t seq; /* from 1, one per change, per (device, incarnation); the centre's own changes use its server sequence */
+    uint64_t seq; /* from 1, per (device, incarnation); the centre's own changes use its server sequence */
     struct row_id row;
     uint32_t field; /* 0 = the row itself */
     enum change_op op;
-    uint8_t status; /* of the answer: enum answer_status as a number; 0 = plain */
+    uint8_t status;  /* of the answer: enum answer_status as a number; 0 = plain */
     uint32_t person; /* who, as numbered by the centre; 0 = nobody (imports) */
     uint8_t role;
-    int64_t hlc;       /* hybrid logical clock: milliseconds << 16 | counter */
-    uint64_t seen;     /* downlink cursor of the author when the change was made */
-    struct str value;  /* text, or bytes for ROW_CREATE */
+    int64_t hlc;      /* hybrid logical clock: milliseconds << 16 | counter */
+    uint64_t seen;    /* downlink cursor of the author when the change was made */
+    struct str value; /* text, or bytes for ROW_CREATE */
 };
 
 /* What a row is. Numbers are for ever. */
 enum row_kind {
     ROW_HOUSEHOLD = 1,  /* the tracked case; fields: enum household_field */
-    ROW_INTERVIEW = 2,  /* one form's answers about one household (or about nobody: parent none); fields: the form's stable field numbers (fieldmap.h) */
+    ROW_INTERVIEW = 2,  /* one form's answers about one household (or about nobody: parent none); fields: the
+                           form's stable field numbers (fieldmap.h) */
     ROW_REPEAT = 3,     /* one instance of a repeat of an interview; fields as the interview's */
-    ROW_VISIT = 4,      /* one visit that changed an interview; parent: the interview; fields: enum visit_field */
+    ROW_VISIT = 4,      /* one visit that changed an interview, its parent; fields: enum visit_field */
     ROW_FINDING = 5,    /* one risk finding of a visit; fields: enum finding_field */
     ROW_ASSIGNMENT = 6, /* a household handed to a person or device */
     ROW_DEPARTMENT = 7, /* a department's record about a household; fields: enum department_field */
@@ -64,21 +67,30 @@ struct row_birth {
     struct row_id parent;    /* all zero = none */
     uint32_t number;         /* REPEAT: form repeat number; else 0 */
     int64_t order;           /* REPEAT: position key among siblings */
-    unsigned char object[8]; /* INTERVIEW: first bytes of SHA-256(form id), the same for all versions; else zero */
+    unsigned char object[8]; /* INTERVIEW: first of SHA-256(form id), the same for all versions; else zero */
 };
 /* Bytes of a birth, as a ROW_CREATE's value. */
 enum err row_birth_write(struct buf *b, const struct row_birth *birth);
 bool row_birth_read(struct str bytes, struct row_birth *out);
 
-enum household_field { HOUSEHOLD_CODE = 1, HOUSEHOLD_AREA = 2, HOUSEHOLD_NAME = 3, HOUSEHOLD_ADDRESS = 4, HOUSEHOLD_CATEGORY = 5, HOUSEHOLD_POSITION = 6, HOUSEHOLD_PHONE = 7 };
+enum household_field {
+    HOUSEHOLD_CODE = 1,
+    HOUSEHOLD_AREA = 2,
+    HOUSEHOLD_NAME = 3,
+    HOUSEHOLD_ADDRESS = 4,
+    HOUSEHOLD_CATEGORY = 5,
+    HOUSEHOLD_POSITION = 6,
+    HOUSEHOLD_PHONE = 7
+};
 enum visit_field {
-    VISIT_FORM = 1,      /* object hash, 64 hex digits */
-    VISIT_TYPE = 2,      /* see docs: monitoring, patrol, ... free text from the assignment */
-    VISIT_STARTED = 3,   /* ISO instant */
+    VISIT_FORM = 1,    /* object hash, 64 hex digits */
+    VISIT_TYPE = 2,    /* see docs: monitoring, patrol, ... free text from the assignment */
+    VISIT_STARTED = 3, /* ISO instant */
     VISIT_ENDED = 4,
-    VISIT_PERSON = 5,    /* number */
-    VISIT_INSTANCE = 6,  /* instanceID of the submission */
-    VISIT_XML_HASH = 7,  /* SHA-256 of the submission XML, 64 hex digits: the centre rebuilds the XML and compares */
+    VISIT_PERSON = 5,   /* number */
+    VISIT_INSTANCE = 6, /* instanceID; "uuid:" and the hex of the visit's own row id travels for nothing */
+    VISIT_XML_HASH =
+        7, /* SHA-256 of the submission XML, 64 hex digits: the centre rebuilds it and compares */
     VISIT_JUDGEMENT = 8, /* the person's own judgement, given before any finding was shown */
     VISIT_PACK = 9,      /* object hash of the rule pack */
     VISIT_LEVEL = 10,    /* highest severity of its findings: "red", "yellow", "blue", "none" */
@@ -86,18 +98,48 @@ enum visit_field {
     VISIT_POSITION = 12
 };
 enum finding_field {
-    FINDING_RULE = 1, FINDING_SEVERITY = 2, FINDING_STATE = 3, /* "hit" or "unknown" */
-    FINDING_TEXT_ZH = 4, FINDING_TEXT_EN = 5, FINDING_INPUTS = 6, /* JSON */
-    FINDING_PACK = 7, FINDING_PACK_VERSION = 8, FINDING_PARAMS = 9 /* JSON */
+    FINDING_RULE = 1,
+    FINDING_SEVERITY = 2,
+    FINDING_STATE = 3, /* "hit" or "unknown" */
+    FINDING_TEXT_ZH = 4,
+    FINDING_TEXT_EN = 5,
+    FINDING_INPUTS = 6, /* JSON */
+    FINDING_PACK = 7,
+    FINDING_PACK_VERSION = 8,
+    FINDING_PARAMS = 9 /* JSON */
 };
-enum assignment_field { ASSIGNMENT_DEVICE = 1, ASSIGNMENT_PERSON = 2, ASSIGNMENT_DUE = 3, ASSIGNMENT_FORM = 4, ASSIGNMENT_TYPE = 5 };
-enum department_field { DEPARTMENT_SOURCE = 1, DEPARTMENT_AS_OF = 2, DEPARTMENT_VALUES = 3 /* JSON object, names as in the rule pack */ };
-enum published_field { PUBLISHED_KIND = 1 /* "form" "list" "pack" */, PUBLISHED_ID = 2, PUBLISHED_VERSION = 3, PUBLISHED_HASH = 4, PUBLISHED_SIZE = 5, PUBLISHED_STATE = 6 /* "live" "retired" */, PUBLISHED_TITLE = 7, PUBLISHED_FIELDS = 8 /* a form's fieldmap text */ };
+enum assignment_field {
+    ASSIGNMENT_DEVICE = 1,
+    ASSIGNMENT_PERSON = 2,
+    ASSIGNMENT_DUE = 3,
+    ASSIGNMENT_FORM = 4,
+    ASSIGNMENT_TYPE = 5
+};
+enum department_field {
+    DEPARTMENT_SOURCE = 1,
+    DEPARTMENT_AS_OF = 2,
+    DEPARTMENT_VALUES = 3 /* JSON object, names as in the rule pack */
+};
+enum published_field {
+    PUBLISHED_KIND = 1 /* "form" "list" "pack" */,
+    PUBLISHED_ID = 2,
+    PUBLISHED_VERSION = 3,
+    PUBLISHED_HASH = 4,
+    PUBLISHED_SIZE = 5,
+    PUBLISHED_STATE = 6 /* "live" "retired" */,
+    PUBLISHED_TITLE = 7,
+    PUBLISHED_FIELDS = 8 /* a form's fieldmap text */
+};
 
-/* Hybrid logical clock: never goes back, follows the wall clock when that is ahead. */
+/* Hybrid logical clock: milliseconds since 1970 << 16 | counter. Never goes back, and follows the wall clock
+ * when that is ahead, in ticks of 128 ms: nobody answers faster, and a tick saves a byte for each change on
+ * the wire. */
+#define HLC_TICK_MS 128
 int64_t hlc_next(int64_t hlc_last, int64_t wall_ms, int64_t received_max);
-/* The clock a change is ranked by: bounded by the frame's own trusted time, so that a wild clock cannot win for ever.
- * A pure function of the frame, never of when it arrived. */
+/* The clock a change is ranked by: at most 180 days ahead of the frame's own trusted time (the last time that
+ * the centre signed, and what passed since then; -1 counts as 0), so that a wild clock cannot win for ever. A
+ * pure function of the frame, never of when it arrived. anchor_ms 0: an author without one, such as the
+ * centre itself; no bound. */
 int64_t hlc_effective(int64_t hlc, int64_t anchor_ms, int64_t elapsed_ms);
 
 #endif

@@ -1,10 +1,12 @@
-/* The device's half of a sync as a state machine: says what to do next, is told how it went, never does anything itself.
+/* The device's half of a sync as a state machine: says what to do next, is told how it went, never does
+ * anything itself.
  *
  *   while (sync_next(c, &step) ...) { do it; sync_feed_...(c, ...); }
  *
- * Order of a run: unsent frames oldest first (urgent ones before), receipts, downlink from the cursor until it is empty, then objects that are
- * named by the catalogue and not held. Progress resets the back-off. A reply that is not ours (a captive portal's page, a proxy's error) is
- * recognised by its missing signature and never counts as success. A device marks a frame as delivered only through STEP_RECEIPT.
+ * Order of a run: unsent frames oldest first (urgent ones before), receipts, downlink from the cursor until
+ * it is empty, then objects that are named by the catalogue and not held. Progress resets the back-off. A
+ * reply that is not ours (a captive portal's page, a proxy's error) is recognised by its missing signature
+ * and never counts as success. A device marks a frame as delivered only through STEP_RECEIPT.
  */
 #ifndef DOORSTEP_SYNC_CLIENT_H
 #define DOORSTEP_SYNC_CLIENT_H
@@ -21,8 +23,8 @@ struct sync_config {
     struct str token;            /* bearer; may have expired */
     uint64_t cursor;
     uint32_t epoch;
-    uint64_t bytes_max;          /* budget of this run, 0 = none */
-    uint32_t tries_max;          /* failures in a row before STEP_STOPPED; 0 = 8 */
+    uint64_t bytes_max; /* budget of this run, 0 = none */
+    uint32_t tries_max; /* failures in a row before STEP_STOPPED; 0 = 8 */
     uint64_t jitter_seed;
 };
 
@@ -35,7 +37,8 @@ enum sync_step_kind {
     STEP_OBJECT,  /* keep these bytes, whose hash was checked: sync_feed_done */
     STEP_WAIT,    /* wait_ms, then sync_feed_done */
     STEP_DONE,    /* nothing left */
-    STEP_STOPPED  /* cannot go on now: `cause` and the sentence in the diag; what is not receipted is still held */
+    STEP_STOPPED  /* cannot go on now: `cause` and the sentence in the diag; what is not receipted is still
+                     held */
 };
 
 struct step {
@@ -65,38 +68,25 @@ struct step {
     enum err cause;
 };
 
-/* Who made a passed-on change, and its place in the centre's order. */
-struct down_author {
-    uint64_t device;
-    uint32_t inc;
-    uint64_t seq;
-    int64_t hlc; /* effective */
-    uint64_t server_seq;
-    uint64_t row_number; /* server row number of the change's row, 0 = none */
-};
-
-enum err sync_client_open(struct arena *a, const struct sync_config *config, struct sync_client **client_out, struct diag *d) MUST_USE;
+enum err sync_client_open(struct arena *a, const struct sync_config *config, struct sync_client **client_out,
+                          struct diag *d) MUST_USE;
 void sync_client_close(struct sync_client *c);
 void sync_next(struct sync_client *c, struct step *step_out, struct diag *d);
-void sync_feed_frame(struct sync_client *c, struct str frame); /* p NULL = none left; bytes must live until receipted or failed */
-void sync_feed_reply(struct sync_client *c, int status, struct str body, struct str content_type, uint64_t bytes_up, uint64_t bytes_down);
+void sync_feed_frame(struct sync_client *c,
+                     struct str frame); /* p NULL = none left; bytes must live until receipted or failed */
+void sync_feed_reply(struct sync_client *c, int status, struct str body, struct str content_type,
+                     uint64_t bytes_up, uint64_t bytes_down);
 void sync_feed_failure(struct sync_client *c, enum err cause, uint64_t bytes_up, uint64_t bytes_down);
 void sync_feed_wanted(struct sync_client *c, const unsigned char *hash /* NULL = none */, uint64_t size);
 void sync_feed_done(struct sync_client *c, enum err result); /* of RECEIPT, DOWN, OBJECT, WAIT */
 
 struct sync_totals {
-    uint64_t frames_sent, frames_receipted, frames_quarantined, changes_received, objects_received, bytes_up, bytes_down, exchanges, failures;
+    uint64_t frames_sent, frames_receipted, frames_quarantined, changes_received, objects_received, bytes_up,
+        bytes_down, exchanges, failures;
 };
 struct sync_totals sync_totals(const struct sync_client *c);
 
 /* Decorrelated jitter, 5 s to 15 min, as a pure function: the wait after `failures` in a row. */
 int64_t backoff_ms(uint32_t failures, int64_t previous_ms, uint64_t *random_state);
-
-/* Downlink payloads (schema 3) as the centre writes them: changes of many authors in server order. */
-#define BATCH_SCHEMA_DOWN 3
-enum err down_write(const struct batch_head *head, const struct change *changes, const struct down_author *authors, uint32_t count,
-                    struct buf *payload_out, struct diag *d) MUST_USE;
-enum err down_read(struct arena *a, struct str payload, struct batch_head *head_out, struct change **changes_out,
-                   struct down_author **authors_out, uint32_t *count_out, struct diag *d) MUST_USE;
 
 #endif

@@ -13,7 +13,8 @@
  *  32  dict id u16                  batch_id = SHA-256(bytes 0..84+n)[0..16): the idempotency key
  *  34  payload schema u16
  *
- * A frame is sealed once, before its first byte is sent, and never again. Anyone can verify it, only the recipient can open it.
+ * A frame is sealed once, before its first byte is sent, and never again. Anyone can verify it, only the
+ * recipient can open it.
  */
 #ifndef DOORSTEP_SYNC_ENVELOPE_H
 #define DOORSTEP_SYNC_ENVELOPE_H
@@ -42,19 +43,22 @@ struct frame {
     uint16_t schema;
     uint32_t raw_size;
     unsigned char prev[8];
-    struct str bytes;  /* the whole frame, signature included */
+    struct str bytes; /* the whole frame, signature included */
     struct str cipher;
     unsigned char batch_id[BATCH_ID_SIZE];
 };
 
 void key_id_of(const unsigned char public[static X25519_SIZE], unsigned char out[static KEY_ID_SIZE]);
 
-/* Parses and checks shape, caps and lengths; computes batch_id; no cryptography else. ERR_CORRUPT, ERR_VERSION, ERR_LIMIT. `bytes` may hold more
- * than one frame: *size_out tells how much was this one. */
+/* Parses and checks shape, caps and lengths; computes batch_id; no cryptography else. ERR_CORRUPT,
+ * ERR_VERSION, ERR_LIMIT. `bytes` may hold more than one frame: *size_out tells how much was this one. */
 enum err frame_parse(struct str bytes, struct frame *frame_out, size_t *size_out, struct diag *d) MUST_USE;
-enum err frame_verify(const struct frame *f, const unsigned char author[static P256_PUBLIC_SIZE], struct diag *d) MUST_USE;
-/* Opens and decompresses into `payload`. ERR_DENIED when the key is another one, ERR_CORRUPT when it does not open. */
-enum err frame_open(const struct frame *f, const struct key_pair_x25519 *recipient, struct buf *payload, struct diag *d) MUST_USE;
+enum err frame_verify(const struct frame *f, const unsigned char author[static P256_PUBLIC_SIZE],
+                      struct diag *d) MUST_USE;
+/* Opens and decompresses into `payload`. ERR_DENIED when the key is another one, ERR_CORRUPT when it does not
+ * open. */
+enum err frame_open(const struct frame *f, const struct key_pair_x25519 *recipient, struct buf *payload,
+                    struct diag *d) MUST_USE;
 
 struct frame_seal {
     enum frame_type type;
@@ -63,11 +67,13 @@ struct frame_seal {
     uint64_t batch_seq;
     unsigned char prev[8];
     uint16_t schema;
-    const unsigned char *recipient;        /* X25519_SIZE */
+    const unsigned char *recipient; /* X25519_SIZE */
     const struct key_pair_p256 *author;
-    const unsigned char *ephemeral_seed;   /* 32 bytes, or NULL: drawn inside crypto (simulations give a seed) */
+    const unsigned char
+        *ephemeral_seed; /* 32 bytes, or NULL: drawn inside crypto (simulations give a seed) */
 };
 /* Compresses when that is shorter, seals, signs. */
-enum err frame_make(const struct frame_seal *how, struct str payload, struct buf *frame_out, struct diag *d) MUST_USE;
+enum err frame_make(const struct frame_seal *how, struct str payload, struct buf *frame_out,
+                    struct diag *d) MUST_USE;
 
 #endif

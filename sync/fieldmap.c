@@ -1,4 +1,5 @@
-/* See fieldmap.h. Reading checks that no number appears twice; the inverse tables are as long as the largest stable number, which is capped.
+/* See fieldmap.h. Reading checks that no number appears twice; the inverse tables are as long as the largest
+ * stable number, which is capped.
  */
 #include "sync/fieldmap.h"
 
@@ -42,7 +43,8 @@ static bool take_runs(struct str text, uint32_t *stable, uint32_t count)
     return done == count;
 }
 
-static enum err invert(struct arena *a, const uint32_t *stable, uint32_t count, uint32_t **local_out, uint32_t *local_count_out)
+static enum err invert(struct arena *a, const uint32_t *stable, uint32_t count, uint32_t **local_out,
+                       uint32_t *local_count_out)
 {
     uint32_t largest = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -72,7 +74,8 @@ static bool read_side(struct str text, bool identity, uint32_t *stable, uint32_t
     return true;
 }
 
-enum err fieldmap_read(struct arena *a, struct str text, uint32_t fields, uint32_t repeats, struct fieldmap *out, struct diag *d)
+enum err fieldmap_read(struct arena *a, struct str text, uint32_t fields, uint32_t repeats,
+                       struct fieldmap *out, struct diag *d)
 {
     struct fieldmap m = {.field_count = fields, .repeat_count = repeats};
     struct str rest = text;
@@ -84,9 +87,11 @@ enum err fieldmap_read(struct arena *a, struct str text, uint32_t fields, uint32
     if (!m.field_stable || !m.repeat_stable)
         return diag_set(d, ERR_NOMEM, "no memory for a field map of %u fields", fields);
     str_split(&rest, ';', &field_text);
-    if (!read_side(field_text, identity, m.field_stable, fields) || !read_side(rest, identity, m.repeat_stable, repeats))
-        return diag_set(d, ERR_CORRUPT, "the field map does not fit the form (%u fields, %u repeats): publish the form again", fields,
-                        repeats);
+    if (!read_side(field_text, identity, m.field_stable, fields) ||
+        !read_side(rest, identity, m.repeat_stable, repeats))
+        return diag_set(d, ERR_CORRUPT,
+                        "the field map does not fit the form (%u fields, %u repeats): publish the form again",
+                        fields, repeats);
 
     enum err rc = invert(a, m.field_stable, fields, &m.field_local, &m.field_local_count);
     if (!rc)
@@ -122,7 +127,8 @@ static void write_runs(const uint32_t *stable, uint32_t count, struct buf *out)
     }
 }
 
-void fieldmap_write(const uint32_t *fields, uint32_t field_count, const uint32_t *repeats, uint32_t repeat_count, struct buf *out)
+void fieldmap_write(const uint32_t *fields, uint32_t field_count, const uint32_t *repeats,
+                    uint32_t repeat_count, struct buf *out)
 {
     if (is_identity(fields, field_count) && is_identity(repeats, repeat_count))
         return;

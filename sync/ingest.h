@@ -32,7 +32,8 @@ struct ingest {
 };
 
 /* Never fails: whatever the bytes are, there is a verdict. Everything lives in `a`. */
-void ingest_frame(struct arena *a, struct str bytes, const struct ingest_author *author, const struct key_pair_x25519 *county,
-                  const struct batch_rows *rows, struct ingest *out, struct diag *d);
+void ingest_frame(struct arena *a, struct str bytes, const struct ingest_author *author,
+                  const struct key_pair_x25519 *county, const struct batch_rows *rows, struct ingest *out,
+                  struct diag *d);
 
 #endif

@@ -1,5 +1,6 @@
-/* Messages beside change frames: enrolment, the county's keyset, receipts. Enrolment and keyset are JSON (rare, readable); receipts are frames of
- * type 4, signed by the centre and sealed to the device, because they carry its next bearer token.
+/* Messages beside change frames: enrolment, the county's keyset, receipts. Enrolment and keyset are JSON
+ * (rare, readable); receipts are frames of type 4, signed by the centre and sealed to the device, because
+ * they carry its next bearer token.
  */
 #ifndef DOORSTEP_SYNC_WIRE_H
 #define DOORSTEP_SYNC_WIRE_H
@@ -11,7 +12,9 @@
 /* The typed token: 60 random bits as 12 Crockford digits and a check digit, shown as XXXX-XXXX-XXXX-C. */
 #define ENROL_TOKEN_TEXT 16
 void enrol_token_write(uint64_t token60, char out[static ENROL_TOKEN_TEXT]); /* with NUL */
-bool enrol_token_read(struct str text, uint64_t *token60_out);               /* any case, hyphens and spaces ignored; false when the check digit differs */
+bool enrol_token_read(
+    struct str text,
+    uint64_t *token60_out); /* any case, hyphens and spaces ignored; false when the check digit differs */
 
 /* "dse1:" QR code of an enrolment. */
 struct enrol_code {
@@ -32,14 +35,18 @@ struct keyset {
     unsigned char sign_public[P256_PUBLIC_SIZE];
     unsigned char seal_public[X25519_SIZE];
 };
-enum err keyset_write(const struct keyset *k, const struct key_pair_p256 *root, struct buf *json_out, struct diag *d) MUST_USE;
-/* Verifies the root signature, and the root against the fingerprint (root_print NULL: any root, then the caller must show it to a person). */
-enum err keyset_read(struct arena *a, struct str json, const unsigned char *root_print, struct keyset *out, struct diag *d) MUST_USE;
+enum err keyset_write(const struct keyset *k, const struct key_pair_p256 *root, struct buf *json_out,
+                      struct diag *d) MUST_USE;
+/* Verifies the root signature, and the root against the fingerprint (root_print NULL: any root, then the
+ * caller must show it to a person). */
+enum err keyset_read(struct arena *a, struct str json, const unsigned char *root_print, struct keyset *out,
+                     struct diag *d) MUST_USE;
 /* "7F3A 09C2 ..." : 8 groups of 4 hex digits of SHA-256(root public)[0..16), to compare by eye. */
 void root_print_text(const unsigned char print[static 16], char out[static 40]);
 bool root_print_read(struct str text, unsigned char out[static 16]);
 
-/* Device -> centre, sealed to the keyset's seal key (info "doorstep-enrol/1"). The body on the wire is enc || ciphertext. */
+/* Device -> centre, sealed to the keyset's seal key (info "doorstep-enrol/1"). The body on the wire is enc ||
+ * ciphertext. */
 struct enrol_request {
     uint64_t token60;
     unsigned char seal_public[X25519_SIZE];
@@ -47,11 +54,13 @@ struct enrol_request {
     struct str model, version; /* facts about the device */
     int64_t now_ms;
 };
-enum err enrol_request_write(const struct enrol_request *r, const unsigned char recipient[static X25519_SIZE], const unsigned char *ephemeral_seed,
-                             struct buf *out, struct diag *d) MUST_USE;
-enum err enrol_request_read(struct arena *a, struct str body, const struct key_pair_x25519 *recipient, struct enrol_request *out, struct diag *d) MUST_USE;
+enum err enrol_request_write(const struct enrol_request *r, const unsigned char recipient[static X25519_SIZE],
+                             const unsigned char *ephemeral_seed, struct buf *out, struct diag *d) MUST_USE;
+enum err enrol_request_read(struct arena *a, struct str body, const struct key_pair_x25519 *recipient,
+                            struct enrol_request *out, struct diag *d) MUST_USE;
 
-/* Centre -> device, in the clear but signed by the centre's sign key (the bearer token is sealed to the device inside). */
+/* Centre -> device, in the clear but signed by the centre's sign key (the bearer token is sealed to the
+ * device inside). */
 struct enrol_reply {
     uint64_t device;
     uint32_t inc;
@@ -64,9 +73,11 @@ struct enrol_reply {
     int64_t token_until_ms;
     struct str certificate; /* opaque to the device */
 };
-enum err enrol_reply_write(const struct enrol_reply *r, const struct key_pair_p256 *centre, const unsigned char device_seal[static X25519_SIZE],
+enum err enrol_reply_write(const struct enrol_reply *r, const struct key_pair_p256 *centre,
+                           const unsigned char device_seal[static X25519_SIZE],
                            const unsigned char *ephemeral_seed, struct buf *out, struct diag *d) MUST_USE;
-enum err enrol_reply_read(struct arena *a, struct str body, const struct keyset *keys, const struct key_pair_x25519 *device, struct enrol_reply *out,
+enum err enrol_reply_read(struct arena *a, struct str body, const struct keyset *keys,
+                          const struct key_pair_x25519 *device, struct enrol_reply *out,
                           struct diag *d) MUST_USE;
 
 /* Receipts. */

@@ -1,1 +1,8 @@
 # Unit tests of sync/: one line each, such as  ds_unit_test(session ds_sync)
+ds_unit_test(change ds_sync)
+ds_unit_test(envelope ds_sync)
+ds_unit_test(batch ds_sync)
+ds_unit_test(merge ds_sync)
+ds_unit_test(wire ds_sync)
+ds_unit_test(client ds_sync)
+ds_unit_test(ingest ds_sync)

@@ -1,0 +1,105 @@
+/* The columns that up and down payloads share. A column holds one fact of every change, such as the clock; a
+ * fact that is the same throughout takes no room. Rows are named as shortly as the frame itself allows.
+ * Private to sync/batch*.
+ */
+#ifndef DOORSTEP_SYNC_BATCH_COLUMNS_H
+#define DOORSTEP_SYNC_BATCH_COLUMNS_H
+
+#include "sync/batch.h"
+
+/* Bits of the flags in the head: which columns are there. */
+enum columns_flag {
+    COLUMNS_SEQ = 1,
+    COLUMNS_OP = 2,
+    COLUMNS_STATUS = 4,
+    COLUMNS_WHO = 8,
+    COLUMNS_HLC = 16,
+    COLUMNS_SEEN = 32,
+    COLUMNS_NUMBERED = 64,     /* UP: rows are named by number, a checksum follows them */
+    COLUMNS_AUTHORS = 64,      /* DOWN: more than one author */
+    COLUMNS_REBOOTED = 128,    /* UP: no elapsed time */
+    COLUMNS_CAUGHT_UP = 128,   /* DOWN */
+    COLUMNS_ROW_NUMBERS = 256, /* DOWN */
+    COLUMNS_SERVER_SEQ = 512   /* DOWN: server sequences with gaps */
+};
+
+/* `authors` NULL: upward, one author, the head's. Writes to `body`; flags_out says what to put into the head.
+ */
+enum err columns_write(const struct batch_head *head, const struct batch_rows *rows,
+                       const struct change *changes, const struct down_author *authors, uint32_t count,
+                       struct buf *body, uint64_t *flags_out, struct diag *d) MUST_USE;
+
+struct columns {
+    struct change *changes;
+    struct down_author *authors; /* NULL: upward */
+    uint32_t count;
+};
+/* ERR_CORRUPT without a sentence when the bytes are malformed (the caller knows the offset), or ERR_STATE,
+ * ERR_NOMEM. */
+enum err columns_read(struct arena *a, const struct batch_head *head, const struct batch_rows *rows,
+                      bool down, uint64_t flags, struct reader *r, struct columns *out,
+                      struct diag *d) MUST_USE;
+
+/* Zig-zag, for columns of differences. */
+static inline uint64_t zigzag(int64_t v)
+{
+    return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
+}
+static inline int64_t unzigzag(uint64_t v)
+{
+    return (int64_t)(v >> 1 ^ (v & 1 ? UINT64_MAX : 0));
+}
+/* Differences wrap, so that no pair of numbers is out of reach. */
+static inline int64_t minus(uint64_t a, uint64_t b)
+{
+    return (int64_t)(a - b);
+}
+
+/* Kinds of row references, the low two bits. */
+enum row_ref {
+    REF_NUMBER = 0, /* zig-zag of the difference to the number named before */
+    REF_OWN = 1,    /* the author's own row: zig-zag of the difference to the counter before */
+    REF_NEW = 2,    /* as OWN, and born here */
+    REF_OTHER = 3   /* 0 full id, 1 full id and born here, 2 + distance: a row named before */
+};
+enum { OTHER_FULL = 0, OTHER_NEW = 1, OTHER_BACK = 2 };
+
+/* The first byte of a birth. Low four bits: kind; 0 = bytes that are no birth follow, 15 = kind in a byte. */
+enum { BIRTH_HAS_PARENT = 16, BIRTH_HAS_PLACE = 32, BIRTH_HAS_OBJECT = 64, BIRTH_SAME_OBJECT = 128 };
+enum { BIRTH_RAW = 0, BIRTH_KIND_FOLLOWS = 15 };
+
+/* Operations that, by default, carry a value; bit 3 of the column's entry says that this one does otherwise.
+ */
+enum { OP_OTHERWISE = 8 };
+static inline bool op_has_value(unsigned op)
+{
+    return op == CHANGE_SET || op == CHANGE_RESOLVE;
+}
+/* Operations on the row itself: always field 0, and so not in the column of fields. */
+static inline bool op_on_row(unsigned op)
+{
+    return op == CHANGE_ROW_DELETE || op == CHANGE_ROW_CREATE || op == CHANGE_FINALISE;
+}
+
+/* The clock in ticks of 128 ms and the rest. */
+#define HLC_FINE_BITS 23
+static inline int64_t hlc_coarse(int64_t hlc)
+{
+    return (int64_t)((uint64_t)hlc >> HLC_FINE_BITS);
+}
+/* The clock that the first one is told from. */
+static inline int64_t hlc_base(int64_t now_s)
+{
+    uint64_t ms = now_s < 0 ? 0 : (uint64_t)now_s * 1000;
+    return (int64_t)((ms << 16) & ~((UINT64_C(1) << HLC_FINE_BITS) - 1) & INT64_MAX);
+}
+static inline int64_t floor_s(int64_t ms)
+{
+    return ms / 1000 - (ms % 1000 < 0);
+}
+static inline uint64_t hlc_fine(int64_t hlc)
+{
+    return (uint64_t)hlc & ((UINT64_C(1) << HLC_FINE_BITS) - 1);
+}
+
+#endif
