@@ -137,7 +137,14 @@ struct str value_text(struct eval *e, const struct value *v);     /* UNKNOWN giv
 
 /* The function table: built-in functions and the host's are rows of the same shape. Arguments arrive evaluated, except
  * where EXPR_LAZY functions (if, coalesce, once) are compiled to jumps. */
-enum arg_kind { ARG_ANY = 0, ARG_BOOL, ARG_NUMBER, ARG_STRING, ARG_NODES };
+enum arg_kind {
+    ARG_ANY = 0, /* one value of any type; a node-set arrives as its first node's value */
+    ARG_BOOL,
+    ARG_NUMBER, /* VALUE_NUMBER; in rule mode VALUE_DEC where exact */
+    ARG_STRING,
+    ARG_NODES,
+    ARG_MANY /* any value, and a node-set stays whole: concat, join, max */
+};
 #define EXPR_ARGS_MANY 255
 struct expr_function {
     const char *name;
@@ -147,7 +154,4 @@ struct expr_function {
     uint8_t uses;               /* EXPR_USES_*, 0 = pure */
     enum err (*call)(struct eval *e, const struct value *args, uint32_t count, struct value *out);
 };
-extern const struct expr_function expr_functions[];
-extern const uint32_t expr_function_count;
-
 #endif
