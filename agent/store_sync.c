@@ -113,6 +113,18 @@ static enum err outbox_tail(struct store *s, uint64_t *next_out, unsigned char p
     return rc;
 }
 
+static enum err mark_cut(struct store *s, uint64_t seq, uint64_t batch, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db, "UPDATE chg SET batch = ?1 WHERE seq = ?2", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, (int64_t)batch);
+        bind_i64(q, 2, (int64_t)seq);
+        rc = stmt_run(q, d);
+    }
+    return rc;
+}
+
 static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct diag *d)
 {
     struct batch_head head = {.device = s->id.by.device, .inc = s->id.by.inc, .epoch = s->id.epoch,
@@ -134,7 +146,6 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         rc = anchor_load(s, a, &head, d);
     if (!rc)
         rc = outbox_tail(s, &seal.batch_seq, seal.prev, d);
-    cut->changes.count = batch_coalesce(a, cut->changes.at, cut->changes.count);
     if (!rc)
         rc = batch_write(&head, &rows, cut->changes.at, cut->changes.count, &payload, d);
     seal.recipient = keys.seal_public;
@@ -158,13 +169,8 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
     if (rc)
         return rc;
 
-    rc = db_prepare(s->db, "UPDATE chg SET batch = ?1 WHERE seq = ?2", &q, d);
-    for (uint32_t i = 0; !rc && i < cut->changes.count; i++) {
-        bind_i64(q, 1, (int64_t)seal.batch_seq);
-        bind_i64(q, 2, (int64_t)cut->changes.at[i].seq);
-        rc = stmt_run(q, d);
-    }
-    stmt_done(q);
+    for (uint32_t i = 0; !rc && i < cut->changes.count; i++)
+        rc = mark_cut(s, cut->changes.at[i].seq, seal.batch_seq, d);
     return rc;
 }
 
