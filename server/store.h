@@ -1,12 +1,12 @@
 /* The centre's store: what the county knows, behind verbs that SQLite serves in one directory and PostgreSQL can serve
  * for a province. Every table's key begins with the county.
  *
- * Always true: a store verb that writes is called between store_begin and store_commit; the county's counters (server
+ * Always true: a store verb that writes is called between cstore_begin and cstore_commit; the county's counters (server
  * sequence, row numbers, persons, own row ids, clock) move only there, under one lock, so that a reader at server
  * sequence N has seen everything up to N. What an arriving frame brought is kept verbatim in the ledger; the current state of a
  * record is one row, packed by sync/merge; only what is asked for is a column of its own.
  *
- * Texts and bytes that a verb returns live in the arena it was given. One struct store belongs to one thread at a time.
+ * Texts and bytes that a verb returns live in the arena it was given. One struct cstore belongs to one thread at a time.
  */
 #ifndef DOORSTEP_SERVER_STORE_H
 #define DOORSTEP_SERVER_STORE_H
@@ -16,13 +16,13 @@
 #include "platform/seam.h"
 #include "sync/wire.h"
 
-struct store;
+struct cstore;
 
-#define STORE_TEXT_MAX 4096          /* reasons, names, titles: more is cut by whoever writes it */
-#define STORE_OBJECT_MAX (64u << 20) /* a form, list or pack; the largest public list met has 19 MB */
+#define CSTORE_TEXT_MAX 4096          /* reasons, names, titles: more is cut by whoever writes it */
+#define CSTORE_OBJECT_MAX (64u << 20) /* a form, list or pack; the largest public list met has 19 MB */
 
-enum err store_open(const char *path, const char *vfs, struct store **store_out, struct diag *d) MUST_USE;
-void store_close(struct store *s); /* accepts NULL */
+enum err cstore_open(const char *path, const char *vfs, struct cstore **cstore_out, struct diag *d) MUST_USE;
+void cstore_close(struct cstore *s); /* accepts NULL */
 
 /* ---- one write transaction ---- */
 struct counters {
@@ -32,17 +32,17 @@ struct counters {
     uint32_t own_row; /* counter of the centre's own row ids */
     int64_t hlc;
 };
-enum err store_begin(struct store *s, struct diag *d) MUST_USE;
-struct counters *store_counters(struct store *s); /* inside a transaction: take by adding */
-enum err store_commit(struct store *s, struct diag *d) MUST_USE;
-void store_rollback(struct store *s); /* does nothing once committed or never begun */
+enum err cstore_begin(struct cstore *s, struct diag *d) MUST_USE;
+struct counters *cstore_counters(struct cstore *s); /* inside a transaction: take by adding */
+enum err cstore_commit(struct cstore *s, struct diag *d) MUST_USE;
+void cstore_rollback(struct cstore *s); /* does nothing once committed or never begun */
 
 /* ---- the county ---- */
-enum err store_county_make(struct store *s, struct str name, uint32_t epoch, struct diag *d) MUST_USE;
-enum err store_county(struct store *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
+enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, struct diag *d) MUST_USE;
+enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
                       struct counters *now_out, struct diag *d) MUST_USE;
 /* Who did what to what, for good. */
-enum err store_audit(struct store *s, int64_t now_ms, struct str who, struct str what, struct str about,
+enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
                      struct diag *d) MUST_USE;
 
 /* ---- people, tokens, devices ---- */
@@ -51,10 +51,10 @@ struct person {
     uint8_t role;
     struct str name, area; /* area: prefix of the codes this person may see; "" = the whole county */
 };
-enum err store_person_put(struct store *s, const struct person *p, int64_t now_ms, struct diag *d) MUST_USE;
-enum err store_person(struct store *s, struct arena *a, uint32_t number, struct person *out,
+enum err cstore_person_put(struct cstore *s, const struct person *p, int64_t now_ms, struct diag *d) MUST_USE;
+enum err cstore_person(struct cstore *s, struct arena *a, uint32_t number, struct person *out,
                       struct diag *d) MUST_USE; /* ERR_NOT_FOUND */
-enum err store_person_find(struct store *s, struct arena *a, struct str name, uint8_t role, struct str area,
+enum err cstore_person_find(struct cstore *s, struct arena *a, struct str name, uint8_t role, struct str area,
                            struct person *out, struct diag *d) MUST_USE;
 
 struct enrol_row {
@@ -63,8 +63,8 @@ struct enrol_row {
     int64_t until_ms;
     uint64_t device; /* 0 = not used yet */
 };
-enum err store_enrol_put(struct store *s, const struct enrol_row *e, struct diag *d) MUST_USE;
-enum err store_enrol(struct store *s, const unsigned char hash[static SHA256_SIZE], struct enrol_row *out,
+enum err cstore_enrol_put(struct cstore *s, const struct enrol_row *e, struct diag *d) MUST_USE;
+enum err cstore_enrol(struct cstore *s, const unsigned char hash[static SHA256_SIZE], struct enrol_row *out,
                      struct diag *d) MUST_USE;
 
 struct device_row {
@@ -78,11 +78,11 @@ struct device_row {
     int64_t revoked_ms;  /* 0 = in use */
     uint64_t contiguous; /* every batch up to here is in the ledger */
 };
-enum err store_device_put(struct store *s, const struct device_row *v, struct diag *d) MUST_USE;
-enum err store_device(struct store *s, struct arena *a, uint64_t device, uint32_t inc, struct device_row *out,
+enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct diag *d) MUST_USE;
+enum err cstore_device(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, struct device_row *out,
                       struct diag *d) MUST_USE;
 /* All of them, ordered by enrolment. */
-enum err store_devices(struct store *s, struct arena *a, struct device_row **out, uint32_t *count_out,
+enum err cstore_devices(struct cstore *s, struct arena *a, struct device_row **out, uint32_t *count_out,
                        struct diag *d) MUST_USE;
 
 /* ---- the ledger: frames as they came ---- */
@@ -101,20 +101,20 @@ struct batch_row {
     uint32_t change_count;
     int64_t received_ms;
 };
-enum err store_batch_put(struct store *s, const struct batch_row *b, struct diag *d) MUST_USE;
+enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct diag *d) MUST_USE;
 /* Without frame and payload. ERR_NOT_FOUND. */
-enum err store_batch(struct store *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
+enum err cstore_batch(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
                      struct batch_row *out, struct diag *d) MUST_USE;
 /* The same, for batch_seq > since, ascending, at most `limit`. */
-enum err store_batches(struct store *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t since,
+enum err cstore_batches(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t since,
                        uint32_t limit, struct batch_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* The frame came again: counted, nothing else. */
-enum err store_batch_again(struct store *s, uint64_t device, uint32_t inc, uint64_t batch_seq, struct diag *d) MUST_USE;
+enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq, struct diag *d) MUST_USE;
 
 /* A second frame under a number that is taken: a clone of the device, or a copy put back. Kept beside the ledger. */
-enum err store_clone_put(struct store *s, const struct batch_row *b, struct diag *d) MUST_USE;
-enum err store_clone(struct store *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
+enum err cstore_clone_put(struct cstore *s, const struct batch_row *b, struct diag *d) MUST_USE;
+enum err cstore_clone(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
                      const unsigned char batch_id[static BATCH_ID_SIZE], struct batch_row *out,
                      struct diag *d) MUST_USE;
 
@@ -132,18 +132,18 @@ struct record_row {
     struct str packed;
 };
 /* ERR_NOT_FOUND. */
-enum err store_record(struct store *s, struct arena *a, struct row_id row, struct record_row *out,
+enum err cstore_record(struct cstore *s, struct arena *a, struct row_id row, struct record_row *out,
                       struct diag *d) MUST_USE;
-enum err store_record_put(struct store *s, const struct record_row *r, struct diag *d) MUST_USE;
-enum err store_record_of_number(struct store *s, uint64_t number, struct row_id *row_out,
+enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct diag *d) MUST_USE;
+enum err cstore_record_of_number(struct cstore *s, uint64_t number, struct row_id *row_out,
                                 struct diag *d) MUST_USE;
 enum record_by { RECORDS_OF_KIND, RECORDS_OF_PARENT, RECORDS_OF_HOUSEHOLD, RECORDS_OF_INTERVIEW };
 /* By row number, those after `after`, at most `limit`; `kind` 0 = every kind (not with RECORDS_OF_KIND). */
-enum err store_records(struct store *s, struct arena *a, enum record_by by, struct row_id key, int kind,
+enum err cstore_records(struct cstore *s, struct arena *a, enum record_by by, struct row_id key, int kind,
                        uint64_t after, uint32_t limit, struct record_row **out, uint32_t *count_out,
                        struct diag *d) MUST_USE;
 /* Records of a kind with this code. */
-enum err store_records_coded(struct store *s, struct arena *a, int kind, struct str code, struct record_row **out,
+enum err cstore_records_coded(struct cstore *s, struct arena *a, int kind, struct str code, struct record_row **out,
                              uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* That versions with from <= server_seq <= seq of a row became current at `seq`: what the downlink walks. */
@@ -151,19 +151,19 @@ struct touch {
     uint64_t seq, from;
     struct row_id row;
 };
-enum err store_touch_put(struct store *s, const struct touch *t, struct diag *d) MUST_USE;
-enum err store_touch_drop(struct store *s, const struct touch *t, struct diag *d) MUST_USE;
+enum err cstore_touch_put(struct cstore *s, const struct touch *t, struct diag *d) MUST_USE;
+enum err cstore_touch_drop(struct cstore *s, const struct touch *t, struct diag *d) MUST_USE;
 /* Of one row, all; and of all rows, those after (seq, row), in that order, which a device with this area prefix may see. */
-enum err store_touches_of(struct store *s, struct arena *a, struct row_id row, struct touch **out,
+enum err cstore_touches_of(struct cstore *s, struct arena *a, struct row_id row, struct touch **out,
                           uint32_t *count_out, struct diag *d) MUST_USE;
-enum err store_touches(struct store *s, struct arena *a, uint64_t after_seq, struct row_id after_row,
+enum err cstore_touches(struct cstore *s, struct arena *a, uint64_t after_seq, struct row_id after_row,
                        uint64_t device, struct str area, uint32_t limit, struct touch **out,
                        uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* ---- objects, forms, field numbers ---- */
-enum err store_object_put(struct store *s, const unsigned char hash[static SHA256_SIZE], struct str kind,
+enum err cstore_object_put(struct cstore *s, const unsigned char hash[static SHA256_SIZE], struct str kind,
                           struct str bytes, int64_t now_ms, struct diag *d) MUST_USE;
-enum err store_object(struct store *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
+enum err cstore_object(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
                       struct str *kind_out, struct str *bytes_out, struct diag *d) MUST_USE;
 
 struct form_row {
@@ -171,20 +171,20 @@ struct form_row {
     struct str id, version, title, fieldmap;
     int64_t published_ms;
 };
-enum err store_form_put(struct store *s, const struct form_row *f, struct diag *d) MUST_USE;
-enum err store_form(struct store *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
+enum err cstore_form_put(struct cstore *s, const struct form_row *f, struct diag *d) MUST_USE;
+enum err cstore_form(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
                     struct form_row *out, struct diag *d) MUST_USE;
 /* Newest first; `id` "" = all. */
-enum err store_forms(struct store *s, struct arena *a, struct str id, struct form_row **out, uint32_t *count_out,
+enum err cstore_forms(struct cstore *s, struct arena *a, struct str id, struct form_row **out, uint32_t *count_out,
                      struct diag *d) MUST_USE;
 /* The number of (form id, path, type), given out on first use. `repeat`: numbers of repeats are counted apart. */
-enum err store_field_number(struct store *s, struct str form_id, bool repeat, struct str path, int type,
+enum err cstore_field_number(struct cstore *s, struct str form_id, bool repeat, struct str path, int type,
                             uint32_t *number_out, struct diag *d) MUST_USE;
 
 /* ---- submissions: finalised visits as exact XML ---- */
 struct submission_row {
-    struct row_id visit, interview;
-    unsigned char form[SHA256_SIZE];
+    struct row_id visit;
+    unsigned char form[SHA256_SIZE]; /* all zero = the visit's record has not said */
     struct str form_id;
     struct str instance_id;
     struct str xml;      /* as rebuilt here; "" when it could not be */
@@ -195,29 +195,32 @@ struct submission_row {
     uint64_t final_seq, seen; /* of the finalising change */
     int64_t received_ms;
 };
-enum err store_submission_put(struct store *s, const struct submission_row *r, struct diag *d) MUST_USE;
-/* Those of an interview whose XML does not match yet. Without xml. */
-enum err store_submissions_open(struct store *s, struct arena *a, struct row_id interview,
+enum err cstore_submission_put(struct cstore *s, const struct submission_row *r, struct diag *d) MUST_USE;
+/* ERR_NOT_FOUND. */
+enum err cstore_submission(struct cstore *s, struct arena *a, struct row_id visit, struct submission_row *out,
+                           struct diag *d) MUST_USE;
+/* Those of an interview's visits whose XML does not match yet, oldest first, at most 50. */
+enum err cstore_submissions_open(struct cstore *s, struct arena *a, struct row_id interview,
                                 struct submission_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
 /* Of a form id, newest first; `before` (received_ms, visit) continues a walk, NULL begins it. With xml: few at a time. */
-enum err store_submissions(struct store *s, struct arena *a, struct str form_id,
+enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_id,
                            const struct submission_row *before, uint32_t limit, struct submission_row **out,
                            uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* ---- counts and what stands apart ---- */
-struct store_counts {
+struct centre_counts {
     uint64_t devices, devices_revoked, households, interviews, visits, submissions, submissions_differing, findings;
     uint64_t frames, frames_conflicts, frames_quarantined, clones, changes;
     uint64_t frame_bytes, objects, object_bytes, duplicates;
 };
-enum err store_counts(struct store *s, struct store_counts *out, struct diag *d) MUST_USE;
+enum err cstore_counts(struct cstore *s, struct centre_counts *out, struct diag *d) MUST_USE;
 struct quarantined {
     struct batch_row batch; /* without frame, payload and receipt */
     bool clone;
     uint64_t bytes;
 };
-enum err store_quarantine(struct store *s, struct arena *a, struct quarantined **out, uint32_t *count_out,
+enum err cstore_quarantine(struct cstore *s, struct arena *a, struct quarantined **out, uint32_t *count_out,
                           struct diag *d) MUST_USE;
-enum err store_check(struct store *s, struct diag *d) MUST_USE;
+enum err cstore_check(struct cstore *s, struct diag *d) MUST_USE;
 
 #endif

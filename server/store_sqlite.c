@@ -9,9 +9,9 @@
 #include "platform/db.h"
 #include "sync/change.h"
 
-#define STORE_APPLICATION_ID 0x44534331 /* "DSC1" */
+#define CSTORE_APPLICATION_ID 0x44534331 /* "DSC1" */
 
-struct store {
+struct cstore {
     struct db *db;
     struct arena memory;
     struct txn txn;
@@ -80,13 +80,13 @@ static const struct migration migrations[] = {
      "  STRICT, WITHOUT ROWID;"
      "CREATE UNIQUE INDEX field_number ON field (county, form_id, is_repeat, number);"
      "CREATE TABLE submission ("
-     "  county INTEGER NOT NULL, visit BLOB NOT NULL, interview BLOB NOT NULL, form BLOB NOT NULL,"
+     "  county INTEGER NOT NULL, visit BLOB NOT NULL, form BLOB NOT NULL,"
      "  form_id TEXT NOT NULL, instance_id TEXT NOT NULL, xml_matches INTEGER NOT NULL, statuses TEXT NOT NULL,"
      "  device INTEGER NOT NULL, inc INTEGER NOT NULL, person INTEGER NOT NULL, final_seq INTEGER NOT NULL,"
      "  seen INTEGER NOT NULL, received_ms INTEGER NOT NULL, xml BLOB NOT NULL,"
      "  PRIMARY KEY (county, visit)) STRICT;"
      "CREATE INDEX submission_form ON submission (county, form_id, received_ms, visit);"
-     "CREATE INDEX submission_open ON submission (county, interview) WHERE xml_matches = 0;"},
+     "CREATE INDEX submission_open ON submission (county, visit) WHERE xml_matches = 0;"},
 };
 /* clang-format on */
 
@@ -172,7 +172,7 @@ static enum err damaged(struct diag *d, const char *table)
 }
 
 /* One statement whose result is one row. Begins it; *found_out tells whether the row is there. */
-static enum err one(struct store *s, const char *sql, struct stmt **q_out, struct diag *d)
+static enum err one(struct cstore *s, const char *sql, struct stmt **q_out, struct diag *d)
 {
     enum err rc = db_prepare(s->db, sql, q_out, d);
     if (rc)
@@ -183,11 +183,11 @@ static enum err one(struct store *s, const char *sql, struct stmt **q_out, struc
 
 /* ---- open, close, transactions ---- */
 
-enum err store_open(const char *path, const char *vfs, struct store **store_out, struct diag *d)
+enum err cstore_open(const char *path, const char *vfs, struct cstore **cstore_out, struct diag *d)
 {
     struct arena memory;
     arena_init(&memory, 1u << 16);
-    struct store *s = ARENA_NEW(&memory, struct store);
+    struct cstore *s = ARENA_NEW(&memory, struct cstore);
     if (!s)
         return no_memory(d);
     struct db_options o = {
@@ -195,7 +195,7 @@ enum err store_open(const char *path, const char *vfs, struct store **store_out,
         .vfs = vfs,
         .migrations = migrations,
         .migration_count = sizeof migrations / sizeof migrations[0],
-        .application_id = STORE_APPLICATION_ID,
+        .application_id = CSTORE_APPLICATION_ID,
         .busy_ms_max = 10000,
     };
     enum err rc = db_open(&o, &s->db, d);
@@ -205,11 +205,11 @@ enum err store_open(const char *path, const char *vfs, struct store **store_out,
     }
     s->county = 1;
     s->memory = memory;
-    *store_out = s;
+    *cstore_out = s;
     return ERR_OK;
 }
 
-void store_close(struct store *s)
+void cstore_close(struct cstore *s)
 {
     if (!s)
         return;
@@ -219,7 +219,7 @@ void store_close(struct store *s)
     arena_free(&memory);
 }
 
-static enum err counters_read(struct store *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
+static enum err counters_read(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
                               struct counters *out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -247,7 +247,7 @@ static enum err counters_read(struct store *s, struct arena *a, struct str *name
     return rc;
 }
 
-enum err store_begin(struct store *s, struct diag *d)
+enum err cstore_begin(struct cstore *s, struct diag *d)
 {
     CHECK(!s->txn.open);
     enum err rc = txn_begin(&s->txn, s->db, d);
@@ -260,13 +260,13 @@ enum err store_begin(struct store *s, struct diag *d)
     return rc;
 }
 
-struct counters *store_counters(struct store *s)
+struct counters *cstore_counters(struct cstore *s)
 {
     CHECK(s->txn.open);
     return &s->counters;
 }
 
-static enum err counters_write(struct store *s, struct diag *d)
+static enum err counters_write(struct cstore *s, struct diag *d)
 {
     const struct counters *c = &s->counters, *was = &s->counters_saved;
     CHECK(c->server_seq >= was->server_seq && c->row_number >= was->row_number && c->person >= was->person &&
@@ -291,7 +291,7 @@ static enum err counters_write(struct store *s, struct diag *d)
     return rc;
 }
 
-enum err store_commit(struct store *s, struct diag *d)
+enum err cstore_commit(struct cstore *s, struct diag *d)
 {
     CHECK(s->txn.open);
     enum err rc = counters_write(s, d);
@@ -302,14 +302,14 @@ enum err store_commit(struct store *s, struct diag *d)
     return rc;
 }
 
-void store_rollback(struct store *s)
+void cstore_rollback(struct cstore *s)
 {
     txn_rollback(&s->txn);
 }
 
 /* ---- the county ---- */
 
-enum err store_county_make(struct store *s, struct str name, uint32_t epoch, struct diag *d)
+enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, struct diag *d)
 {
     struct stmt *q = NULL;
     struct txn t = {0};
@@ -337,13 +337,13 @@ enum err store_county_make(struct store *s, struct str name, uint32_t epoch, str
     return rc;
 }
 
-enum err store_county(struct store *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
+enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
                       struct counters *now_out, struct diag *d)
 {
     return counters_read(s, a, name_out, epoch_out, now_out, d);
 }
 
-enum err store_audit(struct store *s, int64_t now_ms, struct str who, struct str what, struct str about,
+enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
                      struct diag *d)
 {
     CHECK(s->txn.open);
@@ -365,7 +365,7 @@ enum err store_audit(struct store *s, int64_t now_ms, struct str who, struct str
 
 /* ---- people ---- */
 
-enum err store_person_put(struct store *s, const struct person *p, int64_t now_ms, struct diag *d)
+enum err cstore_person_put(struct cstore *s, const struct person *p, int64_t now_ms, struct diag *d)
 {
     CHECK(s->txn.open && p->person > 0);
     struct stmt *q = NULL;
@@ -402,7 +402,7 @@ static enum err person_read(struct stmt *q, struct arena *a, struct person *out,
     return rc;
 }
 
-enum err store_person(struct store *s, struct arena *a, uint32_t number, struct person *out, struct diag *d)
+enum err cstore_person(struct cstore *s, struct arena *a, uint32_t number, struct person *out, struct diag *d)
 {
     struct stmt *q = NULL;
     enum err rc = one(s, "SELECT person, role, name, area FROM person WHERE county = ?1 AND person = ?2", &q, d);
@@ -412,7 +412,7 @@ enum err store_person(struct store *s, struct arena *a, uint32_t number, struct 
     return person_read(q, a, out, "This person", d);
 }
 
-enum err store_person_find(struct store *s, struct arena *a, struct str name, uint8_t role, struct str area,
+enum err cstore_person_find(struct cstore *s, struct arena *a, struct str name, uint8_t role, struct str area,
                            struct person *out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -430,7 +430,7 @@ enum err store_person_find(struct store *s, struct arena *a, struct str name, ui
 
 /* ---- enrolment tokens ---- */
 
-enum err store_enrol_put(struct store *s, const struct enrol_row *e, struct diag *d)
+enum err cstore_enrol_put(struct cstore *s, const struct enrol_row *e, struct diag *d)
 {
     CHECK(s->txn.open);
     struct stmt *q = NULL;
@@ -446,7 +446,7 @@ enum err store_enrol_put(struct store *s, const struct enrol_row *e, struct diag
     return rc;
 }
 
-enum err store_enrol(struct store *s, const unsigned char hash[static SHA256_SIZE], struct enrol_row *out,
+enum err cstore_enrol(struct cstore *s, const unsigned char hash[static SHA256_SIZE], struct enrol_row *out,
                      struct diag *d)
 {
     struct stmt *q = NULL;
@@ -470,7 +470,7 @@ enum err store_enrol(struct store *s, const unsigned char hash[static SHA256_SIZ
 
 /* ---- devices ---- */
 
-enum err store_device_put(struct store *s, const struct device_row *v, struct diag *d)
+enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct diag *d)
 {
     CHECK(s->txn.open && v->device > 0);
     struct stmt *q = NULL;
@@ -515,7 +515,7 @@ static enum err device_read(struct stmt *q, struct arena *a, struct device_row *
     return ERR_OK;
 }
 
-enum err store_device(struct store *s, struct arena *a, uint64_t device, uint32_t inc, struct device_row *out,
+enum err cstore_device(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, struct device_row *out,
                       struct diag *d)
 {
     struct stmt *q = NULL;
@@ -534,7 +534,7 @@ enum err store_device(struct store *s, struct arena *a, uint64_t device, uint32_
     return rc;
 }
 
-enum err store_devices(struct store *s, struct arena *a, struct device_row **out, uint32_t *count_out,
+enum err cstore_devices(struct cstore *s, struct arena *a, struct device_row **out, uint32_t *count_out,
                        struct diag *d)
 {
     struct stmt *q = NULL;
@@ -559,7 +559,7 @@ enum err store_devices(struct store *s, struct arena *a, struct device_row **out
 
 /* ---- the ledger ---- */
 
-enum err store_batch_put(struct store *s, const struct batch_row *b, struct diag *d)
+enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct diag *d)
 {
     CHECK(s->txn.open && b->batch_seq > 0 && b->receipt.n > 0 && b->status != 0);
     struct stmt *q = NULL;
@@ -609,7 +609,7 @@ static enum err batch_read_row(struct stmt *q, struct arena *a, struct batch_row
     return ERR_OK;
 }
 
-enum err store_batch(struct store *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
+enum err cstore_batch(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
                      struct batch_row *out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -627,7 +627,7 @@ enum err store_batch(struct store *s, struct arena *a, uint64_t device, uint32_t
     return rc;
 }
 
-enum err store_batches(struct store *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t since,
+enum err cstore_batches(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t since,
                        uint32_t limit, struct batch_row **out, uint32_t *count_out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -654,7 +654,7 @@ enum err store_batches(struct store *s, struct arena *a, uint64_t device, uint32
     return rc;
 }
 
-enum err store_batch_again(struct store *s, uint64_t device, uint32_t inc, uint64_t batch_seq, struct diag *d)
+enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq, struct diag *d)
 {
     CHECK(s->txn.open);
     struct stmt *q = NULL;
@@ -672,7 +672,7 @@ enum err store_batch_again(struct store *s, uint64_t device, uint32_t inc, uint6
     return rc;
 }
 
-enum err store_clone_put(struct store *s, const struct batch_row *b, struct diag *d)
+enum err cstore_clone_put(struct cstore *s, const struct batch_row *b, struct diag *d)
 {
     CHECK(s->txn.open && b->receipt.n > 0);
     struct stmt *q = NULL;
@@ -693,7 +693,7 @@ enum err store_clone_put(struct store *s, const struct batch_row *b, struct diag
     return rc;
 }
 
-enum err store_clone(struct store *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
+enum err cstore_clone(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
                      const unsigned char batch_id[static BATCH_ID_SIZE], struct batch_row *out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -747,7 +747,7 @@ static enum err record_read_row(struct stmt *q, struct arena *a, struct record_r
     return ERR_OK;
 }
 
-enum err store_record(struct store *s, struct arena *a, struct row_id row_id, struct record_row *out,
+enum err cstore_record(struct cstore *s, struct arena *a, struct row_id row_id, struct record_row *out,
                       struct diag *d)
 {
     struct stmt *q = NULL;
@@ -764,7 +764,7 @@ enum err store_record(struct store *s, struct arena *a, struct row_id row_id, st
     return rc;
 }
 
-enum err store_record_put(struct store *s, const struct record_row *r, struct diag *d)
+enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct diag *d)
 {
     CHECK(s->txn.open && r->number > 0 && !row_none(r->row));
     struct stmt *q = NULL;
@@ -792,7 +792,7 @@ enum err store_record_put(struct store *s, const struct record_row *r, struct di
     return rc;
 }
 
-enum err store_record_of_number(struct store *s, uint64_t number, struct row_id *row_out, struct diag *d)
+enum err cstore_record_of_number(struct cstore *s, uint64_t number, struct row_id *row_out, struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
@@ -841,7 +841,7 @@ static enum err records_gather(struct stmt *q, struct arena *a, struct record_ro
     return rc;
 }
 
-enum err store_records(struct store *s, struct arena *a, enum record_by by, struct row_id key, int kind,
+enum err cstore_records(struct cstore *s, struct arena *a, enum record_by by, struct row_id key, int kind,
                        uint64_t after, uint32_t limit, struct record_row **out, uint32_t *count_out,
                        struct diag *d)
 {
@@ -858,7 +858,7 @@ enum err store_records(struct store *s, struct arena *a, enum record_by by, stru
     return records_gather(q, a, out, count_out, d);
 }
 
-enum err store_records_coded(struct store *s, struct arena *a, int kind, struct str code, struct record_row **out,
+enum err cstore_records_coded(struct cstore *s, struct arena *a, int kind, struct str code, struct record_row **out,
                              uint32_t *count_out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -872,7 +872,7 @@ enum err store_records_coded(struct store *s, struct arena *a, int kind, struct 
 
 /* ---- touches ---- */
 
-static enum err touch_write(struct store *s, const char *sql, const struct touch *t, bool put, struct diag *d)
+static enum err touch_write(struct cstore *s, const char *sql, const struct touch *t, bool put, struct diag *d)
 {
     CHECK(s->txn.open);
     struct stmt *q = NULL;
@@ -889,7 +889,7 @@ static enum err touch_write(struct store *s, const char *sql, const struct touch
     return rc;
 }
 
-enum err store_touch_put(struct store *s, const struct touch *t, struct diag *d)
+enum err cstore_touch_put(struct cstore *s, const struct touch *t, struct diag *d)
 {
     CHECK(t->from <= t->seq);
     return touch_write(s,
@@ -898,7 +898,7 @@ enum err store_touch_put(struct store *s, const struct touch *t, struct diag *d)
                        t, true, d);
 }
 
-enum err store_touch_drop(struct store *s, const struct touch *t, struct diag *d)
+enum err cstore_touch_drop(struct cstore *s, const struct touch *t, struct diag *d)
 {
     return touch_write(s, "DELETE FROM touch WHERE county = ?1 AND seq = ?2 AND row = ?3", t, false, d);
 }
@@ -925,7 +925,7 @@ static enum err touches_gather(struct stmt *q, struct arena *a, struct touch **o
     return rc;
 }
 
-enum err store_touches_of(struct store *s, struct arena *a, struct row_id row, struct touch **out,
+enum err cstore_touches_of(struct cstore *s, struct arena *a, struct row_id row, struct touch **out,
                           uint32_t *count_out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -938,7 +938,7 @@ enum err store_touches_of(struct store *s, struct arena *a, struct row_id row, s
     return touches_gather(q, a, out, count_out, d);
 }
 
-enum err store_touches(struct store *s, struct arena *a, uint64_t after_seq, struct row_id after_row,
+enum err cstore_touches(struct cstore *s, struct arena *a, uint64_t after_seq, struct row_id after_row,
                        uint64_t device, struct str area, uint32_t limit, struct touch **out,
                        uint32_t *count_out, struct diag *d)
 {
@@ -967,7 +967,7 @@ enum err store_touches(struct store *s, struct arena *a, uint64_t after_seq, str
 
 /* ---- objects ---- */
 
-enum err store_object_put(struct store *s, const unsigned char hash[static SHA256_SIZE], struct str kind,
+enum err cstore_object_put(struct cstore *s, const unsigned char hash[static SHA256_SIZE], struct str kind,
                           struct str bytes, int64_t now_ms, struct diag *d)
 {
     CHECK(s->txn.open);
@@ -987,7 +987,7 @@ enum err store_object_put(struct store *s, const unsigned char hash[static SHA25
     return rc;
 }
 
-enum err store_object(struct store *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
+enum err cstore_object(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
                       struct str *kind_out, struct str *bytes_out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -1011,7 +1011,7 @@ enum err store_object(struct store *s, struct arena *a, const unsigned char hash
 
 /* ---- forms ---- */
 
-enum err store_form_put(struct store *s, const struct form_row *f, struct diag *d)
+enum err cstore_form_put(struct cstore *s, const struct form_row *f, struct diag *d)
 {
     CHECK(s->txn.open);
     struct stmt *q = NULL;
@@ -1046,7 +1046,7 @@ static enum err form_read_row(struct stmt *q, struct arena *a, struct form_row *
     return ERR_OK;
 }
 
-enum err store_form(struct store *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
+enum err cstore_form(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
                     struct form_row *out, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -1062,7 +1062,7 @@ enum err store_form(struct store *s, struct arena *a, const unsigned char hash[s
     return rc;
 }
 
-enum err store_forms(struct store *s, struct arena *a, struct str id, struct form_row **out, uint32_t *count_out,
+enum err cstore_forms(struct cstore *s, struct arena *a, struct str id, struct form_row **out, uint32_t *count_out,
                      struct diag *d)
 {
     struct stmt *q = NULL;
@@ -1086,7 +1086,7 @@ enum err store_forms(struct store *s, struct arena *a, struct str id, struct for
     return rc;
 }
 
-enum err store_field_number(struct store *s, struct str form_id, bool repeat, struct str path, int type,
+enum err cstore_field_number(struct cstore *s, struct str form_id, bool repeat, struct str path, int type,
                             uint32_t *number_out, struct diag *d)
 {
     CHECK(s->txn.open);
@@ -1117,42 +1117,41 @@ enum err store_field_number(struct store *s, struct str form_id, bool repeat, st
 
 /* ---- submissions ---- */
 
-enum err store_submission_put(struct store *s, const struct submission_row *r, struct diag *d)
+enum err cstore_submission_put(struct cstore *s, const struct submission_row *r, struct diag *d)
 {
     CHECK(s->txn.open);
     struct stmt *q = NULL;
-    struct row_bytes room[2];
+    struct row_bytes room;
     enum err rc = one(s,
-                      "INSERT INTO submission VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-                      " ?15) ON CONFLICT (county, visit) DO UPDATE SET xml_matches = excluded.xml_matches,"
+                      "INSERT INTO submission VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+                      " ON CONFLICT (county, visit) DO UPDATE SET xml_matches = excluded.xml_matches,"
                       " statuses = excluded.statuses, xml = excluded.xml, final_seq = excluded.final_seq,"
                       " seen = excluded.seen, instance_id = excluded.instance_id, form = excluded.form,"
                       " form_id = excluded.form_id",
                       &q, d);
     if (rc)
         return rc;
-    bind_row(q, 2, r->visit, &room[0]);
-    bind_row(q, 3, r->interview, &room[1]);
-    bind_blob(q, 4, r->form, SHA256_SIZE);
-    bind_text(q, 5, none_as_empty(r->form_id));
-    bind_text(q, 6, none_as_empty(r->instance_id));
-    bind_i64(q, 7, r->xml_matches);
-    bind_text(q, 8, none_as_empty(r->statuses));
-    bind_u64(q, 9, r->device);
-    bind_i64(q, 10, r->inc);
-    bind_i64(q, 11, r->person);
-    bind_u64(q, 12, r->final_seq);
-    bind_u64(q, 13, r->seen);
-    bind_i64(q, 14, r->received_ms);
-    bind_blob(q, 15, r->xml.n ? r->xml.p : "", r->xml.n);
+    bind_row(q, 2, r->visit, &room);
+    bind_blob(q, 3, r->form, SHA256_SIZE);
+    bind_text(q, 4, none_as_empty(r->form_id));
+    bind_text(q, 5, none_as_empty(r->instance_id));
+    bind_i64(q, 6, r->xml_matches);
+    bind_text(q, 7, none_as_empty(r->statuses));
+    bind_u64(q, 8, r->device);
+    bind_i64(q, 9, r->inc);
+    bind_i64(q, 10, r->person);
+    bind_u64(q, 11, r->final_seq);
+    bind_u64(q, 12, r->seen);
+    bind_i64(q, 13, r->received_ms);
+    bind_blob(q, 14, r->xml.n ? r->xml.p : "", r->xml.n);
     rc = stmt_run(q, d);
     stmt_done(q);
     return rc;
 }
 
 #define SUBMISSION_COLUMNS                                                                                            \
-    "SELECT visit, interview, form, form_id, instance_id, xml_matches, statuses, device, inc, person, final_seq,"     \
-    " seen, received_ms, "
+    "SELECT s.visit, s.form, s.form_id, s.instance_id, s.xml_matches, s.statuses, s.device, s.inc, s.person,"         \
+    " s.final_seq, s.seen, s.received_ms, s.xml FROM submission s "
 
 static enum err submissions_gather(struct stmt *q, struct arena *a, struct submission_row **out,
                                    uint32_t *count_out, struct diag *d)
@@ -1167,18 +1166,17 @@ static enum err submissions_gather(struct stmt *q, struct arena *a, struct submi
             break;
         }
         *r = (struct submission_row){.visit = col_row(q, 0),
-                                     .interview = col_row(q, 1),
-                                     .xml_matches = col_i64(q, 5) != 0,
-                                     .device = col_u64(q, 7),
-                                     .inc = (uint32_t)col_i64(q, 8),
-                                     .person = (uint32_t)col_i64(q, 9),
-                                     .final_seq = col_u64(q, 10),
-                                     .seen = col_u64(q, 11),
-                                     .received_ms = col_i64(q, 12)};
-        if (!col_bytes(q, 2, r->form, SHA256_SIZE))
+                                     .xml_matches = col_i64(q, 4) != 0,
+                                     .device = col_u64(q, 6),
+                                     .inc = (uint32_t)col_i64(q, 7),
+                                     .person = (uint32_t)col_i64(q, 8),
+                                     .final_seq = col_u64(q, 9),
+                                     .seen = col_u64(q, 10),
+                                     .received_ms = col_i64(q, 11)};
+        if (!col_bytes(q, 1, r->form, SHA256_SIZE))
             rc = damaged(d, "submission");
-        else if (keep(a, col_text(q, 3), &r->form_id) || keep(a, col_text(q, 4), &r->instance_id) ||
-                 keep(a, col_text(q, 6), &r->statuses) || keep(a, col_blob(q, 13), &r->xml))
+        else if (keep(a, col_text(q, 2), &r->form_id) || keep(a, col_text(q, 3), &r->instance_id) ||
+                 keep(a, col_text(q, 5), &r->statuses) || keep(a, col_blob(q, 12), &r->xml))
             rc = no_memory(d);
         if (rc)
             break;
@@ -1191,14 +1189,34 @@ static enum err submissions_gather(struct stmt *q, struct arena *a, struct submi
     return rc;
 }
 
-enum err store_submissions_open(struct store *s, struct arena *a, struct row_id interview,
-                                struct submission_row **out, uint32_t *count_out, struct diag *d)
+enum err cstore_submission(struct cstore *s, struct arena *a, struct row_id visit, struct submission_row *out,
+                           struct diag *d)
+{
+    struct stmt *q = NULL;
+    struct row_bytes room;
+    struct submission_row *list = NULL;
+    uint32_t count = 0;
+    enum err rc = one(s, SUBMISSION_COLUMNS "WHERE s.county = ?1 AND s.visit = ?2", &q, d);
+    if (rc)
+        return rc;
+    bind_row(q, 2, visit, &room);
+    rc = submissions_gather(q, a, &list, &count, d);
+    if (!rc && count == 0)
+        rc = ERR_NOT_FOUND;
+    if (!rc)
+        *out = list[0];
+    return rc;
+}
+
+enum err cstore_submissions_open(struct cstore *s, struct arena *a, struct row_id interview,
+                                 struct submission_row **out, uint32_t *count_out, struct diag *d)
 {
     struct stmt *q = NULL;
     struct row_bytes room;
     enum err rc = one(s,
-                      SUBMISSION_COLUMNS "x'' FROM submission WHERE county = ?1 AND interview = ?2"
-                                         " AND xml_matches = 0 ORDER BY final_seq LIMIT 50",
+                      SUBMISSION_COLUMNS "JOIN record r ON r.county = s.county AND r.row = s.visit"
+                                         " WHERE s.county = ?1 AND r.interview = ?2 AND s.xml_matches = 0"
+                                         " ORDER BY s.final_seq LIMIT 50",
                       &q, d);
     if (rc)
         return rc;
@@ -1206,7 +1224,7 @@ enum err store_submissions_open(struct store *s, struct arena *a, struct row_id 
     return submissions_gather(q, a, out, count_out, d);
 }
 
-enum err store_submissions(struct store *s, struct arena *a, struct str form_id,
+enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_id,
                            const struct submission_row *before, uint32_t limit, struct submission_row **out,
                            uint32_t *count_out, struct diag *d)
 {
@@ -1216,9 +1234,9 @@ enum err store_submissions(struct store *s, struct arena *a, struct str form_id,
     if (before)
         row_id_write(before->visit, visit);
     enum err rc = one(s,
-                      SUBMISSION_COLUMNS "xml FROM submission WHERE county = ?1 AND form_id = ?2"
-                                         " AND (received_ms, visit) < (?3, ?4)"
-                                         " ORDER BY received_ms DESC, visit DESC LIMIT ?5",
+                      SUBMISSION_COLUMNS "WHERE s.county = ?1 AND s.form_id = ?2"
+                                         " AND (s.received_ms, s.visit) < (?3, ?4)"
+                                         " ORDER BY s.received_ms DESC, s.visit DESC LIMIT ?5",
                       &q, d);
     if (rc)
         return rc;
@@ -1237,7 +1255,7 @@ static const struct {
     size_t offset[4];
     int count;
 } count_queries[] = {
-#define AT(field) offsetof(struct store_counts, field)
+#define AT(field) offsetof(struct centre_counts, field)
     {"SELECT count(*), coalesce(sum(revoked_ms > 0), 0) FROM device WHERE county = ?1",
      {AT(devices), AT(devices_revoked)}, 2},
     {"SELECT count(*) FROM record WHERE county = ?1 AND kind = 1", {AT(households)}, 1},
@@ -1256,9 +1274,9 @@ static const struct {
 };
 /* clang-format on */
 
-enum err store_counts(struct store *s, struct store_counts *out, struct diag *d)
+enum err cstore_counts(struct cstore *s, struct centre_counts *out, struct diag *d)
 {
-    struct store_counts counts = {0};
+    struct centre_counts counts = {0};
     for (size_t i = 0; i < sizeof count_queries / sizeof count_queries[0]; i++) {
         struct stmt *q = NULL;
         bool row = false;
@@ -1279,7 +1297,7 @@ enum err store_counts(struct store *s, struct store_counts *out, struct diag *d)
     return ERR_OK;
 }
 
-enum err store_quarantine(struct store *s, struct arena *a, struct quarantined **out, uint32_t *count_out,
+enum err cstore_quarantine(struct cstore *s, struct arena *a, struct quarantined **out, uint32_t *count_out,
                           struct diag *d)
 {
     struct stmt *q = NULL;
@@ -1321,7 +1339,7 @@ enum err store_quarantine(struct store *s, struct arena *a, struct quarantined *
     return rc;
 }
 
-enum err store_check(struct store *s, struct diag *d)
+enum err cstore_check(struct cstore *s, struct diag *d)
 {
     return db_check(s->db, d);
 }

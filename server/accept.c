@@ -1,0 +1,481 @@
+/* Accepting a frame: what it is is decided before any lock (sync/ingest), what becomes of it in one transaction: ledger row, merged
+ * records, submissions, and the signed receipt. Only after the commit does the receipt leave.
+ *
+ * Always true: the same frame, however often and by whichever way it comes, is answered with the same receipt bytes and changes nothing
+ * more. A frame of a known device that cannot be applied is kept apart with its reason and receipted so; nothing behind it
+ * waits. A frame that is not authentic leaves no trace.
+ */
+#include "server/parts.h"
+
+#define CONTIGUOUS_PAGE 64
+#define CLOCK_NEAR_MS (10LL * 60 * 1000)
+#define RECEIPT_ITEMS_MAX 256
+
+/* ---- before the transaction ---- */
+
+struct row_names {
+    struct cstore *st;
+};
+
+static bool row_of_number(void *self, uint64_t number, struct row_id *id_out)
+{
+    struct row_names *n = self;
+    return cstore_record_of_number(n->st, number, id_out, NULL) == ERR_OK;
+}
+
+static enum err author_of(struct cstore *st, struct arena *a, const struct frame *f, struct device_row *device,
+                          struct ingest_author *out, struct diag *d)
+{
+    struct batch_row before;
+    enum err rc = cstore_device(st, a, f->device, f->inc, device, NULL);
+    if (rc == ERR_NOT_FOUND)
+        return diag_set(d, ERR_DENIED, "This handheld is not enrolled here. Enrol it again with a new token.");
+    if (rc)
+        return diag_set(d, rc, "The device could not be looked up.");
+    *out = (struct ingest_author){.known = true, .revoked = device->revoked_ms != 0};
+    memcpy(out->sign_public, device->sign_public, sizeof out->sign_public);
+    if (f->batch_seq > 1) {
+        rc = cstore_batch(st, a, f->device, f->inc, f->batch_seq - 1, &before, d);
+        if (rc && rc != ERR_NOT_FOUND)
+            return rc;
+        out->prev_known = rc == ERR_OK;
+        if (out->prev_known)
+            memcpy(out->prev, before.hash, sizeof out->prev);
+    }
+    return ERR_OK;
+}
+
+/* ---- what a device may change ---- */
+
+static bool kind_from_device(enum row_kind kind)
+{
+    return kind == ROW_HOUSEHOLD || kind == ROW_INTERVIEW || kind == ROW_REPEAT || kind == ROW_VISIT ||
+           kind == ROW_FINDING || kind == ROW_COMMENT || kind == ROW_LEAD;
+}
+
+struct rules {
+    struct cstore *st;
+    struct arena *a;
+    const struct device_row *device;
+    struct row_id row; /* the last one looked at */
+    int kind;          /* of it; 0 = not known */
+};
+
+static enum err kind_look(struct rules *r, const struct change *c, struct diag *d)
+{
+    struct record_row known;
+    struct row_birth birth;
+    if (!row_id_same(r->row, c->row)) {
+        r->row = c->row;
+        r->kind = 0;
+        enum err rc = cstore_record(r->st, r->a, c->row, &known, d);
+        if (rc && rc != ERR_NOT_FOUND)
+            return rc;
+        if (!rc)
+            r->kind = known.kind;
+    }
+    if (c->op != CHANGE_ROW_CREATE)
+        return ERR_OK;
+    if (!row_birth_read(c->value, &birth))
+        return diag_set(d, ERR_SYNTAX, "The birth of a row cannot be read.");
+    if (!kind_from_device(birth.kind))
+        return diag_set(d, ERR_DENIED, "A handheld does not make rows of kind %d.", (int)birth.kind);
+    r->kind = (int)birth.kind;
+    return ERR_OK;
+}
+
+static enum err change_allowed(struct rules *r, const struct change *c, struct diag *d)
+{
+    if (row_id_none(c->row))
+        return diag_set(d, ERR_SYNTAX, "A change names no row.");
+    if (c->person != r->device->person)
+        return diag_set(d, ERR_DENIED, "A change says it was made by person %u; this handheld is person %u's.", c->person,
+                        r->device->person);
+    if (c->op == CHANGE_ROW_CREATE && (c->row.device != r->device->device || c->row.inc != r->device->inc))
+        return diag_set(d, ERR_DENIED, "A row with another device's id is made here.");
+    enum err rc = kind_look(r, c, d);
+    if (rc)
+        return rc;
+    if (r->kind && !kind_from_device((enum row_kind)r->kind))
+        return diag_set(d, ERR_DENIED, "A handheld does not change rows of kind %d.", r->kind);
+    if (r->kind == ROW_VISIT && c->field == VISIT_FORM && c->op == CHANGE_SET) {
+        unsigned char hash[SHA256_SIZE];
+        struct form_row form;
+        if (!hex_read(c->value, hash, sizeof hash))
+            return diag_set(d, ERR_SYNTAX, "A visit does not name its form by hash.");
+        rc = cstore_form(r->st, r->a, hash, &form, d);
+        if (rc == ERR_NOT_FOUND)
+            return diag_set(d, ERR_NOT_FOUND,
+                            "A visit was made with a form that was never published here (%.*s...).", 16, c->value.p);
+    }
+    return rc;
+}
+
+static enum err changes_allowed(struct cstore *st, struct arena *a, const struct device_row *device,
+                                const struct ingest *in, struct diag *d)
+{
+    struct rules r = {.st = st, .a = a, .device = device};
+    for (uint32_t i = 0; i < in->change_count; i++) {
+        enum err rc = change_allowed(&r, &in->changes[i], d);
+        if (rc)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+/* Content of the frame is at fault, and not the store or the machine. */
+static bool is_contents_fault(enum err rc)
+{
+    return rc == ERR_SYNTAX || rc == ERR_LIMIT || rc == ERR_DENIED || rc == ERR_NOT_FOUND || rc == ERR_STATE ||
+           rc == ERR_VERSION;
+}
+
+/* ---- receipts ---- */
+
+static int64_t clock_off(const struct batch_head *head, int64_t now_ms)
+{
+    int64_t off = 0;
+    if (head->anchor_ms > 0 && head->elapsed_ms >= 0)
+        off = head->now_ms - (head->anchor_ms + head->elapsed_ms);
+    else if (head->now_ms > now_ms)
+        off = head->now_ms - now_ms;
+    return off > CLOCK_NEAR_MS || off < -CLOCK_NEAR_MS ? off : 0;
+}
+
+static enum err receipt_make(struct server *s, const struct device_row *device, const struct receipt *r,
+                             struct buf *frame_out, struct diag *d)
+{
+    unsigned char seed[32];
+    struct buf payload;
+    buf_init(&payload, FRAME_RAW_MAX);
+    struct frame_seal how = {.type = FRAME_RECEIPT,
+                             .inc = s->centre.epoch,
+                             .batch_seq = r->cursor ? r->cursor : 1,
+                             .schema = BATCH_SCHEMA_RECEIPT,
+                             .recipient = device->seal_public,
+                             .author = &s->centre.sign,
+                             .ephemeral_seed = seed};
+    enum err rc = s->seam->random(s->seam->self, seed, sizeof seed);
+    if (!rc)
+        rc = receipt_write(r, &payload);
+    if (!rc)
+        rc = frame_make(&how, buf_str(&payload), frame_out, d);
+    if (rc)
+        (void)diag_set(d, rc, "The receipt could not be made.");
+    crypto_wipe(seed, sizeof seed);
+    if (payload.p)
+        crypto_wipe(payload.p, payload.n);
+    buf_free(&payload);
+    return rc;
+}
+
+/* A fresh token when the one that came is none, over, or in its last third. Revoked devices get none. */
+static enum err token_renew(struct server *s, const struct device_row *device, const struct bearer *now,
+                            char out[static BEARER_TEXT_MAX], struct receipt *r)
+{
+    int64_t left = now->state == BEARER_GOOD && now->device == device->device && now->inc == device->inc
+                       ? now->until_ms - srv_now_ms(s)
+                       : 0;
+    if (device->revoked_ms || left > s->token_life_ms / 3)
+        return ERR_OK;
+    r->token_until_ms = srv_now_ms(s) + s->token_life_ms;
+    enum err rc = bearer_write(s->centre.secret, device->device, device->inc, r->token_until_ms, out);
+    if (!rc)
+        r->token = str_of(out);
+    return rc;
+}
+
+/* ---- inside the transaction ---- */
+
+struct accepting {
+    struct server *s;
+    struct cstore *st;
+    struct arena *a;
+    const struct ingest *in;
+    struct bearer bearer;
+    struct device_row *device;
+    struct batch_row *batch; /* being made */
+    int64_t now_ms;
+};
+
+static void reason_set(struct batch_row *b, struct arena *a, const struct diag *why)
+{
+    b->status = RECEIPT_QUARANTINED;
+    b->reason = arena_str(a, str_of(why->text));
+    if (!b->reason.n)
+        b->reason = str_of(err_action(why->code)->todo_en);
+}
+
+/* All batches up to the mark are in the ledger, `added` among them from now on. */
+static enum err contiguous_move(struct accepting *x, uint64_t added, struct diag *d)
+{
+    struct batch_row *next = NULL;
+    uint32_t count = 0;
+    if (added != x->device->contiguous + 1)
+        return ERR_OK;
+    x->device->contiguous = added;
+    do {
+        enum err rc = cstore_batches(x->st, x->a, x->device->device, x->device->inc, x->device->contiguous,
+                                     CONTIGUOUS_PAGE, &next, &count, d);
+        if (rc)
+            return rc;
+        for (uint32_t i = 0; i < count; i++) {
+            if (next[i].batch_seq != x->device->contiguous + 1)
+                return ERR_OK;
+            x->device->contiguous++;
+        }
+    } while (count == CONTIGUOUS_PAGE);
+    return ERR_OK;
+}
+
+static enum err receipt_add(struct accepting *x, struct diag *d)
+{
+    char token[BEARER_TEXT_MAX];
+    struct buf frame;
+    struct receipt_item item = {
+        .batch_seq = x->batch->batch_seq, .status = x->batch->status, .reason = x->batch->reason};
+    memcpy(item.batch_id, x->batch->batch_id, BATCH_ID_SIZE);
+    struct receipt r = {.epoch = x->s->centre.epoch,
+                        .device = x->device->device,
+                        .inc = x->device->inc,
+                        .contiguous = x->device->contiguous,
+                        .cursor = cstore_counters(x->st)->server_seq,
+                        .server_time_ms = x->now_ms,
+                        .clock_off_ms = clock_off(&x->in->head, x->now_ms),
+                        .items = &item,
+                        .item_count = 1};
+    buf_init(&frame, FRAME_SIZE_MAX);
+    enum err rc = token_renew(x->s, x->device, &x->bearer, token, &r);
+    if (!rc)
+        rc = receipt_make(x->s, x->device, &r, &frame, d);
+    if (!rc) {
+        x->batch->receipt = arena_str(x->a, buf_str(&frame));
+        rc = x->batch->receipt.p ? ERR_OK : diag_set(d, ERR_NOMEM, "Out of memory while making a receipt.");
+    }
+    crypto_wipe(token, sizeof token);
+    buf_free(&frame);
+    return rc;
+}
+
+/* Visit by visit: what a finalised visit looked like must be read before a later visit of the same frame changes it. */
+static enum err changes_apply(struct accepting *x, struct diag *d)
+{
+    const struct ingest *in = x->in;
+    struct rebuild rebuild = {.st = x->st, .a = x->a, .forms = &x->s->forms, .seam = x->s->seam};
+    struct case_author author = {x->device->device, x->device->inc};
+    uint64_t seq = ++cstore_counters(x->st)->server_seq;
+    bool conflict = false;
+    enum err rc = ERR_OK;
+    for (uint32_t from = 0, to; !rc && from < in->change_count; from = to) {
+        for (to = from; to < in->change_count && in->changes[to].op != CHANGE_FINALISE; to++) {
+        }
+        bool finalises = to < in->change_count;
+        if (finalises)
+            to++;
+        struct cases cases = {.st = x->st, .a = x->a};
+        rc = cases_apply(&cases, author, in->changes + from, in->hlc_effective + from, to - from, seq, d);
+        if (!rc && finalises)
+            rc = rebuild_note(&rebuild, x->device, &in->changes[to - 1], x->now_ms, d);
+        for (uint32_t i = 0; !rc && i < cases.interviews.count; i++)
+            rc = rebuild_interview(&rebuild, cases.interviews.at[i], d);
+        conflict = conflict || cases.conflict;
+    }
+    x->batch->server_seq = seq;
+    x->batch->change_count = in->change_count;
+    x->batch->status = conflict ? RECEIPT_CONFLICTS : RECEIPT_STORED;
+    return rc;
+}
+
+static enum err batch_keep(struct accepting *x, struct diag *d)
+{
+    x->device->contact_ms = x->now_ms;
+    enum err rc = contiguous_move(x, x->batch->batch_seq, d);
+    if (!rc)
+        rc = receipt_add(x, d);
+    if (!rc)
+        rc = cstore_batch_put(x->st, x->batch, d);
+    if (!rc)
+        rc = cstore_device_put(x->st, x->device, d);
+    if (!rc && x->batch->status == RECEIPT_QUARANTINED)
+        rc = cstore_audit(x->st, x->now_ms, STR("device"), STR("quarantined"), x->batch->reason, d);
+    return rc;
+}
+
+/* A number that is taken by another frame: somebody runs a copy of this device. Both frames are kept. */
+static enum err clone_keep(struct accepting *x, bool *again_out, struct diag *d)
+{
+    struct batch_row before;
+    enum err rc = cstore_clone(x->st, x->a, x->batch->device, x->batch->inc, x->batch->batch_seq,
+                               x->batch->batch_id, &before, d);
+    if (rc != ERR_NOT_FOUND) {
+        *again_out = rc == ERR_OK;
+        if (!rc)
+            *x->batch = before;
+        return rc;
+    }
+    struct diag why = {0};
+    (void)diag_set(&why, ERR_EXISTS,
+                   "Two different frames carry number %llu of this handheld: a copy of it is in use. Both are kept; "
+                   "enrol it again.",
+                   (unsigned long long)x->batch->batch_seq);
+    reason_set(x->batch, x->a, &why);
+    rc = receipt_add(x, d);
+    if (!rc)
+        rc = cstore_clone_put(x->st, x->batch, d);
+    if (!rc)
+        rc = cstore_audit(x->st, x->now_ms, STR("device"), STR("clone-alarm"), x->batch->reason, d);
+    return rc;
+}
+
+/* `why`: set when the frame is not to be applied. *again_out: it was here before. */
+static enum err in_transaction(struct accepting *x, const struct diag *why, bool *again_out, struct diag *d)
+{
+    struct batch_row before;
+    enum err rc = cstore_batch(x->st, x->a, x->batch->device, x->batch->inc, x->batch->batch_seq, &before, d);
+    if (!rc && memcmp(before.batch_id, x->batch->batch_id, BATCH_ID_SIZE) == 0) {
+        *again_out = true;
+        *x->batch = before;
+        return cstore_batch_again(x->st, before.device, before.inc, before.batch_seq, d);
+    }
+    if (!rc)
+        return clone_keep(x, again_out, d);
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    if (why->code)
+        reason_set(x->batch, x->a, why);
+    rc = why->code ? ERR_OK : changes_apply(x, d);
+    return rc ? rc : batch_keep(x, d);
+}
+
+static enum err transaction(struct accepting *x, const struct diag *why, bool *again_out, struct diag *d)
+{
+    struct batch_row fresh = *x->batch;
+    struct device_row device = *x->device;
+    pthread_mutex_lock(&x->s->write_turn);
+    enum err rc = cstore_begin(x->st, d);
+    if (!rc)
+        rc = in_transaction(x, why, again_out, d);
+    if (!rc)
+        rc = cstore_commit(x->st, d);
+    cstore_rollback(x->st);
+    pthread_mutex_unlock(&x->s->write_turn);
+    if (rc) {
+        *x->batch = fresh;
+        *x->device = device;
+        *again_out = false;
+    }
+    return rc;
+}
+
+static void log_accepted(const struct server *s, const struct batch_row *b, bool again, enum err rc)
+{
+    enum log_event event = rc || b->status == RECEIPT_QUARANTINED ? LOG_FRAME_QUARANTINED
+                           : again                                ? LOG_FRAME_DUPLICATE
+                                                                  : LOG_FRAME_STORED;
+    s->seam->log(s->seam->self, event, (int64_t)b->device, (int64_t)b->batch_seq, rc);
+}
+
+static enum err batch_begin(struct batch_row *b, const struct ingest *in, int64_t now_ms)
+{
+    unsigned char hash[SHA256_SIZE];
+    *b = (struct batch_row){.device = in->frame.device,
+                            .inc = in->frame.inc,
+                            .batch_seq = in->frame.batch_seq,
+                            .frame = in->frame.bytes,
+                            .payload = in->payload.p ? in->payload : STR(""),
+                            .reason = STR(""),
+                            .received_ms = now_ms};
+    memcpy(b->batch_id, in->frame.batch_id, BATCH_ID_SIZE);
+    enum err rc = sha256(in->frame.bytes, hash);
+    memcpy(b->hash, hash, sizeof b->hash);
+    return rc;
+}
+
+enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str bytes, struct str authorization,
+                    struct accepted *out, struct diag *d)
+{
+    struct frame f;
+    struct ingest_author author;
+    struct ingest in = {0};
+    struct diag why = {0};
+    size_t size = 0;
+    struct row_names names = {.st = st};
+    const struct batch_rows rows = {.self = &names, .id_of = row_of_number};
+
+    enum err rc = frame_parse(bytes, &f, &size, d);
+    if (rc)
+        return rc;
+    if (size != bytes.n || f.type != FRAME_UP)
+        return diag_set(d, ERR_CORRUPT, "One frame with changes is expected here.");
+    rc = author_of(st, a, &f, &out->device, &author, d);
+    if (!rc)
+        rc = cstore_person(st, a, out->device.person, &out->person, d);
+    if (rc)
+        return rc;
+    ingest_frame(a, bytes, &author, &s->centre.seal, &rows, &in, &why);
+    if (in.verdict == INGEST_REFUSE)
+        return diag_set(d, in.cause, "%s", why.text);
+    if (in.verdict == INGEST_QUARANTINE && !why.code)
+        (void)diag_set(&why, in.cause, "The frame cannot be applied.");
+    if (in.verdict == INGEST_ACCEPT) {
+        rc = changes_allowed(st, a, &out->device, &in, &why);
+        if (rc && !is_contents_fault(rc))
+            return diag_set(d, rc, "%s", why.text);
+    }
+
+    struct accepting x = {.s = s,
+                          .st = st,
+                          .a = a,
+                          .in = &in,
+                          .device = &out->device,
+                          .batch = &out->batch,
+                          .now_ms = srv_now_ms(s)};
+    rc = bearer_read(s->centre.secret, authorization, x.now_ms, &x.bearer);
+    if (!rc)
+        rc = batch_begin(x.batch, &in, x.now_ms);
+    if (!rc)
+        rc = transaction(&x, &why, &out->duplicate, d);
+    if (is_contents_fault(rc) && !why.code) { /* found only while merging: keep it apart instead */
+        why = d ? *d : (struct diag){.code = rc};
+        diag_clear(d);
+        rc = transaction(&x, &why, &out->duplicate, d);
+    }
+    log_accepted(s, x.batch, out->duplicate, rc);
+    return rc;
+}
+
+enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
+                      uint64_t since, bool fresh_token, struct buf *frame_out, struct diag *d)
+{
+    struct batch_row *list = NULL;
+    uint32_t count = 0;
+    char token[BEARER_TEXT_MAX];
+    struct counters now;
+    enum err rc = cstore_county(st, a, NULL, NULL, &now, d);
+    if (!rc)
+        rc = cstore_batches(st, a, device->device, device->inc, since, RECEIPT_ITEMS_MAX, &list, &count, d);
+    if (rc)
+        return rc;
+    struct receipt_item *items = ARENA_ARRAY(a, struct receipt_item, count);
+    if (!items)
+        return diag_set(d, ERR_NOMEM, "Out of memory while listing receipts.");
+    for (uint32_t i = 0; i < count; i++) {
+        items[i] = (struct receipt_item){
+            .batch_seq = list[i].batch_seq, .status = list[i].status, .reason = list[i].reason};
+        memcpy(items[i].batch_id, list[i].batch_id, BATCH_ID_SIZE);
+    }
+    struct receipt r = {.epoch = s->centre.epoch,
+                        .device = device->device,
+                        .inc = device->inc,
+                        .contiguous = device->contiguous,
+                        .cursor = now.server_seq,
+                        .server_time_ms = srv_now_ms(s),
+                        .items = items,
+                        .item_count = count};
+    if (fresh_token)
+        rc = token_renew(s, device, &(struct bearer){0}, token, &r);
+    if (!rc)
+        rc = receipt_make(s, device, &r, frame_out, d);
+    crypto_wipe(token, sizeof token);
+    return rc;
+}

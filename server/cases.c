@@ -1,0 +1,350 @@
+/* Cases: what changes make of records. Merges each change into its row's packed record, keeps the columns that are asked
+ * for (kind, parent, household, interview, area, code), and notes what the downlink has to pass on.
+ *
+ * Always true: the result does not depend on the order in which frames arrive. A child that comes before its parent waits with an unknown
+ * household and area, and is given both, with everything below it, when the parent comes. Nothing here reads a clock.
+ */
+#include "server/parts.h"
+
+#define CHILDREN_PAGE 256
+#define CODE_MAX 200
+#define AREA_MAX 64
+
+struct loaded {
+    struct record_row row;
+    struct record record;
+    bool is_new;
+};
+
+static bool str_same(struct str a, struct str b)
+{
+    return (a.p == NULL) == (b.p == NULL) && str_eq(a, b);
+}
+
+static enum err load(struct cases *c, struct row_id id, struct loaded *out, struct diag *d)
+{
+    *out = (struct loaded){0};
+    enum err rc = cstore_record(c->st, c->a, id, &out->row, d);
+    if (rc == ERR_NOT_FOUND) {
+        out->row = (struct record_row){.row = id, .area = STR_NONE, .code = STR_NONE};
+        out->is_new = true;
+        rc = ERR_OK;
+    }
+    if (!rc)
+        rc = record_unpack(c->a, id, out->row.packed, &out->record, d);
+    return rc;
+}
+
+/* ---- the columns that follow from a record and its parent ---- */
+
+static struct str code_of(const struct record *r, int kind)
+{
+    uint32_t field = kind == ROW_HOUSEHOLD ? HOUSEHOLD_CODE : kind == ROW_VISIT ? VISIT_INSTANCE : 0;
+    struct str v = field ? record_value(r, field) : STR_NONE;
+    return v.n > 0 && v.n <= CODE_MAX ? v : STR_NONE;
+}
+
+/* Where a row stands, given its parent's row (NULL when it has none, or it has not arrived). */
+static void stand(struct record_row *row, const struct record *r, const struct record_row *parent)
+{
+    if (row->kind == ROW_HOUSEHOLD) {
+        struct str area = record_value(r, HOUSEHOLD_AREA);
+        row->household = row->row;
+        row->interview = (struct row_id){0};
+        row->area = area.n > 0 && area.n <= AREA_MAX ? area : STR_NONE;
+        return;
+    }
+    row->household = parent ? parent->household : (struct row_id){0};
+    row->area = parent ? parent->area : STR_NONE;
+    row->interview = row->kind == ROW_INTERVIEW ? row->row : parent ? parent->interview : (struct row_id){0};
+}
+
+static enum err stand_under_parent(struct cases *c, struct loaded *l, struct diag *d)
+{
+    struct row_birth birth;
+    struct record_row parent;
+    bool has_parent = false;
+    if (record_birth(&l->record, &birth)) {
+        l->row.kind = (int)birth.kind;
+        l->row.parent = birth.parent;
+    }
+    if (!row_id_none(l->row.parent) && !row_id_same(l->row.parent, l->row.row)) {
+        enum err rc = cstore_record(c->st, c->a, l->row.parent, &parent, d);
+        if (rc && rc != ERR_NOT_FOUND)
+            return rc;
+        has_parent = !rc;
+    }
+    stand(&l->row, &l->record, has_parent ? &parent : NULL);
+    l->row.code = code_of(&l->record, l->row.kind);
+    return ERR_OK;
+}
+
+/* ---- touches ---- */
+
+static bool version_between(const struct record *r, uint64_t from, uint64_t to)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        for (uint32_t v = 0; v < r->cells[i].count; v++) {
+            uint64_t seq = r->cells[i].versions[v].server_seq;
+            if (seq >= from && seq <= to)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Notes that versions from `from` on became visible at `seq`, and forgets earlier notes whose versions are all superseded or
+ * told again by this one. */
+static enum err touch(struct cases *c, const struct record *r, uint64_t from, uint64_t seq, struct diag *d)
+{
+    struct touch *old = NULL;
+    uint32_t count = 0;
+    enum err rc = cstore_touches_of(c->st, c->a, r->row, &old, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        if (old[i].seq != seq && (old[i].from >= from || !version_between(r, old[i].from, old[i].seq)))
+            rc = cstore_touch_drop(c->st, &old[i], d);
+    }
+    if (!rc)
+        rc = cstore_touch_put(c->st, &(struct touch){.seq = seq, .from = from, .row = r->row}, d);
+    return rc;
+}
+
+static enum err keep(struct cases *c, struct loaded *l, uint64_t from, uint64_t seq, struct diag *d)
+{
+    struct buf packed;
+    buf_init(&packed, 64u << 20);
+    enum err rc = record_pack(&l->record, &packed);
+    if (rc)
+        (void)diag_set(d, rc, "A record grew beyond what can be kept in one row.");
+    l->row.packed = buf_str(&packed);
+    l->row.last_seq = seq;
+    if (!rc)
+        rc = cstore_record_put(c->st, &l->row, d);
+    if (!rc)
+        rc = touch(c, &l->record, from, seq, d);
+    l->row.packed = STR_NONE;
+    buf_free(&packed);
+    return rc;
+}
+
+/* ---- children that waited, or whose household moved ---- */
+
+struct row_list {
+    VEC(struct row_id) list;
+};
+
+static bool stands_same(const struct record_row *a, const struct record_row *b)
+{
+    return row_id_same(a->household, b->household) && row_id_same(a->interview, b->interview) &&
+           str_same(a->area, b->area);
+}
+
+static enum err interview_touched(struct cases *c, struct row_id id)
+{
+    if (row_id_none(id))
+        return ERR_OK;
+    for (uint32_t i = c->interviews.count; i-- > 0;) {
+        if (row_id_same(c->interviews.at[i], id))
+            return ERR_OK;
+    }
+    struct row_id *slot = vec_push(c->a, &c->interviews);
+    if (!slot)
+        return ERR_NOMEM;
+    *slot = id;
+    return ERR_OK;
+}
+
+static enum err child_follow(struct cases *c, const struct record_row *child, const struct record_row *parent,
+                             uint64_t seq, struct row_list *todo, struct diag *d)
+{
+    struct loaded l = {.row = *child};
+    struct record_row was = *child;
+    enum err rc = record_unpack(c->a, child->row, child->packed, &l.record, d);
+    if (rc)
+        return rc;
+    stand(&l.row, &l.record, parent);
+    if (stands_same(&was, &l.row))
+        return ERR_OK;
+    /* A device that may see it only from now on gets all of it. */
+    rc = keep(c, &l, 0, seq, d);
+    if (!rc)
+        rc = interview_touched(c, l.row.interview);
+    struct row_id *slot = rc ? NULL : vec_push(c->a, &todo->list);
+    if (slot)
+        *slot = child->row;
+    return rc ? rc : slot ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err children_follow(struct cases *c, struct row_id root, uint64_t seq, struct diag *d)
+{
+    struct row_list todo = {0};
+    struct row_id *first = vec_push(c->a, &todo.list);
+    if (!first)
+        return ERR_NOMEM;
+    *first = root;
+    for (uint32_t next = 0; next < todo.list.count; next++) {
+        struct record_row parent, *children = NULL;
+        uint32_t count = 0;
+        uint64_t after = 0;
+        enum err rc = cstore_record(c->st, c->a, todo.list.at[next], &parent, d);
+        do {
+            if (!rc)
+                rc = cstore_records(c->st, c->a, RECORDS_OF_PARENT, parent.row, 0, after, CHILDREN_PAGE, &children,
+                                    &count, d);
+            for (uint32_t i = 0; !rc && i < count; i++) {
+                after = children[i].number;
+                if (!row_id_same(children[i].row, parent.row))
+                    rc = child_follow(c, &children[i], &parent, seq, &todo, d);
+            }
+        } while (!rc && count == CHILDREN_PAGE);
+        if (rc)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+/* ---- applying ---- */
+
+static enum err apply_row(struct cases *c, struct case_author author, const struct change *const *changes,
+                          const int64_t *hlc, uint32_t count, uint64_t from, uint64_t seq, struct diag *d)
+{
+    struct loaded l;
+    enum err rc = load(c, changes[0]->row, &l, d);
+    if (rc)
+        return rc;
+    struct record_row was = l.row;
+    for (uint32_t i = 0; i < count; i++) {
+        enum merge_result result;
+        /* The centre's own changes carry their server sequence as their own. */
+        uint64_t server_seq = author.device == 0 ? changes[i]->seq : seq;
+        rc = record_apply(c->a, &l.record, changes[i], author.device, author.inc, hlc[i], server_seq, &result);
+        if (rc)
+            return diag_set(d, rc, "A change of field %u cannot be merged.", changes[i]->field);
+        if (record_conflict(&l.record, changes[i]->field))
+            c->conflict = true;
+    }
+    if (l.is_new)
+        l.row.number = ++cstore_counters(c->st)->row_number;
+    rc = stand_under_parent(c, &l, d);
+    if (rc)
+        return rc;
+    bool moved = l.is_new || !stands_same(&was, &l.row);
+    rc = keep(c, &l, moved && !l.is_new ? 0 : from, seq, d);
+    if (!rc && moved)
+        rc = children_follow(c, l.row.row, seq, d);
+    if (!rc)
+        rc = interview_touched(c, l.row.interview);
+    return rc;
+}
+
+struct by_row {
+    const struct change *change;
+    int64_t hlc;
+};
+
+static int row_cmp(struct row_id a, struct row_id b)
+{
+    if (a.device != b.device)
+        return a.device < b.device ? -1 : 1;
+    if (a.inc != b.inc)
+        return a.inc < b.inc ? -1 : 1;
+    return a.counter < b.counter ? -1 : a.counter > b.counter;
+}
+
+static bool by_row_before(const struct by_row *a, const struct by_row *b)
+{
+    int order = row_cmp(a->change->row, b->change->row);
+    return order ? order < 0 : a->change->seq < b->change->seq;
+}
+
+/* Bottom-up merge sort: as stable as the input, no recursion. */
+static struct by_row *sort_by_row(struct by_row *items, struct by_row *room, uint32_t count)
+{
+    for (uint32_t width = 1; width < count; width *= 2) {
+        for (uint32_t lo = 0; lo < count; lo += 2 * width) {
+            uint32_t mid = lo + width < count ? lo + width : count;
+            uint32_t hi = mid + width < count ? mid + width : count;
+            uint32_t left = lo, right = mid;
+            for (uint32_t i = lo; i < hi; i++) {
+                bool take_right = left == mid || (right < hi && by_row_before(&items[right], &items[left]));
+                room[i] = take_right ? items[right++] : items[left++];
+            }
+        }
+        struct by_row *swap = items;
+        items = room;
+        room = swap;
+    }
+    return items;
+}
+
+enum err cases_apply(struct cases *c, struct case_author author, const struct change *changes,
+                     const int64_t *hlc_effective, uint32_t count, uint64_t server_seq, struct diag *d)
+{
+    if (count == 0)
+        return ERR_OK;
+    struct by_row *items = ARENA_ARRAY(c->a, struct by_row, count);
+    struct by_row *room = ARENA_ARRAY(c->a, struct by_row, count);
+    const struct change **group = ARENA_ARRAY(c->a, const struct change *, count);
+    int64_t *hlc = ARENA_ARRAY(c->a, int64_t, count);
+    if (!items || !room || !group || !hlc)
+        return diag_set(d, ERR_NOMEM, "Out of memory while merging %u changes.", count);
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = (struct by_row){&changes[i], hlc_effective[i]};
+    items = sort_by_row(items, room, count);
+    for (uint32_t i = 0, n; i < count; i += n) {
+        for (n = 0; i + n < count && row_id_same(items[i + n].change->row, items[i].change->row); n++) {
+            group[n] = items[i + n].change;
+            hlc[n] = items[i + n].hlc;
+        }
+        uint64_t from = author.device == 0 ? group[0]->seq : server_seq;
+        enum err rc = apply_row(c, author, group, hlc, n, from, server_seq, d);
+        if (rc)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+/* ---- the centre's own edits ---- */
+
+enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case_edit *edit, struct diag *d)
+{
+    struct counters *n = cstore_counters(c->st);
+    struct loaded l = {0};
+    struct buf birth;
+    buf_init(&birth, 256);
+    enum err rc = ERR_OK;
+    uint32_t count = 0;
+    uint64_t seen = n->server_seq;
+    struct change *changes = ARENA_ARRAY(c->a, struct change, edit->field_count + 1);
+    int64_t *hlc = ARENA_ARRAY(c->a, int64_t, edit->field_count + 1);
+    if (!changes || !hlc)
+        rc = ERR_NOMEM;
+    if (!rc && edit->birth) {
+        edit->row = (struct row_id){.device = 0, .inc = epoch, .counter = ++n->own_row};
+        rc = row_birth_write(&birth, edit->birth);
+        if (!rc)
+            changes[count++] = (struct change){.op = CHANGE_ROW_CREATE, .value = buf_str(&birth)};
+    } else if (!rc) {
+        rc = load(c, edit->row, &l, d);
+    }
+    for (uint32_t i = 0; !rc && i < edit->field_count; i++) {
+        const struct case_field *f = &edit->fields[i];
+        if (!f->value.p || (edit->birth ? f->value.n == 0 : str_eq(record_value(&l.record, f->field), f->value)))
+            continue;
+        changes[count++] = (struct change){
+            .op = f->value.n ? CHANGE_SET : CHANGE_CLEAR, .field = f->field, .value = f->value};
+    }
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        n->hlc = hlc_next(n->hlc, now_ms, 0);
+        hlc[i] = n->hlc;
+        changes[i].row = edit->row;
+        changes[i].seq = ++n->server_seq;
+        changes[i].hlc = n->hlc;
+        changes[i].seen = seen;
+    }
+    edit->changed = count > 0;
+    if (!rc && count)
+        rc = cases_apply(c, (struct case_author){.device = 0, .inc = epoch}, changes, hlc, count, n->server_seq, d);
+    buf_free(&birth);
+    return rc == ERR_NOMEM ? diag_set(d, rc, "Out of memory while changing a record.") : rc;
+}

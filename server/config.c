@@ -1,0 +1,206 @@
+/* The centre's directory: keys, the signed keyset, the database. Secret keys are raw bytes in files of mode 0600; the
+ * root's is needed only to sign a new keyset and may be moved to a safe after init.
+ *
+ *   DIR/keyset.json      county, epoch, public keys, signed by the root: what devices are given
+ *   DIR/keys/root.key    signs keysets           DIR/keys/sign.key    signs receipts and downlink
+ *   DIR/keys/seal.key    opens frames            DIR/keys/secret.key  bearer and enrolment tokens
+ *   DIR/centre.db        everything else
+ */
+#include "server/server.h"
+
+#define PATH_TEXT_MAX 4096
+#define COUNTY_NAME_MAX 120
+#define FIRST_EPOCH 1
+
+static enum err path_in(struct buf *b, const char *dir, const char *name, struct diag *d)
+{
+    buf_init(b, PATH_TEXT_MAX);
+    buf_put_z(b, dir);
+    buf_put_char(b, '/');
+    buf_put_z(b, name);
+    return b->failed ? diag_set(d, ERR_LIMIT, "The path of the centre's directory is too long.") : ERR_OK;
+}
+
+static enum err file_put(const struct seam *seam, const char *dir, const char *name, struct str bytes, bool secret,
+                         struct diag *d)
+{
+    struct buf path;
+    enum err rc = path_in(&path, dir, name, d);
+    if (!rc)
+        rc = seam->file_write(seam->self, path.p, bytes, secret, d);
+    buf_free(&path);
+    return rc;
+}
+
+static enum err file_get(const struct seam *seam, const char *dir, const char *name, struct buf *out,
+                         struct diag *d)
+{
+    struct buf path;
+    enum err rc = path_in(&path, dir, name, d);
+    if (!rc)
+        rc = seam->file_read(seam->self, path.p, out, d);
+    buf_free(&path);
+    return rc;
+}
+
+static enum err key_get(const struct seam *seam, const char *dir, const char *name, void *out, size_t n,
+                        struct diag *d)
+{
+    struct buf bytes;
+    buf_init(&bytes, 4096);
+    enum err rc = file_get(seam, dir, name, &bytes, d);
+    if (!rc && bytes.n != n)
+        rc = diag_set(d, ERR_CORRUPT, "%s/%s has %zu bytes instead of %zu: put the key file back from its copy.", dir,
+                      name, bytes.n, n);
+    if (!rc)
+        memcpy(out, bytes.p, n);
+    if (bytes.p)
+        crypto_wipe(bytes.p, bytes.n);
+    buf_free(&bytes);
+    return rc;
+}
+
+enum err centre_store_open(const struct seam *seam, const char *dir, struct cstore **store_out, struct diag *d)
+{
+    struct buf path;
+    enum err rc = path_in(&path, dir, "centre.db", d);
+    if (!rc)
+        rc = cstore_open(path.p, seam->vfs, store_out, d);
+    buf_free(&path);
+    return rc;
+}
+
+struct fresh_keys {
+    struct key_pair_p256 root, sign;
+    struct key_pair_x25519 seal;
+    unsigned char secret[32];
+};
+
+static enum err keys_draw(const struct seam *seam, struct fresh_keys *k, struct diag *d)
+{
+    unsigned char seed[3][32];
+    enum err rc = seam->random(seam->self, seed, sizeof seed);
+    if (!rc)
+        rc = seam->random(seam->self, k->secret, sizeof k->secret);
+    if (!rc)
+        rc = p256_make(seed[0], &k->root);
+    if (!rc)
+        rc = p256_make(seed[1], &k->sign);
+    if (!rc)
+        rc = x25519_make(seed[2], &k->seal);
+    crypto_wipe(seed, sizeof seed);
+    return rc ? diag_set(d, rc, "Keys could not be made: the system gave no random bytes.") : ERR_OK;
+}
+
+static enum err keys_write(const struct seam *seam, const char *dir, const struct fresh_keys *k, struct diag *d)
+{
+    /* clang-format off */
+    const struct { const char *name; const void *p; size_t n; } files[] = {
+        {"keys/root.key",   k->root.secret, sizeof k->root.secret},
+        {"keys/sign.key",   k->sign.secret, sizeof k->sign.secret},
+        {"keys/seal.key",   k->seal.secret, sizeof k->seal.secret},
+        {"keys/secret.key", k->secret,      sizeof k->secret},
+    };
+    /* clang-format on */
+    struct buf path;
+    enum err rc = path_in(&path, dir, "keys", d);
+    if (!rc)
+        rc = seam->dir_make(seam->self, path.p, d);
+    buf_free(&path);
+    for (size_t i = 0; !rc && i < sizeof files / sizeof files[0]; i++)
+        rc = file_put(seam, dir, files[i].name, (struct str){files[i].p, files[i].n}, true, d);
+    return rc;
+}
+
+static enum err keyset_put(const struct seam *seam, const char *dir, const struct fresh_keys *k, struct str county,
+                           struct diag *d)
+{
+    struct keyset set = {.county = county, .epoch = FIRST_EPOCH, .issued_ms = seam->wall_ms(seam->self)};
+    memcpy(set.root_public, k->root.public, sizeof set.root_public);
+    memcpy(set.sign_public, k->sign.public, sizeof set.sign_public);
+    memcpy(set.seal_public, k->seal.public, sizeof set.seal_public);
+    struct buf json;
+    buf_init(&json, 1u << 16);
+    enum err rc = keyset_write(&set, &k->root, &json, d);
+    if (!rc)
+        rc = file_put(seam, dir, "keyset.json", buf_str(&json), false, d);
+    buf_free(&json);
+    return rc;
+}
+
+/* The county's row in the database comes last: a directory without it was never finished and init may start over. */
+enum err centre_make(const struct seam *seam, const char *dir, struct str county, char print_out[static 40],
+                     struct diag *d)
+{
+    struct cstore *st = NULL;
+    struct fresh_keys keys = {0};
+    struct counters counters;
+    unsigned char print[SHA256_SIZE];
+    if (county.n == 0 || county.n > COUNTY_NAME_MAX || !utf8_valid(county))
+        return diag_set(d, ERR_USAGE, "The county's name must have 1 to %d bytes of UTF-8.", COUNTY_NAME_MAX);
+    enum err rc = crypto_init(d);
+    if (!rc)
+        rc = seam->dir_make(seam->self, dir, d);
+    if (!rc)
+        rc = centre_store_open(seam, dir, &st, d);
+    if (!rc && cstore_county(st, NULL, NULL, NULL, &counters, NULL) == ERR_OK)
+        rc = diag_set(d, ERR_EXISTS, "%s holds a county already; choose another directory.", dir);
+    if (!rc)
+        rc = keys_draw(seam, &keys, d);
+    if (!rc)
+        rc = keys_write(seam, dir, &keys, d);
+    if (!rc)
+        rc = keyset_put(seam, dir, &keys, county, d);
+    if (!rc)
+        rc = cstore_county_make(st, county, FIRST_EPOCH, d);
+    if (!rc)
+        rc = sha256((struct str){(const char *)keys.root.public, sizeof keys.root.public}, print);
+    if (!rc)
+        root_print_text(print, print_out);
+    crypto_wipe(&keys, sizeof keys);
+    cstore_close(st);
+    return rc;
+}
+
+enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, struct centre *out, struct diag *d)
+{
+    struct centre c = {0};
+    struct buf json;
+    buf_init(&json, 1u << 16);
+    enum err rc = crypto_init(d);
+    if (!rc)
+        rc = file_get(seam, dir, "keyset.json", &json, NULL);
+    if (rc == ERR_NOT_FOUND)
+        rc = diag_set(d, ERR_STATE, "%s holds no county. Make one with: doorstepd init %s --county NAME", dir, dir);
+    else if (rc)
+        (void)diag_set(d, rc, "%s/keyset.json cannot be read.", dir);
+    if (!rc) {
+        c.keyset_json = arena_str(a, buf_str(&json));
+        rc = c.keyset_json.p ? keyset_read(a, c.keyset_json, NULL, &c.keys, d) : ERR_NOMEM;
+    }
+    if (!rc)
+        rc = key_get(seam, dir, "keys/sign.key", c.sign.secret, sizeof c.sign.secret, d);
+    if (!rc)
+        rc = key_get(seam, dir, "keys/seal.key", c.seal.secret, sizeof c.seal.secret, d);
+    if (!rc)
+        rc = key_get(seam, dir, "keys/secret.key", c.secret, sizeof c.secret, d);
+    if (!rc)
+        rc = p256_public(&c.sign);
+    if (!rc)
+        rc = x25519_public(&c.seal);
+    if (!rc && (memcmp(c.sign.public, c.keys.sign_public, sizeof c.sign.public) != 0 ||
+                memcmp(c.seal.public, c.keys.seal_public, sizeof c.seal.public) != 0))
+        rc = diag_set(d, ERR_CORRUPT,
+                      "The secret keys in %s/keys are not those of %s/keyset.json: put both back from the same copy.",
+                      dir, dir);
+    if (!rc) {
+        c.county = c.keys.county;
+        c.epoch = c.keys.epoch;
+        *out = c;
+    } else {
+        (void)diag_set(d, rc, "The keys in %s/keys cannot be used.", dir);
+    }
+    crypto_wipe(&c, sizeof c);
+    buf_free(&json);
+    return rc;
+}

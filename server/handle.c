@@ -1,0 +1,161 @@
+/* The open server, and one request from path to reply. What a route does is in routes.c; here are leases, authentication and errors.
+ */
+#include "server/parts.h"
+#include "server/routes.h"
+
+int64_t srv_now_ms(const struct server *s)
+{
+    return s->seam->wall_ms(s->seam->self);
+}
+
+const struct centre *srv_centre(const struct server *s)
+{
+    return &s->centre;
+}
+
+enum err srv_open(const struct server_options *o, struct server **server_out, struct diag *d)
+{
+    struct arena memory;
+    uint32_t connections = o->connections ? o->connections : 2;
+    CHECK(connections <= SRV_CONNECTIONS_MAX);
+    arena_init(&memory, 1u << 20);
+    struct server *s = ARENA_NEW(&memory, struct server);
+    if (!s)
+        return diag_set(d, ERR_NOMEM, "Out of memory while starting the centre.");
+    s->seam = o->seam;
+    s->token_life_ms = o->token_life_ms ? o->token_life_ms : SRV_TOKEN_LIFE_MS;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->returned, NULL);
+    pthread_mutex_init(&s->write_turn, NULL);
+    s->memory = memory;
+    enum err rc = centre_read(o->seam, o->dir, &s->memory, &s->centre, d);
+    for (; !rc && s->store_count < connections; s->store_count++)
+        rc = centre_store_open(o->seam, o->dir, &s->stores[s->store_count], d);
+    if (!rc) {
+        struct counters now;
+        rc = cstore_county(s->stores[0], NULL, NULL, NULL, &now, d);
+    }
+    if (rc)
+        srv_close(s);
+    else
+        *server_out = s;
+    return rc;
+}
+
+void srv_close(struct server *s)
+{
+    if (!s)
+        return;
+    for (uint32_t i = 0; i < SRV_CONNECTIONS_MAX; i++)
+        cstore_close(s->stores[i]);
+    form_cache_free(&s->forms);
+    crypto_wipe(&s->centre, sizeof s->centre);
+    pthread_mutex_destroy(&s->write_turn);
+    pthread_cond_destroy(&s->returned);
+    pthread_mutex_destroy(&s->lock);
+    struct arena memory = s->memory;
+    arena_free(&memory);
+}
+
+static uint32_t store_lease(struct server *s)
+{
+    uint32_t at = 0;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        for (at = 0; at < s->store_count && s->leased[at]; at++) {
+        }
+        if (at < s->store_count)
+            break;
+        pthread_cond_wait(&s->returned, &s->lock);
+    }
+    s->leased[at] = true;
+    pthread_mutex_unlock(&s->lock);
+    return at;
+}
+
+static void store_return(struct server *s, uint32_t at)
+{
+    pthread_mutex_lock(&s->lock);
+    s->leased[at] = false;
+    pthread_cond_signal(&s->returned);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void reply_header(struct http_reply *reply, const char *name, struct str value)
+{
+    CHECK(reply->header_count < HTTP_HEADERS_MAX);
+    reply->headers[reply->header_count++] = (struct http_header){str_of(name), value};
+}
+
+/* {"error":"denied","text":"...","todo":"..."}: what happened, and what anyone can do about it. */
+static void reply_error(struct http_reply *reply, enum err rc, const struct diag *d)
+{
+    const struct err_action *action = err_action(rc);
+    reply->status = action->http_status;
+    reply->header_count = 0;
+    buf_clear(&reply->body);
+    buf_put_z(&reply->body, "{\"error\":");
+    buf_put_json(&reply->body, str_of(action->name));
+    buf_put_z(&reply->body, ",\"text\":");
+    buf_put_json(&reply->body, str_of(d->text[0] ? d->text : action->todo_en));
+    buf_put_z(&reply->body, ",\"todo\":");
+    buf_put_json(&reply->body, str_of(action->todo_en));
+    buf_put_z(&reply->body, "}\n");
+    reply_header(reply, "Content-Type", STR("application/json"));
+}
+
+/* The device behind the token. Revoked, forged or missing: ERR_DENIED. */
+static enum err authenticate(struct server *s, struct call *c, const struct route *route, struct diag *d)
+{
+    struct bearer bearer;
+    struct str header = http_header_find(c->request->headers, c->request->header_count, "Authorization");
+    enum err rc = bearer_read(s->centre.secret, header, srv_now_ms(s), &bearer);
+    if (rc)
+        return diag_set(d, rc, "The token could not be checked.");
+    if (bearer.state == BEARER_NONE)
+        return diag_set(d, ERR_DENIED, "This address needs a handheld's token; enrol the handheld first.");
+    if (bearer.state == BEARER_EXPIRED && route->auth != AUTH_TOKEN_OLD)
+        return diag_set(d, ERR_DENIED,
+                        "The handheld's token has run out. A new one comes with the next receipt (GET /v1/a).");
+    rc = cstore_device(c->st, c->a, bearer.device, bearer.inc, &c->device, NULL);
+    if (rc && rc != ERR_NOT_FOUND)
+        return diag_set(d, rc, "The device could not be looked up.");
+    if (rc || c->device.revoked_ms)
+        return diag_set(d, ERR_DENIED, "This handheld has been revoked. Enrol it again with a new token.");
+    c->token_left_ms = bearer.until_ms - srv_now_ms(s);
+    return cstore_person(c->st, c->a, c->device.person, &c->person, d);
+}
+
+void srv_handle(struct server *s, const struct http_request *request, struct arena *a, struct http_reply *reply)
+{
+    struct diag d = {0};
+    struct arena work;
+    const struct route *route = NULL;
+    struct call c = {.server = s, .request = request, .texts = a, .a = &work, .reply = reply};
+    bool path_known = false;
+    arena_init(&work, SRV_REQUEST_MEMORY_MAX);
+    reply->status = 200;
+    enum err rc = ERR_OK;
+    route = route_find(request->method, http_path(request->url), &c.tail, &path_known);
+    if (!route) {
+        rc = path_known ? diag_set(&d, ERR_USAGE, "This address does not take this method.")
+                        : diag_set(&d, ERR_NOT_FOUND, "The centre has no such address.");
+    } else {
+        uint32_t lease = store_lease(s);
+        c.st = s->stores[lease];
+        if (route->auth != AUTH_NONE)
+            rc = authenticate(s, &c, route, &d);
+        if (!rc)
+            rc = route->call(&c, &d);
+        store_return(s, lease);
+    }
+    if (!rc && reply->body.failed)
+        rc = diag_set(&d, reply->body.failed, "The reply is larger than the centre sends at once.");
+    if (rc) {
+        reply_error(reply, rc, &d);
+        if (!route && path_known)
+            reply->status = 405;
+    }
+    s->seam->log(s->seam->self, LOG_REQUEST, reply->status, (int64_t)reply->body.n, rc);
+    arena_free(&work);
+}

@@ -1,0 +1,180 @@
+/* What the files of server/ share among themselves: the open server, people and tokens, cases, accepting frames,
+ * the downlink. Routes and commands are on top of it.
+ */
+#ifndef DOORSTEP_SERVER_PARTS_H
+#define DOORSTEP_SERVER_PARTS_H
+
+#include <pthread.h>
+
+#include "forms/session.h"
+#include "server/server.h"
+#include "sync/client.h"
+#include "sync/fieldmap.h"
+#include "sync/ingest.h"
+#include "sync/merge.h"
+
+/* ---- compiled forms: kept while the server lives, used only by whoever holds the write turn ---- */
+#define FORM_CACHE_MAX 8
+struct cached_form {
+    unsigned char hash[SHA256_SIZE];
+    struct arena memory;
+    const struct form *form;
+    struct fieldmap map;
+    struct form_row about;
+    uint64_t used; /* larger = more recently */
+};
+struct form_cache {
+    struct cached_form at[FORM_CACHE_MAX];
+    uint32_t count;
+    uint64_t clock;
+};
+/* ERR_NOT_FOUND when no such form was published here. */
+enum err form_cache_get(struct form_cache *c, struct cstore *st, const unsigned char hash[static SHA256_SIZE],
+                        const struct cached_form **out, struct diag *d) MUST_USE;
+void form_cache_free(struct form_cache *c);
+
+#define SRV_CONNECTIONS_MAX 16
+
+struct server {
+    const struct seam *seam;
+    struct arena memory;
+    struct centre centre;
+    int64_t token_life_ms;
+    pthread_mutex_t lock; /* of the leases below */
+    pthread_cond_t returned;
+    pthread_mutex_t write_turn; /* SQLite has one writer: waiting here is fairer than polling its lock */
+    struct cstore *stores[SRV_CONNECTIONS_MAX];
+    bool leased[SRV_CONNECTIONS_MAX];
+    uint32_t store_count;
+    struct form_cache forms; /* under write_turn */
+};
+
+int64_t srv_now_ms(const struct server *s);
+
+/* ---- people (people.c) ---- */
+/* Numbers are for ever: changes carry them. */
+enum role {
+    ROLE_HOUSEHOLD = 1,
+    ROLE_ENUMERATOR = 2,
+    ROLE_CADRE = 3,
+    ROLE_SUPERVISOR = 4,
+    ROLE_COUNTY = 5,
+    ROLE_DEPARTMENT = 6,
+    ROLE_ANALYST = 7,
+    ROLE_ADMIN = 8
+};
+const char *role_name(uint8_t role); /* "" when unknown */
+uint8_t role_of(struct str name);    /* 0 when unknown */
+
+#define BEARER_TEXT_MAX 64
+enum bearer_state { BEARER_NONE, BEARER_GOOD, BEARER_EXPIRED };
+struct bearer {
+    enum bearer_state state;
+    uint64_t device;
+    uint32_t inc;
+    int64_t until_ms;
+};
+/* Text that proves (device, incarnation) until then; nothing is stored. */
+enum err bearer_write(const unsigned char secret[static 32], uint64_t device, uint32_t inc, int64_t until_ms,
+                      char out[static BEARER_TEXT_MAX]) MUST_USE;
+/* From the value of an Authorization header: "Bearer TEXT". Anything that is not ours is BEARER_NONE. */
+enum err bearer_read(const unsigned char secret[static 32], struct str header, int64_t now_ms,
+                     struct bearer *out) MUST_USE;
+
+struct enrol_ticket {
+    uint64_t token60;
+    struct person person;
+    int64_t until_ms;
+};
+enum err people_ticket(struct cstore *st, const struct centre *c, const struct seam *seam, struct str name,
+                       uint8_t role, struct str area, struct enrol_ticket *out, struct diag *d) MUST_USE;
+/* A handheld's request: gives the signed reply. The same request again gets the same identity (its reply was lost). */
+enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, struct str body, struct buf *reply,
+                      struct diag *d) MUST_USE;
+/* Every incarnation of the device. ERR_NOT_FOUND. */
+enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d) MUST_USE;
+
+/* ---- cases: what changes make of records (cases.c) ---- */
+struct case_author {
+    uint64_t device; /* 0 = the centre */
+    uint32_t inc;
+};
+struct cases {
+    struct cstore *st;
+    struct arena *a;
+    bool conflict;          /* out: a field now has versions that differ */
+    VEC(struct row_id) interviews; /* out: those that were touched, each once */
+};
+/* Changes of one author, all current from `server_seq` on (a frame's changes become visible together and share one number). In a
+ * transaction. ERR_CORRUPT, ERR_SYNTAX: the changes are at fault, and nothing of this transaction may be committed. */
+enum err cases_apply(struct cases *c, struct case_author author, const struct change *changes,
+                     const int64_t *hlc_effective, uint32_t count, uint64_t server_seq, struct diag *d) MUST_USE;
+
+/* The centre's own edits: a new row (when `birth` is given) or an existing one, and fields; values with p NULL are left as they are, and
+ * so are values that would not change. */
+struct case_field {
+    uint32_t field;
+    struct str value;
+};
+struct case_edit {
+    struct row_id row; /* in: existing row; out: the new one */
+    const struct row_birth *birth;
+    const struct case_field *fields;
+    uint32_t field_count;
+    bool changed; /* out */
+};
+enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case_edit *edit,
+                    struct diag *d) MUST_USE;
+static inline bool row_id_none(struct row_id id)
+{
+    return id.device == 0 && id.inc == 0 && id.counter == 0;
+}
+
+/* ---- submissions rebuilt from records (rebuild.c) ---- */
+struct rebuild {
+    struct cstore *st;
+    struct arena *a; /* scratch */
+    struct form_cache *forms;
+    const struct seam *seam;
+};
+/* Notes that a visit was finalised by this change. */
+enum err rebuild_note(struct rebuild *r, const struct device_row *author, const struct change *finalise,
+                      int64_t now_ms, struct diag *d) MUST_USE;
+/* Visits of this interview that are finalised and whose XML is not yet proven: rebuilds, compares, keeps. Only the store's own
+ * failures are errors: a visit that cannot be rebuilt is kept as differing. */
+enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct diag *d) MUST_USE;
+
+/* ---- what is published (publish.c) ---- */
+struct published {
+    struct row_id row;
+    struct str kind, id, version, title, state;
+    unsigned char hash[SHA256_SIZE];
+};
+/* Everything that was ever published, oldest first. */
+enum err published_all(struct cstore *st, struct arena *a, struct published **out, uint32_t *count_out,
+                       struct diag *d) MUST_USE;
+/* The newest live one. ERR_NOT_FOUND. */
+enum err published_live(struct cstore *st, struct arena *a, const char *kind, struct str id,
+                        struct published *out, struct diag *d) MUST_USE;
+
+/* ---- accepting frames (accept.c) ---- */
+struct accepted {
+    struct device_row device;
+    struct person person;
+    struct batch_row batch; /* with the receipt to send */
+    bool duplicate;
+};
+/* Takes the write turn itself. ERR_OK: stored or quarantined, `batch.receipt` answers. Otherwise nothing was kept. */
+enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str frame, struct str authorization,
+                    struct accepted *out, struct diag *d) MUST_USE;
+/* A receipt for what is in the ledger after `since`, made on request and not stored. */
+enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
+                      uint64_t since, bool fresh_token, struct buf *frame_out, struct diag *d) MUST_USE;
+
+/* ---- downlink (down.c) ---- */
+/* One frame of what the device may see after `cursor`, about `bytes_max` before sealing; *any_out false: nothing new. */
+enum err down_build(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
+                    struct str area, uint64_t cursor, size_t bytes_max, struct buf *frame_out, bool *any_out,
+                    bool *more_out, struct diag *d) MUST_USE;
+
+#endif

@@ -1,0 +1,378 @@
+/* People, their enrolment tokens, devices, and bearer tokens.
+ *
+ * Always true: a token a person types works once and for 48 hours, and only a keyed hash of it is stored; a bearer token is nothing but
+ * (device, incarnation, end) under a keyed hash, so that nothing has to be looked up to refuse a forged one; whether the device is
+ * revoked is asked of the database at every request.
+ */
+#include "server/parts.h"
+
+#define BEARER_BODY 16
+#define BEARER_MAC 12
+#define BEARER_BYTES (BEARER_BODY + BEARER_MAC)
+#define BEARER_DIGITS 38 /* 28 bytes in base 64 without padding */
+#define NAME_MAX_BYTES 120
+#define AREA_MAX_BYTES 64
+
+/* clang-format off */
+static const char *const role_names[] = {
+    [ROLE_HOUSEHOLD]  = "household",  [ROLE_ENUMERATOR] = "enumerator", [ROLE_CADRE]   = "cadre",
+    [ROLE_SUPERVISOR] = "supervisor", [ROLE_COUNTY]     = "county",     [ROLE_DEPARTMENT] = "department",
+    [ROLE_ANALYST]    = "analyst",    [ROLE_ADMIN]      = "admin",
+};
+/* clang-format on */
+
+const char *role_name(uint8_t role)
+{
+    return role >= 1 && role <= ROLE_ADMIN ? role_names[role] : "";
+}
+
+uint8_t role_of(struct str name)
+{
+    for (uint8_t r = 1; r <= ROLE_ADMIN; r++) {
+        if (str_eq_z(name, role_names[r]))
+            return r;
+    }
+    return 0;
+}
+
+/* ---- bearer tokens ---- */
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void base64_write(const unsigned char *p, size_t n, char *out)
+{
+    uint32_t bits = 0;
+    int held = 0;
+    for (size_t i = 0; i < n; i++) {
+        bits = bits << 8 | p[i];
+        for (held += 8; held >= 6; held -= 6)
+            *out++ = base64_digits[bits >> (held - 6) & 63];
+    }
+    if (held)
+        *out++ = base64_digits[bits << (6 - held) & 63];
+    *out = 0;
+}
+
+/* Exactly n bytes; the spare bits of the last digit must be zero, so that a token has one spelling. */
+static bool base64_read(struct str s, unsigned char *out, size_t n)
+{
+    uint32_t bits = 0;
+    int held = 0;
+    size_t done = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        const char *digit = s.p[i] ? strchr(base64_digits, s.p[i]) : NULL;
+        if (!digit)
+            return false;
+        bits = bits << 6 | (uint32_t)(digit - base64_digits);
+        held += 6;
+        if (held >= 8) {
+            if (done == n)
+                return false;
+            held -= 8;
+            out[done++] = (unsigned char)(bits >> held);
+        }
+    }
+    return done == n && held < 6 && (bits & ((1u << held) - 1)) == 0;
+}
+
+static enum err bearer_mac(const unsigned char secret[static 32], const unsigned char *body,
+                           unsigned char out[static SHA256_SIZE])
+{
+    char text[7 + BEARER_BODY];
+    memcpy(text, "bearer:", 7);
+    memcpy(text + 7, body, BEARER_BODY);
+    return hmac_sha256((struct str){(const char *)secret, 32}, (struct str){text, sizeof text}, out);
+}
+
+static void put_le(unsigned char *p, uint64_t v, int n)
+{
+    for (int i = 0; i < n; i++)
+        p[i] = (unsigned char)(v >> (8 * i));
+}
+
+enum err bearer_write(const unsigned char secret[static 32], uint64_t device, uint32_t inc, int64_t until_ms,
+                      char out[static BEARER_TEXT_MAX])
+{
+    unsigned char bytes[BEARER_BYTES], mac[SHA256_SIZE];
+    put_le(bytes, device, 8);
+    put_le(bytes + 8, inc, 4);
+    put_le(bytes + 12, (uint64_t)(until_ms / 1000), 4);
+    enum err rc = bearer_mac(secret, bytes, mac);
+    if (rc)
+        return rc;
+    memcpy(bytes + BEARER_BODY, mac, BEARER_MAC);
+    base64_write(bytes, sizeof bytes, out);
+    return ERR_OK;
+}
+
+enum err bearer_read(const unsigned char secret[static 32], struct str header, int64_t now_ms, struct bearer *out)
+{
+    unsigned char bytes[BEARER_BYTES], mac[SHA256_SIZE];
+    *out = (struct bearer){0};
+    if (!str_starts(header, STR("Bearer ")))
+        return ERR_OK;
+    struct str text = str_trim(str_sub(header, 7, header.n));
+    if (text.n != BEARER_DIGITS || !base64_read(text, bytes, sizeof bytes))
+        return ERR_OK;
+    enum err rc = bearer_mac(secret, bytes, mac);
+    if (rc)
+        return rc;
+    if (!crypto_equal(mac, bytes + BEARER_BODY, BEARER_MAC))
+        return ERR_OK;
+    struct reader r = reader_of((struct str){(const char *)bytes, BEARER_BODY});
+    out->device = read_u64le(&r);
+    out->inc = read_u32le(&r);
+    out->until_ms = (int64_t)read_u32le(&r) * 1000;
+    out->state = now_ms < out->until_ms ? BEARER_GOOD : BEARER_EXPIRED;
+    return ERR_OK;
+}
+
+/* ---- enrolment ---- */
+
+static enum err ticket_hash(const struct centre *c, uint64_t token60, unsigned char out[static SHA256_SIZE])
+{
+    unsigned char text[6 + 8] = "enrol:";
+    put_le(text + 6, token60, 8);
+    return hmac_sha256((struct str){(const char *)c->secret, sizeof c->secret},
+                       (struct str){(const char *)text, sizeof text}, out);
+}
+
+static bool area_valid(struct str area)
+{
+    if (area.n > AREA_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < area.n; i++) {
+        char c = area.p[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.'))
+            return false;
+    }
+    return true;
+}
+
+/* The same person under a second device keeps the number. */
+static enum err person_take(struct cstore *st, struct str name, uint8_t role, struct str area, int64_t now_ms,
+                            struct person *out, struct diag *d)
+{
+    struct arena a;
+    arena_init(&a, 1u << 16);
+    struct person p = {0};
+    enum err rc = cstore_person_find(st, &a, name, role, area, &p, NULL);
+    if (rc == ERR_NOT_FOUND) {
+        p.person = ++cstore_counters(st)->person;
+        p.role = role;
+        p.name = name;
+        p.area = area;
+        rc = cstore_person_put(st, &p, now_ms, d);
+    }
+    p.name = name;
+    p.area = area;
+    if (!rc)
+        *out = p;
+    arena_free(&a);
+    return rc;
+}
+
+enum err people_ticket(struct cstore *st, const struct centre *c, const struct seam *seam, struct str name,
+                       uint8_t role, struct str area, struct enrol_ticket *out, struct diag *d)
+{
+    if (name.n == 0 || name.n > NAME_MAX_BYTES || !utf8_valid(name))
+        return diag_set(d, ERR_USAGE, "The person's name must have 1 to %d bytes of UTF-8.", NAME_MAX_BYTES);
+    if (role != ROLE_CADRE && role != ROLE_ENUMERATOR)
+        return diag_set(d, ERR_USAGE, "A handheld is enrolled for a cadre or an enumerator: --role cadre|enumerator");
+    if (!area_valid(area))
+        return diag_set(d, ERR_USAGE, "The area must be a code of digits and letters (such as 990101001), or empty.");
+    struct enrol_ticket t = {0};
+    struct enrol_row e = {0};
+    int64_t now = seam->wall_ms(seam->self);
+    enum err rc = seam->random(seam->self, &t.token60, sizeof t.token60);
+    if (rc)
+        return diag_set(d, rc, "The system gave no random bytes for a token.");
+    t.token60 &= (1ull << 60) - 1;
+    t.until_ms = now + SRV_ENROL_LIFE_MS;
+    rc = ticket_hash(c, t.token60, e.hash);
+    if (!rc)
+        rc = cstore_begin(st, d);
+    if (!rc)
+        rc = person_take(st, name, role, area, now, &t.person, d);
+    if (!rc) {
+        e.person = t.person.person;
+        e.until_ms = t.until_ms;
+        rc = cstore_enrol_put(st, &e, d);
+    }
+    if (!rc)
+        rc = cstore_audit(st, now, STR("centre"), STR("enrol-token"), name, d);
+    if (!rc)
+        rc = cstore_commit(st, d);
+    cstore_rollback(st);
+    if (!rc)
+        *out = t;
+    return rc;
+}
+
+static enum err device_new(struct server *s, struct cstore *st, const struct enrol_request *q,
+                           const struct enrol_row *ticket, struct device_row *out, struct diag *d)
+{
+    struct device_row v = {.inc = 1,
+                           .person = ticket->person,
+                           .model = str_sub(q->model, 0, 120),
+                           .version = str_sub(q->version, 0, 60),
+                           .enrolled_ms = srv_now_ms(s),
+                           .contact_ms = srv_now_ms(s)};
+    memcpy(v.sign_public, q->sign_public, sizeof v.sign_public);
+    memcpy(v.seal_public, q->seal_public, sizeof v.seal_public);
+    enum err rc = s->seam->random(s->seam->self, &v.device, sizeof v.device);
+    if (rc)
+        return diag_set(d, rc, "The system gave no random bytes for a device number.");
+    v.device &= (uint64_t)INT64_MAX;
+    if (v.device == 0)
+        v.device = 1;
+    struct enrol_row used = *ticket;
+    used.device = v.device;
+    rc = cstore_device_put(st, &v, d);
+    if (!rc)
+        rc = cstore_enrol_put(st, &used, d);
+    if (!rc)
+        rc = cstore_audit(st, v.enrolled_ms, STR("device"), STR("enrolled"), v.model, d);
+    if (!rc)
+        *out = v;
+    return rc;
+}
+
+/* Which device this token stands for: a new one, or the one that asked before with the same key. */
+static enum err device_for(struct server *s, struct cstore *st, struct arena *a, const struct enrol_request *q,
+                           struct device_row *out, struct diag *d)
+{
+    struct enrol_row ticket;
+    unsigned char hash[SHA256_SIZE];
+    enum err rc = ticket_hash(&s->centre, q->token60, hash);
+    if (rc)
+        return rc;
+    rc = cstore_enrol(st, hash, &ticket, NULL);
+    if (rc == ERR_NOT_FOUND)
+        return diag_set(d, ERR_DENIED, "This enrolment token is not one of the county's. Check what was typed.");
+    if (rc)
+        return diag_set(d, rc, "The token could not be looked up.");
+    if (ticket.device == 0 && srv_now_ms(s) >= ticket.until_ms)
+        return diag_set(d, ERR_DENIED, "This enrolment token has run out: it was valid for 48 hours. Ask for a new one.");
+    if (ticket.device == 0)
+        return device_new(s, st, q, &ticket, out, d);
+    rc = cstore_device(st, a, ticket.device, 1, out, d);
+    if (rc)
+        return rc;
+    if (memcmp(out->sign_public, q->sign_public, sizeof out->sign_public) != 0 ||
+        memcmp(out->seal_public, q->seal_public, sizeof out->seal_public) != 0 || out->revoked_ms)
+        return diag_set(d, ERR_DENIED, "This enrolment token has been used already. Ask for a new one.");
+    return ERR_OK;
+}
+
+/* What anyone with the county's sign key can check: these keys are this device's. */
+static enum err certificate_write(const struct centre *c, const struct device_row *v, struct buf *out)
+{
+    unsigned char signature[SIGNATURE_SIZE];
+    buf_put_z(out, "doorstep-cert/1 ");
+    buf_put_u64(out, v->device);
+    buf_put_char(out, ' ');
+    buf_put_u64(out, v->inc);
+    buf_put_char(out, ' ');
+    buf_put_hex(out, v->sign_public, sizeof v->sign_public);
+    buf_put_char(out, ' ');
+    buf_put_hex(out, v->seal_public, sizeof v->seal_public);
+    buf_put_char(out, ' ');
+    buf_put_i64(out, v->enrolled_ms);
+    enum err rc = out->failed ? out->failed : p256_sign(&c->sign, buf_str(out), signature);
+    if (rc)
+        return rc;
+    buf_put_char(out, ' ');
+    buf_put_hex(out, signature, sizeof signature);
+    return out->failed;
+}
+
+static enum err enrol_answer(struct server *s, const struct device_row *v, const struct person *p,
+                             struct buf *reply, struct diag *d)
+{
+    char token[BEARER_TEXT_MAX];
+    unsigned char seed[32];
+    struct buf certificate;
+    int64_t now = srv_now_ms(s), until = now + s->token_life_ms;
+    buf_init(&certificate, 4096);
+    enum err rc = certificate_write(&s->centre, v, &certificate);
+    if (!rc)
+        rc = bearer_write(s->centre.secret, v->device, v->inc, until, token);
+    if (!rc)
+        rc = s->seam->random(s->seam->self, seed, sizeof seed);
+    struct enrol_reply r = {.device = v->device,
+                            .inc = v->inc,
+                            .person = p->person,
+                            .role = p->role,
+                            .person_name = p->name,
+                            .county = s->centre.county,
+                            .area = p->area,
+                            .epoch = s->centre.epoch,
+                            .server_time_ms = now,
+                            .token = rc ? STR_NONE : str_of(token),
+                            .token_until_ms = until,
+                            .certificate = buf_str(&certificate)};
+    if (!rc)
+        rc = enrol_reply_write(&r, &s->centre.sign, v->seal_public, seed, reply, d);
+    crypto_wipe(token, sizeof token);
+    crypto_wipe(seed, sizeof seed);
+    buf_free(&certificate);
+    return rc;
+}
+
+enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, struct str body, struct buf *reply,
+                      struct diag *d)
+{
+    struct enrol_request q;
+    struct device_row v;
+    struct person p;
+    enum err rc = enrol_request_read(a, body, &s->centre.seal, &q, d);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&s->write_turn);
+    rc = cstore_begin(st, d);
+    if (!rc)
+        rc = device_for(s, st, a, &q, &v, d);
+    if (!rc)
+        rc = cstore_person(st, a, v.person, &p, d);
+    if (!rc)
+        rc = cstore_commit(st, d);
+    cstore_rollback(st);
+    pthread_mutex_unlock(&s->write_turn);
+    if (!rc)
+        rc = enrol_answer(s, &v, &p, reply, d);
+    if (!rc)
+        s->seam->log(s->seam->self, LOG_ENROLLED, (int64_t)v.device, v.person, ERR_OK);
+    return rc;
+}
+
+enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d)
+{
+    struct arena a;
+    struct device_row *list = NULL;
+    uint32_t count = 0, found = 0;
+    arena_init(&a, 64u << 20);
+    enum err rc = cstore_begin(st, d);
+    if (!rc)
+        rc = cstore_devices(st, &a, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        if (list[i].device != device)
+            continue;
+        found++;
+        if (list[i].revoked_ms)
+            continue;
+        list[i].revoked_ms = now_ms;
+        rc = cstore_device_put(st, &list[i], d);
+        if (!rc)
+            rc = cstore_audit(st, now_ms, STR("centre"), STR("device-revoked"), list[i].model, d);
+    }
+    if (!rc && !found)
+        rc = diag_set(d, ERR_NOT_FOUND,
+                      "No device %016llx is enrolled here. List them with: doorstepd device list DIR",
+                      (unsigned long long)device);
+    if (!rc)
+        rc = cstore_commit(st, d);
+    cstore_rollback(st);
+    arena_free(&a);
+    return rc;
+}

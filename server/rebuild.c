@@ -1,0 +1,432 @@
+/* Submissions: when a visit is finalised, its interview is rebuilt from the records as its author saw them, written as XML, and compared with
+ * the SHA-256 that the handheld stated. What matches is the very document of the door, kept byte by byte.
+ *
+ * Always true: a visit that cannot be rebuilt (its form is unknown, answers are still on their way) is kept and counted as differing, and
+ * tried again when more of its interview arrives; nothing here ever keeps a frame from being accepted.
+ */
+#include <stdlib.h>
+
+#include "forms/limits.h"
+#include "server/parts.h"
+
+#define ROWS_PAGE 512
+#define SUBMISSION_XML_MAX (16u << 20)
+#define REPEAT_DEPTH_MAX 16
+
+/* ---- compiled forms ---- */
+
+static struct cached_form *cache_slot(struct form_cache *c)
+{
+    if (c->count < FORM_CACHE_MAX)
+        return &c->at[c->count++];
+    struct cached_form *oldest = &c->at[0];
+    for (uint32_t i = 1; i < c->count; i++) {
+        if (c->at[i].used < oldest->used)
+            oldest = &c->at[i];
+    }
+    arena_free(&oldest->memory);
+    return oldest;
+}
+
+static enum err cached_form_load(struct cached_form *f, struct cstore *st, const unsigned char *hash,
+                                 struct diag *d)
+{
+    struct str xml;
+    struct form_findings findings = {0};
+    arena_init(&f->memory, FORM_MEMORY_MAX);
+    memcpy(f->hash, hash, SHA256_SIZE);
+    enum err rc = cstore_form(st, &f->memory, hash, &f->about, d);
+    if (!rc)
+        rc = cstore_object(st, &f->memory, hash, NULL, &xml, d);
+    if (!rc)
+        rc = form_load(&f->memory, xml, &f->form, &findings, d);
+    if (!rc)
+        rc = fieldmap_read(&f->memory, f->about.fieldmap, form_field_count(f->form), form_repeat_count(f->form),
+                           &f->map, d);
+    return rc;
+}
+
+enum err form_cache_get(struct form_cache *c, struct cstore *st, const unsigned char hash[static SHA256_SIZE],
+                        const struct cached_form **out, struct diag *d)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (memcmp(c->at[i].hash, hash, SHA256_SIZE) == 0) {
+            c->at[i].used = ++c->clock;
+            *out = &c->at[i];
+            return ERR_OK;
+        }
+    }
+    struct cached_form fresh = {0};
+    enum err rc = cached_form_load(&fresh, st, hash, d);
+    if (rc) {
+        arena_free(&fresh.memory);
+        return rc;
+    }
+    struct cached_form *slot = cache_slot(c);
+    *slot = fresh;
+    slot->used = ++c->clock;
+    *out = slot;
+    return ERR_OK;
+}
+
+void form_cache_free(struct form_cache *c)
+{
+    for (uint32_t i = 0; i < c->count; i++)
+        arena_free(&c->at[i].memory);
+    *c = (struct form_cache){0};
+}
+
+/* ---- the interview as its author saw it ---- */
+
+struct view {
+    uint64_t device;
+    uint32_t inc;
+    uint64_t final_seq, seen;
+};
+
+/* The version the author's screen showed: of those it had, the one that ranks first. */
+static const struct version *version_seen(const struct view *v, const struct record_cell *cell)
+{
+    for (uint32_t i = 0; i < cell->count; i++) {
+        const struct version *x = &cell->versions[i];
+        bool own = x->device == v->device && x->inc == v->inc;
+        if (own ? x->seq <= v->final_seq : x->server_seq > 0 && x->server_seq <= v->seen)
+            return x;
+    }
+    return NULL;
+}
+
+struct part {
+    struct record_row row;
+    struct record record;
+    struct row_birth birth;
+    uint64_t key; /* 0 = not placed yet */
+    uint32_t parent;
+    uint32_t repeat;   /* in this form version */
+    uint32_t position; /* among its siblings, from 1 */
+    bool gone;
+};
+#define NO_PART UINT32_MAX
+
+struct parts {
+    VEC(struct part) list; /* 0 = the interview */
+    VEC(struct saved_row) rows;
+    VEC(struct saved_cell) cells;
+    struct buf statuses;
+};
+
+static enum err part_add(struct rebuild *r, struct parts *p, const struct record_row *row, struct diag *d)
+{
+    struct part *part = vec_push(r->a, &p->list);
+    if (!part)
+        return ERR_NOMEM;
+    *part = (struct part){.row = *row, .parent = NO_PART};
+    return record_unpack(r->a, row->row, row->packed, &part->record, d);
+}
+
+static enum err parts_load(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                           struct parts *p, struct diag *d)
+{
+    struct record_row root, *rows = NULL;
+    uint32_t count = 0;
+    uint64_t after = 0;
+    enum err rc = cstore_record(r->st, r->a, interview, &root, d);
+    if (!rc)
+        rc = part_add(r, p, &root, d);
+    do {
+        if (!rc)
+            rc = cstore_records(r->st, r->a, RECORDS_OF_INTERVIEW, interview, ROW_REPEAT, after, ROWS_PAGE, &rows,
+                                &count, d);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            after = rows[i].number;
+            rc = part_add(r, p, &rows[i], d);
+        }
+    } while (!rc && count == ROWS_PAGE);
+    for (uint32_t i = 1; !rc && i < p->list.count; i++) {
+        struct part *x = &p->list.at[i];
+        bool born = record_birth(&x->record, &x->birth);
+        x->gone = !born || x->birth.number >= f->map.repeat_local_count ||
+                  f->map.repeat_local[x->birth.number] == FIELDMAP_NONE || record_deleted(&x->record);
+        x->repeat = x->gone ? 0 : f->map.repeat_local[x->birth.number];
+    }
+    return rc;
+}
+
+static int row_order(struct row_id a, struct row_id b)
+{
+    if (a.device != b.device)
+        return a.device < b.device ? -1 : 1;
+    if (a.inc != b.inc)
+        return a.inc < b.inc ? -1 : 1;
+    return a.counter < b.counter ? -1 : a.counter > b.counter;
+}
+
+static int by_row(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    return row_order(x->row.row, y->row.row);
+}
+
+/* Siblings lie together, in the order of the interview; rows without a place come last. */
+static int by_place(const void *a, const void *b)
+{
+    const struct part *x = *(const struct part *const *)a, *y = *(const struct part *const *)b;
+    if (x->parent != y->parent)
+        return x->parent < y->parent ? -1 : 1;
+    if (x->repeat != y->repeat)
+        return x->repeat < y->repeat ? -1 : 1;
+    if (x->birth.order != y->birth.order)
+        return x->birth.order < y->birth.order ? -1 : 1;
+    return row_order(x->row.row, y->row.row);
+}
+
+/* The list is sorted by row from 1 on; 0 is the interview itself. */
+static uint32_t part_find(const struct parts *p, struct row_id id)
+{
+    if (row_id_same(p->list.at[0].row.row, id))
+        return 0;
+    struct part key = {.row.row = id};
+    const struct part *found = p->list.count < 2 ? NULL
+                                                 : bsearch(&key, p->list.at + 1, p->list.count - 1,
+                                                           sizeof(struct part), by_row);
+    return found ? (uint32_t)(found - p->list.at) : NO_PART;
+}
+
+static uint32_t first_child(struct part *const *order, uint32_t count, uint32_t parent)
+{
+    uint32_t lo = 0, hi = count;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (order[mid]->parent < parent)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* Level by level from the interview down: a row whose parent is gone, or that is its own ancestor, is never reached. */
+static enum err parts_place(struct rebuild *r, struct parts *p)
+{
+    uint32_t count = p->list.count - 1;
+    struct part **order = ARENA_ARRAY(r->a, struct part *, count);
+    uint32_t *queue = ARENA_ARRAY(r->a, uint32_t, count + 1);
+    if (!order || !queue)
+        return ERR_NOMEM;
+    if (count)
+        qsort(p->list.at + 1, count, sizeof(struct part), by_row);
+    for (uint32_t i = 1; i <= count; i++) {
+        struct part *x = &p->list.at[i];
+        x->parent = x->gone ? NO_PART : part_find(p, x->row.parent);
+        order[i - 1] = x;
+    }
+    if (count)
+        qsort(order, count, sizeof order[0], by_place);
+    uint32_t placed = 1;
+    for (uint32_t next = 0; next < placed; next++) {
+        uint32_t position = 0;
+        for (uint32_t i = first_child(order, count, queue[next]); i < count && order[i]->parent == queue[next];
+             i++) {
+            struct part *x = order[i];
+            position = i > 0 && order[i - 1]->parent == x->parent && order[i - 1]->repeat == x->repeat
+                           ? position + 1
+                           : 1;
+            struct saved_row *row = vec_push(r->a, &p->rows);
+            if (!row)
+                return ERR_NOMEM;
+            x->key = placed;
+            x->position = position;
+            *row = (struct saved_row){.key = x->key,
+                                      .parent_key = p->list.at[queue[next]].key,
+                                      .repeat = x->repeat,
+                                      .order = position};
+            queue[placed++] = (uint32_t)(x - p->list.at);
+        }
+    }
+    return ERR_OK;
+}
+
+/* "/survey/member[2]/age": the field's path with the positions of the instances around it. */
+static void ref_write(const struct parts *p, const struct form *form, uint32_t at, struct str path, struct buf *out)
+{
+    uint32_t chain[REPEAT_DEPTH_MAX], depth = 0;
+    for (uint32_t i = at; i != NO_PART && i != 0 && depth < REPEAT_DEPTH_MAX; i = p->list.at[i].parent)
+        chain[depth++] = i;
+    size_t from = 0;
+    while (depth-- > 0) {
+        const struct part *x = &p->list.at[chain[depth]];
+        size_t to = form_repeat(form, x->repeat)->path.n;
+        if (to < from || to > path.n)
+            break;
+        buf_put(out, path.p + from, to - from);
+        buf_put_char(out, '[');
+        buf_put_u64(out, x->position);
+        buf_put_char(out, ']');
+        from = to;
+    }
+    buf_put(out, path.p + from, path.n - from);
+}
+
+static const char *status_text(uint8_t status)
+{
+    static const char *const names[] = {"", "", "dont_know", "refused", "partial"};
+    return status < sizeof names / sizeof names[0] ? names[status] : "";
+}
+
+static enum err cells_add(struct rebuild *r, const struct cached_form *f, const struct view *view,
+                          struct parts *p, uint32_t at)
+{
+    const struct part *x = &p->list.at[at];
+    for (uint32_t i = 0; i < x->record.count; i++) {
+        const struct record_cell *cell = &x->record.cells[i];
+        if (cell->field == 0 || cell->field >= f->map.field_local_count ||
+            f->map.field_local[cell->field] == FIELDMAP_NONE)
+            continue;
+        const struct version *v = version_seen(view, cell);
+        if (!v || (v->op == CHANGE_CLEAR && v->status <= ANSWER_GIVEN))
+            continue;
+        uint32_t local = f->map.field_local[cell->field];
+        struct saved_cell *c = vec_push(r->a, &p->cells);
+        if (!c)
+            return ERR_NOMEM;
+        *c = (struct saved_cell){.key = x->key,
+                                 .field = local,
+                                 .value = v->op == CHANGE_CLEAR ? STR("") : v->value,
+                                 .status = (enum answer_status)v->status};
+        if (*status_text(v->status)) {
+            ref_write(p, f->form, at, form_field(f->form, local)->path, &p->statuses);
+            buf_put_char(&p->statuses, '\t');
+            buf_put_z(&p->statuses, status_text(v->status));
+            buf_put_char(&p->statuses, '\n');
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- the session's host ---- */
+
+static int64_t host_now(void *self)
+{
+    struct rebuild *r = self;
+    return r->seam->wall_ms(r->seam->self);
+}
+
+static struct str file_name(struct str uri)
+{
+    size_t from = uri.n;
+    while (from > 0 && uri.p[from - 1] != '/')
+        from--;
+    return str_sub(uri, from, uri.n);
+}
+
+static enum err host_resource(void *self, struct str uri, struct str *bytes_out, struct diag *d)
+{
+    struct rebuild *r = self;
+    struct published p;
+    enum err rc = published_live(r->st, r->a, "list", file_name(uri), &p, NULL);
+    return rc ? rc : cstore_object(r->st, r->a, p.hash, NULL, bytes_out, d);
+}
+
+static enum err xml_write(struct rebuild *r, const struct cached_form *f, struct parts *p, struct buf *xml,
+                          struct diag *d)
+{
+    struct session *session = NULL;
+    const struct session_host host = {.self = r, .now_ms = host_now, .resource = host_resource};
+    const struct session_options o = {.form = f->form,
+                                      .host = &host,
+                                      .frozen = true,
+                                      .rows = p->rows.at,
+                                      .row_count = p->rows.count,
+                                      .cells = p->cells.at,
+                                      .cell_count = p->cells.count,
+                                      .row_key_next = (uint64_t)p->rows.count + 1};
+    enum err rc = session_open(r->a, &o, &session, d);
+    if (!rc)
+        rc = session_xml(session, false, xml, d);
+    session_close(session);
+    return rc;
+}
+
+/* ---- one visit ---- */
+
+static enum err interview_write(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                                const struct view *view, struct parts *p, struct buf *xml, struct diag *d)
+{
+    enum err rc = parts_load(r, f, interview, p, d);
+    if (!rc)
+        rc = parts_place(r, p);
+    for (uint32_t i = 0; !rc && i < p->list.count; i++) {
+        if (i == 0 || p->list.at[i].key)
+            rc = cells_add(r, f, view, p, i);
+    }
+    return rc ? rc : xml_write(r, f, p, xml, d);
+}
+
+static bool hash_is(struct str bytes, struct str hex)
+{
+    unsigned char stated[SHA256_SIZE], ours[SHA256_SIZE];
+    return hex_read(hex, stated, SHA256_SIZE) && !sha256(bytes, ours) && memcmp(stated, ours, SHA256_SIZE) == 0;
+}
+
+static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct submission_row *s, struct diag *d)
+{
+    struct record_row row;
+    struct record visit;
+    const struct cached_form *form = NULL;
+    struct buf xml;
+    struct parts parts = {0};
+    struct view view = {.device = s->device, .inc = s->inc, .final_seq = s->final_seq, .seen = s->seen};
+    buf_init(&xml, SUBMISSION_XML_MAX);
+    buf_init(&parts.statuses, 1u << 20);
+    enum err rc = cstore_record(r->st, r->a, s->visit, &row, d);
+    if (!rc)
+        rc = record_unpack(r->a, row.row, row.packed, &visit, d);
+    if (rc)
+        goto done;
+    s->instance_id = str_sub(record_value(&visit, VISIT_INSTANCE), 0, CSTORE_TEXT_MAX);
+    if (hex_read(record_value(&visit, VISIT_FORM), s->form, SHA256_SIZE) &&
+        form_cache_get(r->forms, r->st, s->form, &form, NULL) == ERR_OK) {
+        s->form_id = form->about.id;
+        bool written = interview_write(r, form, interview, &view, &parts, &xml, NULL) == ERR_OK;
+        s->xml_matches = written && hash_is(buf_str(&xml), record_value(&visit, VISIT_XML_HASH));
+        /* One that differs gives way to a fuller one: answers may have come in another frame. */
+        if (written && (s->xml_matches || xml.n > s->xml.n)) {
+            s->xml = buf_str(&xml);
+            s->statuses = buf_str(&parts.statuses);
+        }
+    }
+    rc = cstore_submission_put(r->st, s, d);
+done:
+    buf_free(&parts.statuses);
+    buf_free(&xml);
+    return rc;
+}
+
+enum err rebuild_note(struct rebuild *r, const struct device_row *author, const struct change *finalise,
+                      int64_t now_ms, struct diag *d)
+{
+    struct submission_row s = {0};
+    enum err rc = cstore_submission(r->st, r->a, finalise->row, &s, d);
+    if (rc != ERR_NOT_FOUND)
+        return rc; /* finalised before: what was at the door stays */
+    s = (struct submission_row){.visit = finalise->row,
+                                .device = author->device,
+                                .inc = author->inc,
+                                .person = finalise->person,
+                                .final_seq = finalise->seq,
+                                .seen = finalise->seen,
+                                .received_ms = now_ms};
+    return cstore_submission_put(r->st, &s, d);
+}
+
+enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct diag *d)
+{
+    struct submission_row *open = NULL;
+    uint32_t count = 0;
+    struct arena_mark mark = arena_mark(r->a);
+    enum err rc = cstore_submissions_open(r->st, r->a, interview, &open, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++)
+        rc = visit_rebuild(r, interview, &open[i], d);
+    arena_release(r->a, mark);
+    return rc;
+}
