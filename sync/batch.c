@@ -18,10 +18,10 @@ static int64_t seconds_of(int64_t ms)
 static int64_t read_seconds(struct reader *r, int64_t base)
 {
     int64_t v = read_sv(r);
-    if (v > 2 * TIME_S_MAX || v < -2 * TIME_S_MAX)
+    if (v > 4 * TIME_S_MAX || v < -4 * TIME_S_MAX)
         r->failed = true;
     int64_t s = r->failed ? 0 : base + v;
-    if (s > TIME_S_MAX || s < -TIME_S_MAX)
+    if (s > 2 * TIME_S_MAX || s < -2 * TIME_S_MAX)
         r->failed = true;
     return s;
 }
