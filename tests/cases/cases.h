@@ -1,0 +1,38 @@
+/* doorstep-cases: runs published cases as they are written, and says of each whether it passed, failed, was
+ * decided otherwise (docs/forms-decisions.tsv) or had to be left out and why.
+ */
+#ifndef TESTS_CASES_H
+#define TESTS_CASES_H
+
+#include "platform/base/arena.h"
+#include "platform/base/json.h"
+
+enum outcome { CASE_PASSED, CASE_FAILED, CASE_DECIDED, CASE_SKIPPED };
+
+struct decision {
+    struct str rule, kind, matcher, ours; /* columns of the table */
+    uint32_t used;
+};
+
+#define SKIP_REASONS_MAX 32
+struct report {
+    bool list_failed, state;
+    const char *base_dir;
+    uint32_t passed, failed, decided, skipped;
+    struct {
+        char reason[80];
+        uint32_t count;
+    } reasons[SKIP_REASONS_MAX];
+    uint32_t reason_count;
+    struct decision *decisions;
+    uint32_t decision_count;
+};
+
+/* One case, one line. `why` is printed with --list-failed. */
+void report_case(struct report *r, enum outcome o, struct str id, const char *why);
+void report_skip(struct report *r, const char *reason);
+
+/* Each runs one case; the arena is cleared after it. */
+void case_xpath(struct report *r, struct arena *a, const struct json *c);
+
+#endif
