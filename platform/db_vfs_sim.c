@@ -285,9 +285,10 @@ static int x_file_size(sqlite3_file *file, sqlite3_int64 *out)
 static int x_file_control(sqlite3_file *file, int operation, void *argument)
 {
     (void)file;
-    (void)operation;
-    (void)argument;
-    return SQLITE_NOTFOUND;
+    if (operation != SQLITE_FCNTL_MMAP_SIZE)
+        return SQLITE_NOTFOUND;
+    *(sqlite3_int64 *)argument = 0; /* nothing is ever mapped */
+    return SQLITE_OK;
 }
 
 static int x_sector_size(sqlite3_file *file)

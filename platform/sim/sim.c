@@ -189,7 +189,7 @@ static enum err dir_make(void *self, const char *path, struct diag *d)
     buf_init(&level, 4096);
     size_t n = strlen(path);
     for (size_t i = 0; i <= n && !rc; i++) {
-        if (i > 0 && (i == n || path[i] == '/') && path[i - 1] != '/') {
+        if (i > 0 && (i == n || path[i] == '/') && path[i - 1] != '/' && !str_eq_z(buf_str(&level), ".")) {
             const struct sim_node *there = disk_find(m, buf_str(&level).p);
             if (there && !there->is_folder)
                 rc = ERR_EXISTS;

@@ -124,6 +124,8 @@ static void pending_add(struct sim_disk *k, const char *from, const char *to, st
 
 static void pending_drop(struct sim_disk *k, uint32_t count)
 {
+    if (count == 0)
+        return;
     for (uint32_t i = 0; i < count; i++) {
         free(k->pending[i].from);
         free(k->pending[i].to);
@@ -142,8 +144,7 @@ static void pending_keep(struct sim_disk *k, uint32_t count)
         if (p->to)
             names_set(&k->kept, p->to, p->node);
     }
-    if (count)
-        pending_drop(k, count);
+    pending_drop(k, count);
 }
 
 /* ---- nodes ---- */
@@ -370,11 +371,22 @@ enum err disk_read(struct sim_handle *h, uint64_t at, void *out, size_t n, size_
     return ERR_OK;
 }
 
+static bool has_name(const struct sim_disk *k, const struct sim_node *node)
+{
+    uint32_t i = 0;
+    while (i < k->names.count && k->names.at[i].node != node)
+        i++;
+    return i < k->names.count;
+}
+
+/* What has a name or is held open. */
 uint64_t disk_used(const struct sim_disk *k)
 {
     uint64_t used = 0;
+    for (uint32_t i = 0; i < k->names.count; i++)
+        used += (uint64_t)SECTORS(k->names.at[i].node->size) * SECTOR;
     for (const struct sim_node *node = k->nodes; node; node = node->next)
-        used += (uint64_t)SECTORS(node->size) * SECTOR;
+        used += node->handles > 0 && !has_name(k, node) ? (uint64_t)SECTORS(node->size) * SECTOR : 0;
     return used;
 }
 
@@ -581,8 +593,7 @@ void disk_free(struct sim_disk *k)
 {
     names_free(&k->names);
     names_free(&k->kept);
-    if (k->pending_count)
-        pending_drop(k, k->pending_count);
+    pending_drop(k, k->pending_count);
     free(k->pending);
     while (k->nodes) {
         struct sim_node *node = k->nodes;
