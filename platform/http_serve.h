@@ -9,6 +9,7 @@
 #ifndef DOORSTEP_HTTP_SERVE_H
 #define DOORSTEP_HTTP_SERVE_H
 
+#include "platform/http_text.h"
 #include "platform/seam.h"
 
 struct http_serve;
@@ -30,10 +31,5 @@ enum err http_serve_start(const struct http_serve_options *o, struct http_serve 
                           struct diag *d) MUST_USE;
 uint16_t http_serve_port(const struct http_serve *s);
 void http_serve_stop(struct http_serve *s); /* waits for running requests; accepts NULL */
-
-/* Query and path helpers shared by routes. */
-struct str http_path(struct str url); /* up to '?' */
-/* Percent-decoded; p NULL when absent. */
-struct str http_query(struct arena *a, struct str url, const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 /* The text side of HTTP that both ends and the simulated network share: headers by name, paths, queries.
  * Nothing here knows a socket. */
-#include "platform/http_serve.h"
+#include "platform/http_text.h"
 
 struct str http_header_find(const struct http_header *headers, uint32_t count, const char *name)
 {

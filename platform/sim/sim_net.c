@@ -3,7 +3,7 @@
  * that a changed chance does not change all that follows. */
 #include <stdlib.h>
 
-#include "platform/http_serve.h"
+#include "platform/http_text.h"
 #include "platform/sim/sim_internal.h"
 
 #define ARENA_MAX ((size_t)64 << 20) /* as platform/http_serve gives a request */
