@@ -5,7 +5,22 @@
  * (c2.server_seq <= c1.seen), or through a chain of these. The versions nobody dominates are kept; the one
  * with the highest (effective clock, device, incarnation, seq) is shown; when the others differ in value they
  * are a conflict, kept until a resolving change has seen them. A delete wins only over what it dominates.
- * Property (tested): any order of the same changes gives the same bytes.
+ *
+ * Why order does not matter. Per cell and author it is enough to keep the last sequence and the highest
+ * `seen` of all that was ever applied, also of what was dominated: the mark. Of an author's changes only the
+ * last can be undominated. A chain that ends in an author's last change ends with a `seen` edge, because an
+ * edge within one author would need a later change; so that last change is dominated exactly when the mark of
+ * another author has seen its server sequence. And a change that arrives after its dominator was itself
+ * dominated is still recognised: by the author's mark when a later change of the same author came first (even
+ * if that one is long gone: this closes the chain "seen, then same author"), by the other authors' marks when
+ * it had been seen. Marks are maxima, and maxima do not know an order.
+ *
+ * What keeps a cell from becoming empty: an author cannot have seen what came after its own change, so `seen`
+ * is cut to below the change's own server sequence, and among last changes the one with the highest server
+ * sequence then has no dominator. An author who lies (a `seen` that goes down as its sequence goes up) can
+ * build a circle; the highest-ranked version then stays, and only in that case the order may show.
+ *
+ * Births are apart: the first ROW_CREATE by the row's own creator is what the row is, whatever happens to it.
  */
 #ifndef DOORSTEP_SYNC_MERGE_H
 #define DOORSTEP_SYNC_MERGE_H
@@ -26,6 +41,15 @@ struct version {
     struct str value;
 };
 
+/* What was ever applied to one cell by one author. */
+struct version_mark {
+    uint32_t field;
+    uint64_t device;
+    uint32_t inc;
+    uint64_t seq;  /* the last */
+    uint64_t seen; /* the highest */
+};
+
 /* One row's state, unpacked: cells by ascending field, each with its maximal versions, the shown one first.
  * Lives in an arena. */
 struct record_cell {
@@ -37,9 +61,12 @@ struct record {
     struct row_id row;
     struct record_cell *cells;
     uint32_t count;
-    /* private: what was dominated, per author, so that late arrivals are recognised */
-    struct version_mark *marks;
+    bool born;
+    struct version birth; /* its value: see record_birth() */
+    /* private */
+    struct version_mark *marks; /* by field, device, incarnation */
     uint32_t mark_count;
+    uint32_t cell_room, mark_room;
 };
 
 enum merge_result { MERGE_SHOWN, MERGE_KEPT_BESIDE, MERGE_DOMINATED, MERGE_DUPLICATE };
@@ -49,14 +76,18 @@ enum err record_unpack(struct arena *a, struct row_id row, struct str packed, st
                        struct diag *d) MUST_USE;
 enum err record_pack(const struct record *r,
                      struct buf *out) MUST_USE; /* canonical: equal states, equal bytes */
+/* c's own hlc is not looked at. A duplicate with a server sequence tells it to a version that had none. The
+ * change's value must live as long as `r`. ERR_NOMEM only. */
 enum err record_apply(struct arena *a, struct record *r, const struct change *c, uint64_t device,
                       uint32_t inc, int64_t hlc_effective, uint64_t server_seq,
                       enum merge_result *result_out) MUST_USE;
 const struct record_cell *record_cell(const struct record *r, uint32_t field); /* NULL when absent */
 struct str record_value(const struct record *r, uint32_t field); /* shown; "" when absent or cleared */
+/* True when a delete has seen everything that is there; an answer it had not seen keeps the row visible, and
+ * record_conflict(r, 0) says so. */
 bool record_deleted(const struct record *r);
 bool record_conflict(const struct record *r, uint32_t field);
-/* Birth from field 0; false when the ROW_CREATE has not arrived yet. */
+/* Birth; false when the ROW_CREATE has not arrived yet. */
 bool record_birth(const struct record *r, struct row_birth *out);
 
 #endif

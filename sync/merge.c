@@ -1,0 +1,347 @@
+/* Merge: one cell at a time, by marks and maxima. The argument why this is enough stands in merge.h; the
+ * shape here is: note the change in its author's mark, put it in the place of the author's earlier version,
+ * drop what a mark has seen. */
+#include "sync/merge_pack.h"
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int compare_author(uint64_t device_a, uint32_t inc_a, uint64_t device_b, uint32_t inc_b)
+{
+    int by_device = compare_u64(device_a, device_b);
+    return by_device ? by_device : compare_u64(inc_a, inc_b);
+}
+
+/* Who is shown. Positive: `a` ranks higher. */
+static int compare_rank(const struct version *a, const struct version *b)
+{
+    if (a->hlc != b->hlc)
+        return a->hlc < b->hlc ? -1 : 1;
+    int by_author = compare_author(a->device, a->inc, b->device, b->inc);
+    return by_author ? by_author : compare_u64(a->seq, b->seq);
+}
+
+/* --- places in sorted arrays
+ * -------------------------------------------------------------------------------- */
+
+static uint32_t cell_place(const struct record *r, uint32_t field, bool *found)
+{
+    uint32_t low = 0, high = r->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (r->cells[middle].field < field)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = low < r->count && r->cells[low].field == field;
+    return low;
+}
+
+static int compare_mark(const struct version_mark *m, uint32_t field, uint64_t device, uint32_t inc)
+{
+    int by_field = compare_u64(m->field, field);
+    return by_field ? by_field : compare_author(m->device, m->inc, device, inc);
+}
+
+static uint32_t mark_place(const struct record *r, uint32_t field, uint64_t device, uint32_t inc, bool *found)
+{
+    uint32_t low = 0, high = r->mark_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (compare_mark(&r->marks[middle], field, device, inc) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = low < r->mark_count && !compare_mark(&r->marks[low], field, device, inc);
+    return low;
+}
+
+/* Room for one more in a sorted array in the arena: makes a gap at `place`. */
+static void *open_gap(struct arena *a, void *items, uint32_t *count, uint32_t *room, size_t size,
+                      uint32_t place)
+{
+    char *p = items;
+    if (*count == *room) {
+        uint32_t more = *room ? *room * 2 : 8;
+        p = arena_array(a, more, size);
+        if (!p)
+            return NULL;
+        if (*count)
+            memcpy(p, items, *count * size);
+        *room = more;
+    }
+    memmove(p + (place + 1) * size, p + place * size, (*count - place) * size);
+    memset(p + place * size, 0, size);
+    ++*count;
+    return p;
+}
+
+struct version_mark *mark_of(struct arena *a, struct record *r, uint32_t field, uint64_t device, uint32_t inc)
+{
+    bool found;
+    uint32_t place = mark_place(r, field, device, inc, &found);
+    if (found)
+        return &r->marks[place];
+    void *p = open_gap(a, r->marks, &r->mark_count, &r->mark_room, sizeof(*r->marks), place);
+    if (!p)
+        return NULL;
+    r->marks = p;
+    r->marks[place] = (struct version_mark){.field = field, .device = device, .inc = inc};
+    return &r->marks[place];
+}
+
+struct record_cell *cell_of(struct arena *a, struct record *r, uint32_t field)
+{
+    bool found;
+    uint32_t place = cell_place(r, field, &found);
+    if (found)
+        return &r->cells[place];
+    void *p = open_gap(a, r->cells, &r->count, &r->cell_room, sizeof(*r->cells), place);
+    if (!p)
+        return NULL;
+    r->cells = p;
+    r->cells[place].field = field;
+    return &r->cells[place];
+}
+
+/* --- one cell
+ * ----------------------------------------------------------------------------------------------- */
+
+static struct version *version_by(const struct record_cell *cell, uint64_t device, uint32_t inc)
+{
+    for (uint32_t i = 0; i < cell->count; i++)
+        if (cell->versions[i].device == device && cell->versions[i].inc == inc)
+            return &cell->versions[i];
+    return NULL;
+}
+
+/* In the place of the author's earlier version; a new one gets an array of its own. */
+static enum err put_version(struct arena *a, struct record_cell *cell, const struct version *v)
+{
+    struct version *mine = version_by(cell, v->device, v->inc);
+    if (mine) {
+        *mine = *v;
+        return ERR_OK;
+    }
+    struct version *wider = ARENA_ARRAY(a, struct version, cell->count + 1);
+    if (!wider)
+        return ERR_NOMEM;
+    if (cell->count)
+        memcpy(wider, cell->versions, cell->count * sizeof(*wider));
+    wider[cell->count++] = *v;
+    cell->versions = wider;
+    return ERR_OK;
+}
+
+static void sort_versions(struct record_cell *cell)
+{
+    for (uint32_t i = 1; i < cell->count; i++) {
+        struct version v = cell->versions[i];
+        uint32_t k = i;
+        for (; k > 0 && compare_rank(&v, &cell->versions[k - 1]) > 0; k--)
+            cell->versions[k] = cell->versions[k - 1];
+        cell->versions[k] = v;
+    }
+}
+
+static bool seen_by_another(const struct record *r, uint32_t field, const struct version *v)
+{
+    bool found;
+    uint32_t i = mark_place(r, field, 0, 0, &found);
+    for (; v->server_seq && i < r->mark_count && r->marks[i].field == field; i++) {
+        const struct version_mark *m = &r->marks[i];
+        if ((m->device != v->device || m->inc != v->inc) && m->seen >= v->server_seq)
+            return true;
+    }
+    return false;
+}
+
+/* Sorted first, so that the one that stays in a circle of lies is the highest-ranked. */
+static void drop_dominated(const struct record *r, struct record_cell *cell)
+{
+    sort_versions(cell);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < cell->count; i++)
+        if (!seen_by_another(r, cell->field, &cell->versions[i]))
+            cell->versions[kept++] = cell->versions[i];
+    if (cell->count && !kept)
+        kept = 1;
+    cell->count = kept;
+}
+
+static enum merge_result place_of(const struct record_cell *cell, const struct version *v)
+{
+    for (uint32_t i = 0; i < cell->count; i++) {
+        const struct version *w = &cell->versions[i];
+        if (w->device == v->device && w->inc == v->inc && w->seq == v->seq)
+            return i ? MERGE_KEPT_BESIDE : MERGE_SHOWN;
+    }
+    return MERGE_DOMINATED;
+}
+
+static enum err apply_to_cell(struct arena *a, struct record *r, uint32_t field, const struct version *v,
+                              enum merge_result *result)
+{
+    bool found;
+    uint64_t seen = honest_seen(v->seen, v->server_seq);
+    mark_place(r, field, v->device, v->inc, &found);
+    struct version_mark *mark = mark_of(a, r, field, v->device, v->inc);
+    struct record_cell *cell = cell_of(a, r, field);
+    if (!mark || !cell)
+        return ERR_NOMEM;
+    bool duplicate = found && mark->seq == v->seq;
+    bool newest = !found || v->seq > mark->seq;
+    if (duplicate) {
+        struct version *mine = version_by(cell, v->device, v->inc);
+        if (mine && !mine->server_seq)
+            mine->server_seq = v->server_seq;
+    } else if (newest) {
+        enum err rc = put_version(a, cell, v);
+        if (rc)
+            return rc;
+        mark->seq = v->seq;
+    }
+    if (seen > mark->seen)
+        mark->seen = seen;
+    drop_dominated(r, cell);
+    *result = duplicate ? MERGE_DUPLICATE : place_of(cell, v);
+    return ERR_OK;
+}
+
+/* --- births
+ * ------------------------------------------------------------------------------------------------- */
+
+/* Negative: `a` is the better birth. The row's own creator first, then whoever sorts first. */
+static int compare_birth(struct row_id row, const struct version *a, const struct version *b)
+{
+    bool creator_a = a->device == row.device && a->inc == row.inc;
+    bool creator_b = b->device == row.device && b->inc == row.inc;
+    if (creator_a != creator_b)
+        return creator_a ? -1 : 1;
+    int by_author = compare_author(a->device, a->inc, b->device, b->inc);
+    return by_author ? by_author : compare_u64(a->seq, b->seq);
+}
+
+static enum merge_result apply_birth(struct record *r, const struct version *v)
+{
+    int order = r->born ? compare_birth(r->row, v, &r->birth) : -1;
+    if (order > 0)
+        return MERGE_DOMINATED;
+    if (order == 0) {
+        if (!r->birth.server_seq)
+            r->birth.server_seq = v->server_seq;
+        return MERGE_DUPLICATE;
+    }
+    r->born = true;
+    r->birth = *v;
+    return MERGE_SHOWN;
+}
+
+enum err record_apply(struct arena *a, struct record *r, const struct change *c, uint64_t device,
+                      uint32_t inc, int64_t hlc_effective, uint64_t server_seq, enum merge_result *result_out)
+{
+    CHECK(row_id_same(r->row, c->row));
+    struct version v = {.device = device,
+                        .inc = inc,
+                        .seq = c->seq,
+                        .hlc = hlc_effective,
+                        .seen = c->seen,
+                        .server_seq = server_seq,
+                        .op = c->op,
+                        .status = c->status,
+                        .person = c->person,
+                        .role = c->role,
+                        .value = c->value.n ? c->value : STR("")};
+    if (c->op == CHANGE_ROW_CREATE) {
+        *result_out = apply_birth(r, &v);
+        return ERR_OK;
+    }
+    enum merge_result result = MERGE_SHOWN;
+    enum err rc = apply_to_cell(a, r, c->field, &v, &result);
+    if (!rc)
+        *result_out = result;
+    return rc;
+}
+
+/* --- asking
+ * ------------------------------------------------------------------------------------------------- */
+
+const struct record_cell *record_cell(const struct record *r, uint32_t field)
+{
+    bool found;
+    uint32_t place = cell_place(r, field, &found);
+    return found ? &r->cells[place] : NULL;
+}
+
+struct str record_value(const struct record *r, uint32_t field)
+{
+    const struct record_cell *cell = record_cell(r, field);
+    if (!cell || cell->versions[0].op == CHANGE_CLEAR || cell->versions[0].op == CHANGE_ROW_DELETE)
+        return STR("");
+    return cell->versions[0].value;
+}
+
+static bool covers(const struct version *delete, const struct version *v)
+{
+    if (delete->device == v->device && delete->inc == v->inc)
+        return delete->seq > v->seq;
+    return v->server_seq && v->server_seq <= honest_seen(delete->seen, delete->server_seq);
+}
+
+static bool covered(const struct record_cell *rows, const struct version *v)
+{
+    for (uint32_t i = 0; i < rows->count; i++)
+        if (rows->versions[i].op == CHANGE_ROW_DELETE && covers(&rows->versions[i], v))
+            return true;
+    return false;
+}
+
+/* Is there a delete, and is there something that no delete has seen? */
+static void look_for_delete(const struct record *r, bool *deleted, bool *survivor)
+{
+    const struct record_cell *rows = record_cell(r, 0);
+    *deleted = *survivor = false;
+    for (uint32_t i = 0; rows && i < rows->count; i++)
+        *deleted = *deleted || rows->versions[i].op == CHANGE_ROW_DELETE;
+    for (uint32_t k = 0; *deleted && k < r->count; k++)
+        for (uint32_t i = 0; i < r->cells[k].count; i++) {
+            const struct version *v = &r->cells[k].versions[i];
+            *survivor = *survivor || (v->op != CHANGE_ROW_DELETE && !covered(rows, v));
+        }
+}
+
+bool record_deleted(const struct record *r)
+{
+    bool deleted, survivor;
+    look_for_delete(r, &deleted, &survivor);
+    return deleted && !survivor;
+}
+
+static bool same_answer(const struct version *a, const struct version *b)
+{
+    enum change_op op_a = a->op == CHANGE_RESOLVE ? CHANGE_SET : a->op;
+    enum change_op op_b = b->op == CHANGE_RESOLVE ? CHANGE_SET : b->op;
+    return op_a == op_b && a->status == b->status && str_eq(a->value, b->value);
+}
+
+bool record_conflict(const struct record *r, uint32_t field)
+{
+    bool deleted, survivor;
+    look_for_delete(r, &deleted, &survivor);
+    if (field == 0 && deleted && survivor)
+        return true;
+    const struct record_cell *cell = record_cell(r, field);
+    for (uint32_t i = 1; cell && i < cell->count; i++)
+        if (!same_answer(&cell->versions[0], &cell->versions[i]))
+            return true;
+    return false;
+}
+
+bool record_birth(const struct record *r, struct row_birth *out)
+{
+    return r->born && row_birth_read(r->birth.value, out);
+}
