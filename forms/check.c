@@ -932,6 +932,14 @@ static enum err compile_call(struct compiler *c, const struct ast *n, enum want 
         rc = compile_self(c, n->at, true, WANT_ONE, made);
         if (!rc)
             rc = compile_or_else(c, n->items[0], made);
+        if (!rc) { /* what cannot be computed leaves the node empty */
+            uint32_t test = here(c);
+            rc = emit(c, OP_NOT_EMPTY, 0, 0, n->at, -1);
+            if (!rc)
+                rc = emit_constant(c, c->scope->rules ? value_unknown() : value_of_text(STR("")), n->at);
+            if (!rc)
+                patch(c, test);
+        }
     } else {
         CHECK(str_eq_z(n->text, "coalesce"));
         rc = compile(c, n->items[0], WANT_ONE, made);

@@ -46,6 +46,14 @@ static bool test_matches(const struct tree *t, const struct step *s, struct node
     return false;
 }
 
+/* Nothing is above what `/` stands for. */
+static bool parent_of(struct eval *e, const struct tree *t, struct node n, struct node *out)
+{
+    if (e->root && node_same(n, *e->root))
+        return false;
+    return t->ops->parent(t, n, out);
+}
+
 static enum err take(struct eval *e, const struct tree *t, const struct step *s, struct node n,
                      struct node_list *out)
 {
@@ -81,7 +89,7 @@ static enum err walk_ancestors(struct eval *e, const struct tree *t, const struc
                                bool self, struct node_list *out)
 {
     enum err rc = self ? take(e, t, s, n, out) : ERR_OK;
-    while (!rc && t->ops->parent(t, n, &n))
+    while (!rc && parent_of(e, t, n, &n))
         rc = take(e, t, s, n, out);
     return rc;
 }
@@ -168,7 +176,7 @@ static enum err walk_axis(struct eval *e, const struct tree *t, const struct ste
             rc = take(e, t, s, at, out);
         return rc;
     case AXIS_SELF: return take(e, t, s, n, out);
-    case AXIS_PARENT: return t->ops->parent(t, n, &at) ? take(e, t, s, at, out) : ERR_OK;
+    case AXIS_PARENT: return parent_of(e, t, n, &at) ? take(e, t, s, at, out) : ERR_OK;
     case AXIS_ATTRIBUTE:
         if (t->ops->kind(t, n) != NODE_ELEMENT)
             return ERR_OK;

@@ -2,10 +2,11 @@
  *
  *   text -> tokens -> tree -> resolved and typed -> flat post-order array of operations -> value
  *
- * Compilation resolves names: a path that the schema knows becomes a reference (a number), functions become rows of a
- * table, arity and types are checked, constants are folded. Evaluation walks the array once with a value stack; it compares
- * no names, allocates only in the scratch arena, spends fuel, and never stops the process. The same engine judges risk
- * rules: in rule mode blanks are UNKNOWN (Kleene), numbers written in the text are exact decimals, `$name` is a variable.
+ * Compilation resolves names: a path that the schema knows becomes a reference (a number), functions become
+ * rows of a table, arity and types are checked, constants are folded. Evaluation walks the array once with a
+ * value stack; it compares no names, allocates only in the scratch arena, spends fuel, and never stops the
+ * process. The same engine judges risk rules: in rule mode blanks are UNKNOWN (Kleene), numbers written in
+ * the text are exact decimals, `$name` is a variable.
  */
 #ifndef DOORSTEP_FORMS_EXPR_H
 #define DOORSTEP_FORMS_EXPR_H
@@ -33,18 +34,21 @@ struct expr_function;
 struct expr_scope {
     void *self;
     enum expr_library library;
-    bool rules;       /* rule mode */
-    bool nodes;       /* the whole expression is to give a node-set (itemset nodeset, jr:count path, `doorstep expr`) */
-    bool lenient;     /* unknown functions, prefixes and wrong argument counts fail when they are reached, not at once */
+    bool rules;   /* rule mode */
+    bool nodes;   /* the whole expression is to give a node-set (itemset nodeset, jr:count path, `doorstep
+                     expr`) */
+    bool lenient; /* unknown functions, prefixes and wrong argument counts fail when they are reached, not at
+                     once */
     uint32_t context; /* schema node the expression is bound to, EXPR_CONTEXT_NONE = only known at run time */
-    /* A plain path to a schema reference. Sets *ref_out = EXPR_REF_NONE when only evaluation can tell (wildcards); returns
-     * ERR_NOT_FOUND with a sentence (naming the nearest existing node) when the path can never lead anywhere: the
-     * compiler reports it and goes on with an empty node-set. */
-    enum err (*path)(void *self, uint32_t context, bool absolute, const struct path_step *steps, uint32_t count,
-                     uint32_t *ref_out, struct diag *d);
-    /* May this reference, seen from this context, lead to several nodes at once (a repeat that is not around the context)?
-     * Then a comparison with it is existential; else it reads one value by the context rule. NULL: it never does.
-     * References and contexts are numbered alike: the reference of a predicate's path is the context inside the predicate. */
+    /* A plain path to a schema reference. Sets *ref_out = EXPR_REF_NONE when only evaluation can tell
+     * (wildcards); returns ERR_NOT_FOUND with a sentence (naming the nearest existing node) when the path can
+     * never lead anywhere: the compiler reports it and goes on with an empty node-set. */
+    enum err (*path)(void *self, uint32_t context, bool absolute, const struct path_step *steps,
+                     uint32_t count, uint32_t *ref_out, struct diag *d);
+    /* May this reference, seen from this context, lead to several nodes at once (a repeat that is not around
+     * the context)? Then a comparison with it is existential; else it reads one value by the context rule.
+     * NULL: it never does. References and contexts are numbered alike: the reference of a predicate's path is
+     * the context inside the predicate. */
     bool (*many)(void *self, uint32_t context, uint32_t ref);
     /* Rule mode: `$name`. As `path`. */
     enum err (*variable)(void *self, struct str name, uint32_t *ref_out, struct diag *d);
@@ -55,10 +59,11 @@ struct expr_scope {
     struct str (*namespace_uri)(void *self, struct str prefix);
 };
 
-/* ERR_SYNTAX with the column (from 1, in code points) of the offending token; ERR_LIMIT for an expression longer or deeper than
- * limits.h allows. Unknown functions and wrong arity name the nearest function or the right count. */
-enum err expr_compile(struct arena *a, const struct expr_scope *scope, struct str text, const struct expr **expr_out,
-                      struct diag *d) MUST_USE;
+/* ERR_SYNTAX with the column (from 1, in code points) of the offending token; ERR_LIMIT for an expression
+ * longer or deeper than limits.h allows. Unknown functions and wrong arity name the nearest function or the
+ * right count. */
+enum err expr_compile(struct arena *a, const struct expr_scope *scope, struct str text,
+                      const struct expr **expr_out, struct diag *d) MUST_USE;
 
 /* What an expression reads, for the dependency graph. */
 enum read_kind {
@@ -92,8 +97,9 @@ struct eval {
     struct arena *scratch; /* results live here; the caller releases it */
     void *host;            /* handed to the callbacks below */
     struct node context;   /* the node the expression is bound to, also current() */
-    /* Reads of references. `scalar` gives the node's value typed by its bind (empty text: an empty STRING in forms, UNKNOWN in rule mode);
-     * `nodes` appends every instance by the context rule for node-sets, relevant ones only. */
+    /* Reads of references. `scalar` gives the node's value typed by its bind (empty text: an empty STRING in
+     * forms, UNKNOWN in rule mode); `nodes` appends every instance by the context rule for node-sets,
+     * relevant ones only. */
     enum err (*scalar)(struct eval *e, struct node context, uint32_t ref, struct value *out);
     enum err (*nodes)(struct eval *e, struct node context, uint32_t ref, struct nodes *out);
     /* Typed value of one node found by evaluation; may be NULL: then its text. */
@@ -105,16 +111,18 @@ struct eval {
     /* jr:itext(id), jr:choice-name(value, path), property(name), version(): NULL gives "". */
     enum err (*text)(struct eval *e, const char *what, struct str a, struct str b, struct str *out);
     enum err (*random)(struct eval *e, void *out, size_t n);
-    /* digest() and text seeds of randomize(): `algorithm` is "MD5", "SHA-1", "SHA-256", "SHA-384" or "SHA-512". NULL: both report
-     * trouble and give "" or the order as it is. */
-    enum err (*digest)(struct eval *e, struct str algorithm, struct str data, unsigned char out[64], size_t *n_out);
+    /* digest() and text seeds of randomize(): `algorithm` is "MD5", "SHA-1", "SHA-256", "SHA-384" or
+     * "SHA-512". NULL: both report trouble and give "" or the order as it is. */
+    enum err (*digest)(struct eval *e, struct str algorithm, struct str data, unsigned char out[64],
+                       size_t *n_out);
     const struct node *root; /* what `/` stands for; NULL = the root of the context node's tree */
     int64_t now_ms;
     const struct zone *zone;
     struct str language;
     uint32_t fuel; /* counts down by operation and node; at 0 the result is ERR_LIMIT */
     bool rules;
-    struct diag *diag; /* first non-fatal trouble (a bad date, a wrong type): the value is then empty or UNKNOWN */
+    struct diag
+        *diag; /* first non-fatal trouble (a bad date, a wrong type): the value is then empty or UNKNOWN */
     /* private to eval.c */
     struct node current;
     uint32_t position, size;
@@ -132,11 +140,11 @@ enum err expr_eval(const struct expr *x, struct eval *e, struct value *out) MUST
 /* Conversions by XPath 1.0 and ODK. In rule mode UNKNOWN stays UNKNOWN where the result type has it: */
 enum truth { TRUTH_FALSE, TRUTH_TRUE, TRUTH_UNKNOWN };
 enum truth value_truth(struct eval *e, const struct value *v);
-double value_number(struct eval *e, const struct value *v);       /* UNKNOWN gives NaN */
-struct str value_text(struct eval *e, const struct value *v);     /* UNKNOWN gives "" */
+double value_number(struct eval *e, const struct value *v);   /* UNKNOWN gives NaN */
+struct str value_text(struct eval *e, const struct value *v); /* UNKNOWN gives "" */
 
-/* The function table: built-in functions and the host's are rows of the same shape. Arguments arrive evaluated, except
- * where EXPR_LAZY functions (if, coalesce, once) are compiled to jumps. */
+/* The function table: built-in functions and the host's are rows of the same shape. Arguments arrive
+ * evaluated, except where EXPR_LAZY functions (if, coalesce, once) are compiled to jumps. */
 enum arg_kind {
     ARG_ANY = 0, /* one value of any type; a node-set arrives as its first node's value */
     ARG_BOOL,

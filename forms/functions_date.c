@@ -81,23 +81,37 @@ static enum err fn_date(struct eval *e, const struct value *args, uint32_t count
     return ERR_OK;
 }
 
-/* An instant is given the local offset; a date stays a date. */
+/* An instant is given the local offset; a date stays a date, and a number that means a local midnight is one
+ * too, as in date-time(decimal-date-time(today() - 60)). */
 static enum err fn_date_time(struct eval *e, const struct value *args, uint32_t count, struct value *out)
 {
     (void)count;
     struct value m;
-    if (!read_moment(e, &args[0], true, &m))
+    if (!read_moment(e, &args[0], true, &m)) {
         *out = no_date(e, "date-time", &args[0]);
-    else
-        *out = m.type == VALUE_INSTANT ? instant(e, m.instant.ms) : m;
+        return ERR_OK;
+    }
+    *out = m.type == VALUE_INSTANT ? instant(e, m.instant.ms) : m;
+    if (is_number(&args[0])) {
+        struct value midnight = value_of_day(local_day(e, m.instant.ms));
+        if (moment_ms(e, &midnight) == m.instant.ms)
+            *out = midnight;
+    }
     return ERR_OK;
 }
 
+/* A whole number is what arithmetic on dates gives, so it is a day: its local midnight. */
 static enum err fn_decimal_date_time(struct eval *e, const struct value *args, uint32_t count,
                                      struct value *out)
 {
     (void)count;
     struct value m;
+    double days = is_number(&args[0]) ? value_number(e, &args[0]) : NOT_A_NUMBER;
+    if (fabs(days) < DAY_LIMIT && days == floor(days)) {
+        m = value_of_day((int64_t)days);
+        *out = value_of_number((double)moment_ms(e, &m) / (double)DAY_MS);
+        return ERR_OK;
+    }
     if (read_moment(e, &args[0], true, &m)) {
         *out = value_of_number((double)moment_ms(e, &m) / (double)DAY_MS);
         return ERR_OK;

@@ -134,8 +134,12 @@ static enum err fn_geofence(struct eval *e, const struct value *args, uint32_t c
     if (!rc)
         rc = collect_points(e, "geofence", args + 1, 1, &shape, &shape_good);
     *out = value_bool(false);
-    if (rc || !point_good || !shape_good || at.count == 0 || shape.count < 3)
+    if (rc || !point_good || !shape_good)
         return rc;
+    if (at.count == 0 || shape.count < 3) {
+        expr_trouble(e, "geofence() needs a position and a shape of at least three");
+        return ERR_OK;
+    }
     struct point first = shape.at[0], last = shape.at[shape.count - 1];
     if (first.lat != last.lat || first.lon != last.lon)
         expr_trouble(e, "geofence() needs a shape whose last point is its first");

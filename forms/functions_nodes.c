@@ -8,6 +8,17 @@
 
 #define COUNT_OF(rows) ((uint32_t)(sizeof(rows) / sizeof(*(rows))))
 
+/* A group that holds anything is not empty, even if all of it is blank. */
+static bool has_children(struct eval *e, struct node n)
+{
+    const struct tree *t = node_tree(e, n);
+    struct node c;
+    for (bool more = t && t->ops->first_child(t, n, &c); more; more = t->ops->next_sibling(t, c, &c))
+        if (t->ops->kind(t, c) == NODE_ELEMENT)
+            return true;
+    return false;
+}
+
 static enum err fn_count_non_empty(struct eval *e, const struct value *args, uint32_t count,
                                    struct value *out)
 {
@@ -20,7 +31,7 @@ static enum err fn_count_non_empty(struct eval *e, const struct value *args, uin
         enum err rc = spend(e, 1) ? node_value(e, n->at[i], &v) : ERR_LIMIT;
         if (rc)
             return rc;
-        given += !value_blank(e, &v);
+        given += !value_blank(e, &v) || has_children(e, n->at[i]);
         arena_release(e->scratch, mark);
     }
     *out = value_count(e, given);

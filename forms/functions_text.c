@@ -143,7 +143,7 @@ static enum err fn_count_selected(struct eval *e, const struct value *args, uint
 /* -- conditions
  * ------------------------------------------------------------------------------------------------- */
 
-static enum err fn_boolean_from_string(struct eval *e, const struct value *args, uint32_t count,
+static enum err fn_boolean_from(struct eval *e, const struct value *args, uint32_t count,
                                        struct value *out)
 {
     (void)e, (void)count;
@@ -171,7 +171,7 @@ static enum err fn_checklist(struct eval *e, const struct value *args, uint32_t 
 }
 
 /* weighted-checklist(min, max, a, weight of a, b, weight of b ...) */
-static enum err fn_weighted_checklist(struct eval *e, const struct value *args, uint32_t count,
+static enum err fn_weighted(struct eval *e, const struct value *args, uint32_t count,
                                       struct value *out)
 {
     double low = value_number(e, &args[0]), high = value_number(e, &args[1]);
@@ -456,36 +456,42 @@ static enum err fn_version(struct eval *e, const struct value *args, uint32_t co
 #define S ARG_STRING
 #define MANY ARG_MANY
 #define ANY ARG_ANY
+#define END EXPR_ARGS_MANY
+#define TAKES_UNKNOWN EXPR_TAKES_UNKNOWN
+#define USES_LANGUAGE EXPR_USES_LANGUAGE
+#define USES_HOST EXPR_USES_HOST
+#define USES_RANDOM EXPR_USES_RANDOM
+#define USES_ZONE EXPR_USES_ZONE
 
 /* if, coalesce and once are compiled to jumps. */
 /* clang-format off */
 static const struct expr_function rows[] = {
-    /*name                   min  max             arguments                 returns  marks               call */
-    {"if",                  3,   3,              {B, ANY, ANY},            ANY,     0,                  NULL},
-    {"coalesce",            2,   2,              {ANY, ANY},               ANY,     0,                  NULL},
-    {"once",                1,   1,              {ANY},                    ANY,     0,                  NULL},
-    {"selected",            2,   2,              {S, S},                   B,       0,                  fn_selected},
-    {"is-selected",         2,   2,              {S, S},                   B,       0,                  fn_selected},
-    {"selected-at",         2,   2,              {S, N},                   S,       0,                  fn_selected_at},
-    {"count-selected",      1,   1,              {S},                      N,       0,                  fn_count_selected},
-    {"concat",              0,   EXPR_ARGS_MANY, {MANY, MANY, MANY, MANY}, S,       0,                  fn_concat},
-    {"join",                1,   EXPR_ARGS_MANY, {S, MANY, MANY, MANY},    S,       0,                  fn_join},
-    {"substr",              2,   3,              {S, N, N},                S,       0,                  fn_substr},
-    {"ends-with",           2,   2,              {S, S},                   B,       0,                  fn_ends_with},
-    {"regex",               2,   2,              {S, S},                   B,       0,                  fn_regex},
-    {"boolean-from-string", 1,   1,              {S},                      B,       0,                  fn_boolean_from_string},
-    {"checklist",           2,   EXPR_ARGS_MANY, {N, N, MANY, MANY},       B,       EXPR_TAKES_UNKNOWN, fn_checklist},
-    {"weighted-checklist",  2,   EXPR_ARGS_MANY, {N, N, MANY, MANY},       B,       0,                  fn_weighted_checklist},
-    {"is-missing",          1,   1,              {ANY},                    B,       EXPR_TAKES_UNKNOWN, fn_is_missing},
-    {"depend",              1,   EXPR_ARGS_MANY, {ANY, ANY, ANY, ANY},     ANY,     0,                  fn_depend},
-    {"uuid",                0,   1,              {N},                      S,       EXPR_USES_RANDOM,   fn_uuid},
-    {"digest",              2,   3,              {S, S, S},                S,       EXPR_USES_ZONE,     fn_digest},
-    {"base64-decode",       1,   1,              {S},                      S,       0,                  fn_base64_decode},
-    {"extract-signed",      2,   2,              {S, S},                   S,       0,                  NULL},
-    {"jr:itext",            1,   1,              {S},                      S,       EXPR_USES_LANGUAGE, fn_itext},
-    {"jr:choice-name",      2,   2,              {S, S},                   S,       EXPR_USES_LANGUAGE, fn_choice_name},
-    {"property",            1,   1,              {S},                      S,       EXPR_USES_HOST,     fn_property},
-    {"version",             0,   0,              {S},                      S,       EXPR_USES_HOST,     fn_version},
+    /*name                   min  max  arguments                 returns  marks          call */
+    {"if",                  3, 3,   {B, ANY, ANY},            ANY, 0,             NULL},
+    {"coalesce",            2, 2,   {ANY, ANY},               ANY, 0,             NULL},
+    {"once",                1, 1,   {ANY},                    ANY, 0,             NULL},
+    {"selected",            2, 2,   {S, S},                   B,   0,             fn_selected},
+    {"is-selected",         2, 2,   {S, S},                   B,   0,             fn_selected},
+    {"selected-at",         2, 2,   {S, N},                   S,   0,             fn_selected_at},
+    {"count-selected",      1, 1,   {S},                      N,   0,             fn_count_selected},
+    {"concat",              0, END, {MANY, MANY, MANY, MANY}, S,   0,             fn_concat},
+    {"join",                1, END, {S, MANY, MANY, MANY},    S,   0,             fn_join},
+    {"substr",              2, 3,   {S, N, N},                S,   0,             fn_substr},
+    {"ends-with",           2, 2,   {S, S},                   B,   0,             fn_ends_with},
+    {"regex",               2, 2,   {S, S},                   B,   0,             fn_regex},
+    {"boolean-from-string", 1, 1,   {S},                      B,   0,             fn_boolean_from},
+    {"checklist",           2, END, {N, N, MANY, MANY},       B,   TAKES_UNKNOWN, fn_checklist},
+    {"weighted-checklist",  2, END, {N, N, MANY, MANY},       B,   0,             fn_weighted},
+    {"is-missing",          1, 1,   {ANY},                    B,   TAKES_UNKNOWN, fn_is_missing},
+    {"depend",              1, END, {ANY, ANY, ANY, ANY},     ANY, 0,             fn_depend},
+    {"uuid",                0, 1,   {N},                      S,   USES_RANDOM,   fn_uuid},
+    {"digest",              2, 3,   {S, S, S},                S,   USES_ZONE,     fn_digest},
+    {"base64-decode",       1, 1,   {S},                      S,   0,             fn_base64_decode},
+    {"extract-signed",      2, 2,   {S, S},                   S,   0,             NULL},
+    {"jr:itext",            1, 1,   {S},                      S,   USES_LANGUAGE, fn_itext},
+    {"jr:choice-name",      2, 2,   {S, S},                   S,   USES_LANGUAGE, fn_choice_name},
+    {"property",            1, 1,   {S},                      S,   USES_HOST,     fn_property},
+    {"version",             0, 0,   {S},                      S,   USES_HOST,     fn_version},
 };
 /* clang-format on */
 

@@ -1,8 +1,9 @@
 /* Values and nodes: what an expression works on.
  *
- * A value is one of nine kinds. Text belongs to whatever it points into (the form, an instance cell, or the scratch arena
- * of the evaluation) and lives as long as that. UNKNOWN exists only in rule mode: it is the third truth value of Kleene's
- * logic and the result of everything that lacks an input; it never counts as false.
+ * A value is one of nine kinds. Text belongs to whatever it points into (the form, an instance cell, or the
+ * scratch arena of the evaluation) and lives as long as that. UNKNOWN exists only in rule mode: it is the
+ * third truth value of Kleene's logic and the result of everything that lacks an input; it never counts as
+ * false.
  */
 #ifndef DOORSTEP_FORMS_VALUE_H
 #define DOORSTEP_FORMS_VALUE_H
@@ -35,9 +36,9 @@ struct nodes {
 enum value_type {
     VALUE_UNKNOWN,
     VALUE_BOOL,
-    VALUE_NUMBER,  /* double, XPath 1.0 */
-    VALUE_DEC,     /* exact decimal: all of money and counting in rule mode */
-    VALUE_RANGE,   /* rule mode: a count that is at least lo and at most hi */
+    VALUE_NUMBER, /* double, XPath 1.0 */
+    VALUE_DEC,    /* exact decimal: all of money and counting in rule mode */
+    VALUE_RANGE,  /* rule mode: a count that is at least lo and at most hi */
     VALUE_STRING,
     VALUE_DATE,    /* civil day, days since 1970-01-01 */
     VALUE_INSTANT, /* dateTime: instant with the offset it was written with */
@@ -63,7 +64,15 @@ struct value {
     };
 };
 
-enum node_kind { NODE_DOCUMENT, NODE_ELEMENT, NODE_ATTRIBUTE, NODE_TEXT, NODE_COMMENT, NODE_PI, NODE_NAMESPACE };
+enum node_kind {
+    NODE_DOCUMENT,
+    NODE_ELEMENT,
+    NODE_ATTRIBUTE,
+    NODE_TEXT,
+    NODE_COMMENT,
+    NODE_PI,
+    NODE_NAMESPACE
+};
 
 struct node_name {
     struct str local;
@@ -73,8 +82,8 @@ struct node_name {
 
 struct tree;
 
-/* What a tree must answer. Each returns false when there is no such node. Non-relevant nodes of the primary instance are
- * left out by the tree itself: expressions never see them. */
+/* What a tree must answer. Each returns false when there is no such node. Non-relevant nodes of the primary
+ * instance are left out by the tree itself: expressions never see them. */
 struct tree_ops {
     enum node_kind (*kind)(const struct tree *t, struct node n);
     struct node_name (*name)(const struct tree *t, struct node n);
@@ -89,13 +98,14 @@ struct tree_ops {
     struct node (*root)(const struct tree *t);
     /* Optional (may be NULL): children of `parent` called `item` whose child `column` has exactly this text,
      * in document order, through an index. */
-    enum err (*find)(const struct tree *t, struct node parent, struct str item, struct str column, struct str text,
-                     struct arena *scratch, struct nodes *out);
+    enum err (*find)(const struct tree *t, struct node parent, struct str item, struct str column,
+                     struct str text, struct arena *scratch, struct nodes *out);
     /* Optional: its place, from 1, among the siblings of the same name; without it they are counted. */
     uint32_t (*ordinal)(const struct tree *t, struct node n);
     /* Optional: the i-th namespace node of an element, from 0, nearest declarations first. */
     bool (*namespace_at)(const struct tree *t, struct node n, uint32_t i, struct node *out);
-    /* Optional: position among siblings of the same name, from 1, where the tree knows it without walking. 0 = it does not. */
+    /* Optional: position among siblings of the same name, from 1, where the tree knows it without walking. 0
+     * = it does not. */
     uint32_t (*position)(const struct tree *t, struct node n);
 };
 
@@ -106,6 +116,7 @@ struct tree {
 
 /* A static tree read from XML: `doorstep expr --context`, external XML instances, last-saved. Entities are
  * never expanded, depth and size are capped (limits.h). Lives in `a`. */
-enum err xml_tree_read(struct arena *a, struct str xml, uint32_t index, const struct tree **tree_out, struct diag *d);
+enum err xml_tree_read(struct arena *a, struct str xml, uint32_t index, const struct tree **tree_out,
+                       struct diag *d);
 
 #endif

@@ -57,28 +57,41 @@ static bool give(const struct tree *t, uint32_t x, struct node *out)
     return true;
 }
 
-/* The i-th namespace in force on an element: the nearest declaration of each prefix, `xml` last. */
+static const struct xml_namespace xml_namespace = {0,
+                                                   {"xml", 3},
+                                                   {"http://www.w3.org/XML/1998/namespace", 36}};
+
+/* The nearest declaration of a prefix, on the element or around it. */
+static const struct xml_namespace *declaration(const struct xml_tree *x, uint32_t element, struct str prefix)
+{
+    for (uint32_t e = element; e != NONE; e = x->nodes.at[e].parent)
+        for (uint32_t k = 0; k < x->namespaces.count; k++)
+            if (x->namespaces.at[k].element == e && str_eq(x->namespaces.at[k].prefix, prefix))
+                return &x->namespaces.at[k];
+    return NULL;
+}
+
+/* The i-th namespace in force on an element, ordered by prefix; `xml` is always in force. */
 static const struct xml_namespace *namespace_in_force(const struct xml_tree *x, uint32_t element, uint32_t i)
 {
-    static const struct xml_namespace xml = {0, {"xml", 3}, {"http://www.w3.org/XML/1998/namespace", 36}};
-    uint32_t seen = 0;
-    for (uint32_t e = element; e != NONE; e = x->nodes.at[e].parent)
-        for (uint32_t k = 0; k < x->namespaces.count; k++) {
-            const struct xml_namespace *ns = &x->namespaces.at[k];
-            if (ns->element != e)
+    const struct xml_namespace *last = NULL;
+    for (uint32_t n = 0; n <= i; n++) {
+        const struct xml_namespace *next = NULL;
+        for (uint32_t k = 0; k <= x->namespaces.count; k++) {
+            const struct xml_namespace *ns = k < x->namespaces.count ? &x->namespaces.at[k] : &xml_namespace;
+            if ((last && str_cmp(ns->prefix, last->prefix) <= 0) ||
+                (next && str_cmp(ns->prefix, next->prefix) >= 0))
                 continue;
-            bool hidden = ns->uri.n == 0;
-            for (uint32_t j = k + 1; !hidden && j < x->namespaces.count; j++) {
-                const struct xml_namespace *other = &x->namespaces.at[j];
-                if (!str_eq(other->prefix, ns->prefix))
-                    continue;
-                for (uint32_t up = element; !hidden && up != e; up = x->nodes.at[up].parent)
-                    hidden = other->element == up;
-            }
-            if (!hidden && seen++ == i)
-                return ns;
+            const struct xml_namespace *force = ns == &xml_namespace ? ns
+                                                                     : declaration(x, element, ns->prefix);
+            if (force && force->uri.n)
+                next = force;
         }
-    return seen == i ? &xml : NULL;
+        if (!next)
+            return NULL;
+        last = next;
+    }
+    return last;
 }
 
 static enum node_kind tree_kind(const struct tree *t, struct node n)
