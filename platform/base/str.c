@@ -283,7 +283,7 @@ bool hex_read(struct str s, void *out, size_t n)
     }
     unsigned char *p = out;
     for (size_t i = 0; i < n; i++)
-        p[i] = (unsigned char)(hex_digit(s.p[2 * i]) << 4 | hex_digit(s.p[2 * i + 1]));
+        p[i] = (unsigned char)(hex_digit(s.p[2 * i]) * 16 + hex_digit(s.p[2 * i + 1]));
     return true;
 }
 

@@ -50,9 +50,9 @@ static enum err split_path(const char *path, char folder[static PATH_LENGTH_MAX]
     if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
         return ERR_USAGE;
     if (!slash)
-        strcpy(folder, ".");
+        memcpy(folder, ".", 2);
     else if (n == 0)
-        strcpy(folder, "/");
+        memcpy(folder, "/", 2);
     else
         snprintf(folder, PATH_LENGTH_MAX, "%.*s", (int)n, path);
     *name_out = name;
