@@ -4,8 +4,6 @@
 #include "platform/base/map.h"
 #include "sync/batch_columns.h"
 
-/* 2024-01-01T00:00Z: near enough to be four bytes for years. */
-#define EPOCH_S INT64_C(1704067200)
 /* Beyond the years 1..9999 a time is noise; inside, milliseconds do not overflow. */
 #define TIME_S_MAX INT64_C(300000000000)
 
@@ -44,7 +42,7 @@ static void put_up_head(struct buf *b, const struct batch_head *h, uint64_t flag
     bool rebooted = h->elapsed_ms < 0;
     buf_put_uv(b, flags | (rebooted ? COLUMNS_REBOOTED : 0));
     buf_put_uv(b, h->epoch);
-    buf_put_sv(b, now - EPOCH_S);
+    buf_put_sv(b, now - WIRE_EPOCH_S);
     buf_put_sv(b, now - anchor);
     if (!rebooted)
         buf_put_sv(b, seconds_of(h->elapsed_ms) - (now - anchor));
@@ -62,7 +60,7 @@ static void read_up_head(struct reader *r, struct batch_head *h, uint64_t *flags
 {
     *flags = read_uv(r);
     h->epoch = read_epoch(r);
-    int64_t now = read_seconds(r, EPOCH_S);
+    int64_t now = read_seconds(r, WIRE_EPOCH_S);
     int64_t since_anchor = read_seconds(r, 0);
     bool rebooted = *flags & COLUMNS_REBOOTED;
     int64_t elapsed = rebooted || r->failed ? 0 : read_seconds(r, since_anchor);
@@ -77,7 +75,7 @@ static void put_down_head(struct buf *b, const struct batch_head *h, uint64_t fl
 {
     buf_put_uv(b, flags | (h->caught_up ? COLUMNS_CAUGHT_UP : 0));
     buf_put_uv(b, h->epoch);
-    buf_put_sv(b, seconds_of(h->now_ms) - EPOCH_S);
+    buf_put_sv(b, seconds_of(h->now_ms) - WIRE_EPOCH_S);
     buf_put_uv(b, h->cursor_from);
     buf_put_uv(b, h->cursor - h->cursor_from);
 }
@@ -86,7 +84,7 @@ static void read_down_head(struct reader *r, struct batch_head *h, uint64_t *fla
 {
     *flags = read_uv(r);
     h->epoch = read_epoch(r);
-    h->now_ms = read_seconds(r, EPOCH_S) * 1000;
+    h->now_ms = read_seconds(r, WIRE_EPOCH_S) * 1000;
     h->cursor_from = read_uv(r);
     h->cursor = h->cursor_from + read_uv(r);
     if (h->cursor < h->cursor_from)

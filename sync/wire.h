@@ -1,6 +1,7 @@
 /* Messages beside change frames: enrolment, the county's keyset, receipts. Enrolment and keyset are JSON
- * (rare, readable); receipts are frames of type 4, signed by the centre and sealed to the device, because
- * they carry its next bearer token.
+ * (rare, readable) of the shape {"body": "...", "signature": "..."}, where the signature is over the exact
+ * bytes of the text in body, which is JSON again; receipts are frames of type 4, signed by the centre and
+ * sealed to the device, because they carry its next bearer token. Grammar and routes: docs/WIRE.md.
  */
 #ifndef DOORSTEP_SYNC_WIRE_H
 #define DOORSTEP_SYNC_WIRE_H
@@ -9,8 +10,9 @@
 #include "sync/batch.h"
 #include "sync/envelope.h"
 
-/* The typed token: 60 random bits as 12 Crockford digits and a check digit, shown as XXXX-XXXX-XXXX-C. */
-#define ENROL_TOKEN_TEXT 16
+/* The typed token: 60 random bits as 12 Crockford digits and a check digit, shown as XXXX-XXXX-XXXX-C. The
+ * check digit finds every single wrong digit and every two that changed places. */
+#define ENROL_TOKEN_TEXT 17
 void enrol_token_write(uint64_t token60, char out[static ENROL_TOKEN_TEXT]); /* with NUL */
 bool enrol_token_read(
     struct str text,
@@ -38,12 +40,14 @@ struct keyset {
 enum err keyset_write(const struct keyset *k, const struct key_pair_p256 *root, struct buf *json_out,
                       struct diag *d) MUST_USE;
 /* Verifies the root signature, and the root against the fingerprint (root_print NULL: any root, then the
- * caller must show it to a person). */
+ * caller must show it to a person). ERR_DENIED when it is another county's root. */
 enum err keyset_read(struct arena *a, struct str json, const unsigned char *root_print, struct keyset *out,
                      struct diag *d) MUST_USE;
+enum err root_print_of(const unsigned char root_public[static P256_PUBLIC_SIZE],
+                       unsigned char out[static 16]) MUST_USE;
 /* "7F3A 09C2 ..." : 8 groups of 4 hex digits of SHA-256(root public)[0..16), to compare by eye. */
 void root_print_text(const unsigned char print[static 16], char out[static 40]);
-bool root_print_read(struct str text, unsigned char out[static 16]);
+bool root_print_read(struct str text, unsigned char out[static 16]); /* any case, spaces ignored */
 
 /* Device -> centre, sealed to the keyset's seal key (info "doorstep-enrol/1"). The body on the wire is enc ||
  * ciphertext. */
@@ -60,7 +64,7 @@ enum err enrol_request_read(struct arena *a, struct str body, const struct key_p
                             struct enrol_request *out, struct diag *d) MUST_USE;
 
 /* Centre -> device, in the clear but signed by the centre's sign key (the bearer token is sealed to the
- * device inside). */
+ * device inside, info "doorstep-token/1"). */
 struct enrol_reply {
     uint64_t device;
     uint32_t inc;
@@ -69,7 +73,7 @@ struct enrol_reply {
     struct str person_name, county, area;
     uint32_t epoch;
     int64_t server_time_ms;
-    struct str token; /* bearer */
+    struct str token; /* bearer: visible ASCII without spaces */
     int64_t token_until_ms;
     struct str certificate; /* opaque to the device */
 };
@@ -86,14 +90,25 @@ struct receipt_item {
     uint64_t batch_seq;
     unsigned char batch_id[BATCH_ID_SIZE];
     enum receipt_status status;
+    /* STORED, CONFLICTS: server sequence of the batch's first change, the others follow in the batch's order
+     * without gaps; 0 = not told, the downlink will. A device that knows it marks its own versions. */
+    uint64_t server_first;
+    enum err cause; /* QUARANTINED: ERR_STATE asks for the same changes with full row ids, in a new batch */
     struct str reason; /* QUARANTINED: a sentence */
 };
+/* Times travel in whole seconds, cut downwards. */
 struct receipt {
     uint32_t epoch;
     uint64_t device;
     uint32_t inc;
     uint64_t contiguous; /* all batches up to here are stored */
     uint64_t cursor;     /* newest server sequence */
+    /* Between the cursor that the device told (Prefer, or its frame's) and `cursor` there is nothing for it
+     * but what the items' server_first names: it may take `cursor` as its own and need not ask for a
+     * downlink. */
+    bool caught_up;
+    enum err
+        refused; /* not ERR_OK: this device will not be served (revoked: ERR_DENIED), and why is signed */
     int64_t server_time_ms;
     int64_t clock_off_ms; /* author's clock minus ours when the frame said `now`; 0 = near enough */
     struct str token;     /* next bearer token, "" = keep the one you have */
@@ -102,6 +117,7 @@ struct receipt {
     uint32_t item_count;
 };
 #define BATCH_SCHEMA_RECEIPT 2
+#define RECEIPT_ITEMS_MAX 10000
 enum err receipt_write(const struct receipt *r, struct buf *payload_out) MUST_USE;
 enum err receipt_read(struct arena *a, struct str payload, struct receipt *out, struct diag *d) MUST_USE;
 
