@@ -127,7 +127,7 @@ static enum err changes_allowed(struct cstore *st, struct arena *a, const struct
 static bool is_contents_fault(enum err rc)
 {
     return rc == ERR_SYNTAX || rc == ERR_LIMIT || rc == ERR_DENIED || rc == ERR_NOT_FOUND || rc == ERR_STATE ||
-           rc == ERR_VERSION;
+           rc == ERR_VERSION || rc == ERR_CORRUPT;
 }
 
 /* ---- receipts ---- */

@@ -39,8 +39,13 @@ static enum err load(struct cases *c, struct row_id id, struct loaded *out, stru
 
 static struct str code_of(const struct record *r, int kind)
 {
-    uint32_t field = kind == ROW_HOUSEHOLD ? HOUSEHOLD_CODE : kind == ROW_VISIT ? VISIT_INSTANCE : 0;
+    uint32_t field = kind == ROW_HOUSEHOLD ? HOUSEHOLD_CODE
+                     : kind == ROW_VISIT   ? VISIT_INSTANCE
+                     : kind == ROW_FINDING ? FINDING_SEVERITY
+                                           : 0;
     struct str v = field ? record_value(r, field) : STR_NONE;
+    if (kind == ROW_FINDING && !str_eq_z(record_value(r, FINDING_STATE), "hit"))
+        v = STR("unknown");
     return v.n > 0 && v.n <= CODE_MAX ? v : STR_NONE;
 }
 
@@ -83,6 +88,8 @@ static enum err stand_under_parent(struct cases *c, struct loaded *l, struct dia
 
 static bool version_between(const struct record *r, uint64_t from, uint64_t to)
 {
+    if (r->born && r->birth.server_seq >= from && r->birth.server_seq <= to)
+        return true;
     for (uint32_t i = 0; i < r->count; i++) {
         for (uint32_t v = 0; v < r->cells[i].count; v++) {
             uint64_t seq = r->cells[i].versions[v].server_seq;

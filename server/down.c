@@ -8,6 +8,7 @@
 
 #define TOUCH_PAGE 256
 #define DOWN_FRAME_MAX (512u << 10) /* raw bytes; one frame of a device may be larger when a single sequence is */
+#define OWN_TOUCHES_MAX 1024
 #define CHANGE_SIZE_GUESS 12        /* what a change costs beside its value */
 
 struct down {
@@ -17,6 +18,7 @@ struct down {
     VEC(struct change) changes;
     VEC(struct down_author) authors;
     size_t size;
+    uint32_t looked_at;
 };
 
 static enum err version_tell(struct down *w, const struct record_row *row, uint32_t field, const struct version *v)
@@ -48,6 +50,11 @@ static enum err version_tell(struct down *w, const struct record_row *row, uint3
     return ERR_OK;
 }
 
+static bool touched(const struct touch *t, const struct version *v)
+{
+    return v->server_seq >= t->from && v->server_seq <= t->seq;
+}
+
 static enum err touch_tell(struct down *w, const struct touch *t, struct diag *d)
 {
     struct record_row row;
@@ -57,13 +64,16 @@ static enum err touch_tell(struct down *w, const struct touch *t, struct diag *d
         return ERR_OK;
     if (!rc)
         rc = record_unpack(w->a, row.row, row.packed, &r, d);
+    if (!rc && r.born && touched(t, &r.birth))
+        rc = version_tell(w, &row, 0, &r.birth);
     for (uint32_t i = 0; !rc && i < r.count; i++) {
         for (uint32_t v = 0; !rc && v < r.cells[i].count; v++) {
             const struct version *version = &r.cells[i].versions[v];
-            if (version->server_seq >= t->from && version->server_seq <= t->seq)
+            if (touched(t, version))
                 rc = version_tell(w, &row, r.cells[i].field, version);
         }
     }
+    w->looked_at++;
     return rc;
 }
 
@@ -141,7 +151,8 @@ enum err down_build(struct server *s, struct cstore *st, struct arena *a, const 
     if (rc == ERR_NOMEM)
         return diag_set(d, rc, "Out of memory while gathering what device %016llx may see.",
                         (unsigned long long)device->device);
-    if (rc || w.changes.count == 0)
+    /* A frame without changes moves the cursor past what was only this device's own, before looking costs too much. */
+    if (rc || (w.changes.count == 0 && w.looked_at < OWN_TOUCHES_MAX))
         return rc;
     struct batch_head head = {.epoch = s->centre.epoch,
                               .inc = s->centre.epoch,

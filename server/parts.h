@@ -157,6 +157,73 @@ enum err published_all(struct cstore *st, struct arena *a, struct published **ou
 enum err published_live(struct cstore *st, struct arena *a, const char *kind, struct str id,
                         struct published *out, struct diag *d) MUST_USE;
 
+/* ---- what people at the centre do (publish.c, import.c, export.c, list.c) ----
+ * Each works on an open store inside its own transaction, and tells what it found as lines for people: "error: ...", "warning: ...". */
+struct desk {
+    const struct seam *seam;
+    struct cstore *st;
+    struct arena *a;
+    uint32_t epoch;
+    struct buf *lines;
+};
+void desk_line(struct desk *k, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+struct publish_result {
+    struct str kind, id, version;
+    unsigned char hash[SHA256_SIZE];
+    uint32_t fields, repeats;
+    bool changed; /* false: this very object was live already */
+};
+/* kind: "form", "list", "pack". `id`: "" = the object's own, or `file_name` for a list. ERR_SYNTAX when the object has errors: all of
+ * them are told. ERR_EXISTS when the same version was published with other contents. */
+enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
+                 struct publish_result *out, struct diag *d) MUST_USE;
+
+struct import_result {
+    uint64_t rows, added, changed, same;
+};
+/* Nothing is imported when there is an error; all errors are told by row and column. `dry_run`: nothing is imported, all is checked. */
+enum err import_households(struct desk *k, struct str csv, bool dry_run, struct import_result *out,
+                           struct diag *d) MUST_USE;
+/* CSV (household, source, as_of, then one column per value) or JSON {"records":[{household, source, as_of, values}]}. */
+enum err import_departments(struct desk *k, struct str text, bool dry_run, struct import_result *out,
+                            struct diag *d) MUST_USE;
+/* `due`: ISO date or "". */
+enum err assign_household(struct desk *k, struct str code, uint32_t person, struct str due, bool *changed_out,
+                          struct diag *d) MUST_USE;
+
+/* Where an export goes: one file is open at a time per number 0..EXPORT_FILES_MAX-1. */
+#define EXPORT_FILES_MAX 64
+struct export_sink {
+    void *self;
+    enum err (*begin)(void *self, uint32_t file, struct str name, struct diag *d);
+    enum err (*write)(void *self, uint32_t file, struct str bytes, struct diag *d);
+    enum err (*end)(void *self, uint32_t file, struct diag *d);
+};
+struct export_result {
+    uint64_t submissions, rows, files, bytes, left_out; /* left_out: without XML, told as warnings */
+};
+enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink, struct export_result *out,
+                    struct diag *d) MUST_USE;
+enum err export_xml(struct desk *k, struct str form_id, const struct export_sink *sink, struct export_result *out,
+                    struct diag *d) MUST_USE;
+
+/* Tables for people and JSON for programs. */
+enum err list_status(struct desk *k, bool json, struct buf *out, struct diag *d) MUST_USE;
+enum err list_of(struct desk *k, struct str what, bool json, struct str language, struct buf *out,
+                 struct diag *d) MUST_USE; /* ERR_USAGE when there is no such list */
+
+/* Comma-separated values, RFC 4180: quoted fields may hold commas, quotes and line ends; CR LF or LF; a byte order mark is skipped. */
+struct csv {
+    struct str rest;
+    uint32_t line; /* of the row last read */
+    uint32_t next_line;
+};
+#define CSV_FIELDS_MAX 256
+void csv_open(struct csv *c, struct str text);
+/* The next row that is not empty; texts live in `a`. *count_out 0: no more. ERR_SYNTAX with line and column. */
+enum err csv_row(struct csv *c, struct arena *a, struct str *fields_out, uint32_t *count_out, struct diag *d) MUST_USE;
+
 /* ---- accepting frames (accept.c) ---- */
 struct accepted {
     struct device_row device;

@@ -127,7 +127,7 @@ struct record_row {
     struct row_id household; /* the case it belongs to; a household's own id */
     struct row_id interview;
     struct str area; /* p NULL = not known: only its author sees it */
-    struct str code; /* household code, or instanceID of a visit; p NULL = none */
+    struct str code; /* household code, instanceID of a visit, severity of a finding ("unknown": cannot judge); p NULL = none */
     uint64_t last_seq;
     struct str packed;
 };
@@ -209,7 +209,8 @@ enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_i
 
 /* ---- counts and what stands apart ---- */
 struct centre_counts {
-    uint64_t devices, devices_revoked, households, interviews, visits, submissions, submissions_differing, findings;
+    uint64_t devices, devices_revoked, households, interviews, visits, submissions, submissions_differing;
+    uint64_t findings, findings_red, findings_yellow, findings_blue, findings_unknown;
     uint64_t frames, frames_conflicts, frames_quarantined, clones, changes;
     uint64_t frame_bytes, objects, object_bytes, duplicates;
 };

@@ -1252,7 +1252,7 @@ enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_i
 /* clang-format off */
 static const struct {
     const char *sql;
-    size_t offset[4];
+    size_t offset[5];
     int count;
 } count_queries[] = {
 #define AT(field) offsetof(struct centre_counts, field)
@@ -1261,7 +1261,10 @@ static const struct {
     {"SELECT count(*) FROM record WHERE county = ?1 AND kind = 1", {AT(households)}, 1},
     {"SELECT count(*) FROM record WHERE county = ?1 AND kind = 2", {AT(interviews)}, 1},
     {"SELECT count(*) FROM record WHERE county = ?1 AND kind = 4", {AT(visits)}, 1},
-    {"SELECT count(*) FROM record WHERE county = ?1 AND kind = 5", {AT(findings)}, 1},
+    {"SELECT count(*), coalesce(sum(code = 'red'), 0), coalesce(sum(code = 'yellow'), 0),"
+     " coalesce(sum(code = 'blue'), 0), coalesce(sum(code = 'unknown'), 0)"
+     " FROM record WHERE county = ?1 AND kind = 5",
+     {AT(findings), AT(findings_red), AT(findings_yellow), AT(findings_blue), AT(findings_unknown)}, 5},
     {"SELECT count(*), coalesce(sum(xml_matches = 0), 0) FROM submission WHERE county = ?1",
      {AT(submissions), AT(submissions_differing)}, 2},
     {"SELECT count(*), coalesce(sum(change_count), 0), coalesce(sum(length(frame)), 0), coalesce(sum(again), 0)"

@@ -1,0 +1,440 @@
+/* Overviews of the centre for people (tables, aligned also where Chinese and Latin letters mix) and for programs (JSON). Read only.
+ */
+#include "server/parts.h"
+
+#define PAGE 256
+#define CELL_WIDTH_MAX 60
+#define COLUMNS_MAX 10
+#define ROWS_MAX 20000 /* of one list; whoever needs more takes the export */
+
+/* ---- status ---- */
+
+enum err list_status(struct desk *k, bool json, struct buf *out, struct diag *d)
+{
+    struct centre_counts n;
+    struct counters now;
+    struct str county = STR_NONE;
+    enum err rc = cstore_county(k->st, k->a, &county, NULL, &now, d);
+    if (!rc)
+        rc = cstore_counts(k->st, &n, d);
+    if (rc)
+        return rc;
+    /* clang-format off */
+    const struct { const char *name; const char *label; uint64_t value; } rows[] = {
+        {"devices",               "handhelds",                        n.devices},
+        {"devices_revoked",       "  of these revoked",               n.devices_revoked},
+        {"households",            "households",                       n.households},
+        {"interviews",            "interviews",                       n.interviews},
+        {"visits",                "visits",                           n.visits},
+        {"submissions",           "finalised visits",                 n.submissions},
+        {"submissions_differing", "  XML not (yet) as at the door",   n.submissions_differing},
+        {"findings",              "findings",                         n.findings},
+        {"findings_red",          "  red",                            n.findings_red},
+        {"findings_yellow",       "  yellow",                         n.findings_yellow},
+        {"findings_blue",         "  blue",                           n.findings_blue},
+        {"findings_unknown",      "  cannot judge",                   n.findings_unknown},
+        {"frames",                "frames received",                  n.frames},
+        {"frames_stored",         "  stored",                         n.frames - n.frames_quarantined},
+        {"frames_conflicts",      "  of these with conflicts",        n.frames_conflicts},
+        {"frames_quarantined",    "  quarantined",                    n.frames_quarantined},
+        {"frames_duplicate",      "  came again",                     n.duplicates},
+        {"clones",                "  from clones, kept apart",        n.clones},
+        {"frame_bytes",           "bytes of frames",                  n.frame_bytes},
+        {"changes",               "changes",                          n.changes},
+        {"objects",               "published objects",                n.objects},
+        {"object_bytes",          "  bytes",                          n.object_bytes},
+        {"server_seq",            "server sequence",                  now.server_seq},
+    };
+    /* clang-format on */
+    buf_put_z(out, json ? "{\"county\":" : "county ");
+    if (json)
+        buf_put_json(out, county);
+    else
+        buf_put_str(out, county);
+    buf_put_z(out, json ? "" : "\n");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (json)
+            buf_printf(out, ",\"%s\":%llu", rows[i].name, (unsigned long long)rows[i].value);
+        else
+            buf_printf(out, "%-32s %12llu\n", rows[i].label, (unsigned long long)rows[i].value);
+    }
+    buf_put_z(out, json ? "}\n" : "");
+    return out->failed;
+}
+
+/* ---- tables ---- */
+
+/* Columns that a terminal gives to a code point: two for East Asian wide ones. */
+static size_t width_of(uint32_t c)
+{
+    if (c >= 0x300 && c <= 0x36F)
+        return 0;
+    bool wide = (c >= 0x1100 && c <= 0x115F) || (c >= 0x2E80 && c <= 0xA4CF) || (c >= 0xAC00 && c <= 0xD7A3) ||
+                (c >= 0xF900 && c <= 0xFAFF) || (c >= 0xFE30 && c <= 0xFE6F) || (c >= 0xFF00 && c <= 0xFF60) ||
+                (c >= 0xFFE0 && c <= 0xFFE6) || (c >= 0x1F300 && c <= 0x1FAFF) || (c >= 0x20000 && c <= 0x3FFFD);
+    return wide ? 2 : 1;
+}
+
+static size_t text_width(struct str s)
+{
+    size_t n = 0;
+    while (s.n)
+        n += width_of(utf8_next(&s));
+    return n < CELL_WIDTH_MAX ? n : CELL_WIDTH_MAX;
+}
+
+/* The cell cut to `width` columns and filled up with spaces; control characters become spaces. */
+static void cell_put(struct buf *out, struct str s, size_t width, bool last)
+{
+    size_t used = 0;
+    char bytes[4];
+    while (s.n) {
+        uint32_t c = utf8_next(&s);
+        size_t w = width_of(c);
+        if (used + w > width)
+            break;
+        buf_put(out, bytes, utf8_put(c < ' ' || c == 0x7F ? ' ' : c, bytes));
+        used += w;
+    }
+    for (; !last && used < width + 2; used++)
+        buf_put_char(out, ' ');
+}
+
+struct table {
+    const char *const *names;
+    uint32_t columns;
+    VEC(struct str) cells;
+    uint32_t rows;
+};
+
+static enum err table_row(struct desk *k, struct table *t, const struct str *cells)
+{
+    for (uint32_t i = 0; i < t->columns; i++) {
+        struct str *slot = vec_push(k->a, &t->cells);
+        if (!slot)
+            return ERR_NOMEM;
+        *slot = cells[i].p ? cells[i] : STR("");
+    }
+    t->rows++;
+    return ERR_OK;
+}
+
+static void table_text(const struct table *t, struct buf *out)
+{
+    size_t width[COLUMNS_MAX];
+    for (uint32_t c = 0; c < t->columns; c++) {
+        width[c] = text_width(str_of(t->names[c]));
+        for (uint32_t r = 0; r < t->rows; r++) {
+            size_t w = text_width(t->cells.at[r * t->columns + c]);
+            width[c] = w > width[c] ? w : width[c];
+        }
+    }
+    for (uint32_t c = 0; c < t->columns; c++)
+        cell_put(out, str_of(t->names[c]), width[c], c + 1 == t->columns);
+    buf_put_char(out, '\n');
+    for (uint32_t r = 0; r < t->rows; r++) {
+        for (uint32_t c = 0; c < t->columns; c++)
+            cell_put(out, t->cells.at[r * t->columns + c], c + 1 == t->columns ? 4 * CELL_WIDTH_MAX : width[c],
+                     c + 1 == t->columns);
+        buf_put_char(out, '\n');
+    }
+}
+
+static void table_json(const struct table *t, struct buf *out)
+{
+    buf_put_char(out, '[');
+    for (uint32_t r = 0; r < t->rows; r++) {
+        buf_put_z(out, r ? ",\n{" : "\n{");
+        for (uint32_t c = 0; c < t->columns; c++) {
+            buf_put_z(out, c ? "," : "");
+            buf_put_json(out, str_of(t->names[c]));
+            buf_put_char(out, ':');
+            buf_put_json(out, t->cells.at[r * t->columns + c]);
+        }
+        buf_put_char(out, '}');
+    }
+    buf_put_z(out, "\n]\n");
+}
+
+/* ---- the lists ---- */
+
+struct listing {
+    struct desk *k;
+    struct table table;
+    bool chinese;
+};
+
+static struct str text_u64(struct arena *a, uint64_t v)
+{
+    struct buf b;
+    buf_init(&b, 24);
+    buf_put_u64(&b, v);
+    struct str s = arena_str(a, buf_str(&b));
+    buf_free(&b);
+    return s;
+}
+
+static struct str text_hex(struct arena *a, uint64_t v)
+{
+    struct buf b;
+    buf_init(&b, 24);
+    buf_printf(&b, "%016llx", (unsigned long long)v);
+    struct str s = arena_str(a, buf_str(&b));
+    buf_free(&b);
+    return s;
+}
+
+static struct str text_instant(struct arena *a, int64_t ms)
+{
+    char text[40];
+    struct civil c = civil_at(ms, zone_utc());
+    return ms ? arena_str(a, (struct str){text, civil_write(&c, text)}) : STR("");
+}
+
+static enum err record_get(struct listing *l, struct row_id id, struct record *out, struct diag *d)
+{
+    struct record_row row;
+    enum err rc = cstore_record(l->k->st, l->k->a, id, &row, d);
+    if (rc == ERR_NOT_FOUND) {
+        *out = (struct record){.row = id};
+        return ERR_OK;
+    }
+    return rc ? rc : record_unpack(l->k->a, row.row, row.packed, out, d);
+}
+
+/* The newest finalised or begun visit of a household. */
+static enum err last_visit(struct listing *l, struct row_id household, struct str *date_out, struct str *level_out,
+                           struct diag *d)
+{
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    uint64_t after = 0;
+    do {
+        enum err rc = cstore_records(l->k->st, l->k->a, RECORDS_OF_HOUSEHOLD, household, ROW_VISIT, after, PAGE,
+                                     &rows, &count, d);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            struct record r;
+            after = rows[i].number;
+            rc = record_unpack(l->k->a, rows[i].row, rows[i].packed, &r, d);
+            if (!rc && str_cmp(record_value(&r, VISIT_STARTED), *date_out) > 0) {
+                *date_out = record_value(&r, VISIT_STARTED);
+                *level_out = record_value(&r, VISIT_LEVEL);
+            }
+        }
+        if (rc)
+            return rc;
+    } while (count == PAGE);
+    return ERR_OK;
+}
+
+static enum err household_line(struct listing *l, const struct record_row *row, struct diag *d)
+{
+    struct record r;
+    struct str date = STR(""), level = STR("");
+    enum err rc = record_unpack(l->k->a, row->row, row->packed, &r, d);
+    if (!rc)
+        rc = last_visit(l, row->row, &date, &level, d);
+    const struct str cells[] = {record_value(&r, HOUSEHOLD_CODE),
+                                record_value(&r, HOUSEHOLD_AREA),
+                                record_value(&r, HOUSEHOLD_NAME),
+                                record_value(&r, HOUSEHOLD_CATEGORY),
+                                date,
+                                level,
+                                record_value(&r, HOUSEHOLD_ADDRESS)};
+    return rc ? rc : table_row(l->k, &l->table, cells);
+}
+
+static enum err visit_line(struct listing *l, const struct record_row *row, struct diag *d)
+{
+    struct record r, household;
+    struct submission_row s = {0};
+    struct form_row form = {0};
+    struct person person = {0};
+    uint64_t number = 0;
+    unsigned char hash[SHA256_SIZE];
+    enum err rc = record_unpack(l->k->a, row->row, row->packed, &r, d);
+    if (!rc)
+        rc = record_get(l, row->household, &household, d);
+    if (rc)
+        return rc;
+    if (hex_read(record_value(&r, VISIT_FORM), hash, sizeof hash))
+        (void)!cstore_form(l->k->st, l->k->a, hash, &form, NULL);
+    if (str_to_u64(record_value(&r, VISIT_PERSON), &number))
+        (void)!cstore_person(l->k->st, l->k->a, (uint32_t)number, &person, NULL);
+    bool final = cstore_submission(l->k->st, l->k->a, row->row, &s, NULL) == ERR_OK;
+    const struct str cells[] = {record_value(&household, HOUSEHOLD_CODE),
+                                record_value(&r, VISIT_STARTED),
+                                form.id,
+                                record_value(&r, VISIT_TYPE),
+                                person.name,
+                                record_value(&r, VISIT_JUDGEMENT),
+                                record_value(&r, VISIT_LEVEL),
+                                !final ? STR("open") : s.xml_matches ? STR("as at the door") : STR("differs"),
+                                record_value(&r, VISIT_INSTANCE)};
+    return table_row(l->k, &l->table, cells);
+}
+
+static enum err finding_line(struct listing *l, const struct record_row *row, struct diag *d)
+{
+    struct record r, household, visit;
+    enum err rc = record_unpack(l->k->a, row->row, row->packed, &r, d);
+    if (!rc)
+        rc = record_get(l, row->household, &household, d);
+    if (!rc)
+        rc = record_get(l, row->parent, &visit, d);
+    const struct str cells[] = {record_value(&household, HOUSEHOLD_CODE),
+                                record_value(&visit, VISIT_STARTED),
+                                record_value(&r, FINDING_SEVERITY),
+                                record_value(&r, FINDING_STATE),
+                                record_value(&r, FINDING_RULE),
+                                record_value(&r, l->chinese ? FINDING_TEXT_ZH : FINDING_TEXT_EN)};
+    return rc ? rc : table_row(l->k, &l->table, cells);
+}
+
+static enum err records_listed(struct listing *l, int kind,
+                               enum err (*line)(struct listing *l, const struct record_row *row, struct diag *d),
+                               struct diag *d)
+{
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    uint64_t after = 0;
+    do {
+        enum err rc = cstore_records(l->k->st, l->k->a, RECORDS_OF_KIND, (struct row_id){0}, kind, after, PAGE,
+                                     &rows, &count, d);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            after = rows[i].number;
+            rc = line(l, &rows[i], d);
+        }
+        if (rc)
+            return rc;
+        if (l->table.rows >= ROWS_MAX) {
+            desk_line(l->k, "warning", "only the first %u rows are shown; take an export for all", l->table.rows);
+            break;
+        }
+    } while (count == PAGE);
+    return ERR_OK;
+}
+
+static enum err households(struct listing *l, struct diag *d)
+{
+    return records_listed(l, ROW_HOUSEHOLD, household_line, d);
+}
+
+static enum err visits(struct listing *l, struct diag *d)
+{
+    return records_listed(l, ROW_VISIT, visit_line, d);
+}
+
+static enum err findings(struct listing *l, struct diag *d)
+{
+    return records_listed(l, ROW_FINDING, finding_line, d);
+}
+
+static enum err quarantine(struct listing *l, struct diag *d)
+{
+    struct quarantined *list = NULL;
+    uint32_t count = 0;
+    enum err rc = cstore_quarantine(l->k->st, l->k->a, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        const struct batch_row *b = &list[i].batch;
+        const struct str cells[] = {text_hex(l->k->a, b->device),
+                                    text_u64(l->k->a, b->batch_seq),
+                                    text_instant(l->k->a, b->received_ms),
+                                    text_u64(l->k->a, list[i].bytes),
+                                    list[i].clone ? STR("clone") : STR(""),
+                                    b->reason};
+        rc = table_row(l->k, &l->table, cells);
+    }
+    return rc;
+}
+
+static enum err devices(struct listing *l, struct diag *d)
+{
+    struct device_row *list = NULL;
+    uint32_t count = 0;
+    enum err rc = cstore_devices(l->k->st, l->k->a, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        struct person p = {0};
+        rc = cstore_person(l->k->st, l->k->a, list[i].person, &p, d);
+        const struct str cells[] = {text_hex(l->k->a, list[i].device),
+                                    p.name,
+                                    str_of(role_name(p.role)),
+                                    p.area,
+                                    text_instant(l->k->a, list[i].enrolled_ms),
+                                    text_instant(l->k->a, list[i].contact_ms),
+                                    text_u64(l->k->a, list[i].contiguous),
+                                    list[i].revoked_ms ? STR("revoked") : STR("in use"),
+                                    list[i].model,
+                                    list[i].version};
+        if (!rc)
+            rc = table_row(l->k, &l->table, cells);
+    }
+    return rc;
+}
+
+static enum err published_list(struct listing *l, struct diag *d)
+{
+    struct published *list = NULL;
+    uint32_t count = 0;
+    enum err rc = published_all(l->k->st, l->k->a, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        char hash[2 * SHA256_SIZE];
+        hex_write(list[i].hash, SHA256_SIZE, hash);
+        const struct str cells[] = {list[i].kind,
+                                    list[i].id,
+                                    list[i].version,
+                                    list[i].state,
+                                    arena_str(l->k->a, (struct str){hash, sizeof hash}),
+                                    list[i].title};
+        rc = table_row(l->k, &l->table, cells);
+    }
+    return rc;
+}
+
+/* clang-format off */
+static const char *const household_names[] = {"code", "area", "name", "category", "last_visit", "level", "address"};
+static const char *const visit_names[] = {"household", "started", "form", "type", "person", "judgement", "level", "document",
+                                          "instance"};
+static const char *const finding_names[] = {"household", "visit", "severity", "state", "rule", "text"};
+static const char *const quarantine_names[] = {"device", "batch", "received", "bytes", "kind", "reason"};
+static const char *const device_names[] = {"device", "person", "role", "area", "enrolled", "last_contact", "batches",
+                                           "state", "model", "version"};
+static const char *const published_names[] = {"kind", "id", "version", "state", "hash", "title"};
+
+#define NAMES(n) n, sizeof n / sizeof n[0]
+static const struct {
+    const char *name;
+    const char *const *columns;
+    uint32_t column_count;
+    enum err (*fill)(struct listing *l, struct diag *d);
+} lists[] = {
+    {"households", NAMES(household_names),  households},
+    {"visits",     NAMES(visit_names),      visits},
+    {"findings",   NAMES(finding_names),    findings},
+    {"quarantine", NAMES(quarantine_names), quarantine},
+    {"devices",    NAMES(device_names),     devices},
+    {"published",  NAMES(published_names),  published_list},
+};
+/* clang-format on */
+
+enum err list_of(struct desk *k, struct str what, bool json, struct str language, struct buf *out, struct diag *d)
+{
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (!str_eq_z(what, lists[i].name))
+            continue;
+        CHECK(lists[i].column_count <= COLUMNS_MAX);
+        struct listing l = {.k = k, .chinese = str_starts(language, STR("zh"))};
+        l.table.names = lists[i].columns;
+        l.table.columns = lists[i].column_count;
+        enum err rc = lists[i].fill(&l, d);
+        if (rc)
+            return rc == ERR_NOMEM ? diag_set(d, rc, "Out of memory while listing.") : rc;
+        if (json)
+            table_json(&l.table, out);
+        else
+            table_text(&l.table, out);
+        return out->failed ? diag_set(d, out->failed, "The list is too long to show.") : ERR_OK;
+    }
+    return diag_set(d, ERR_USAGE, "There is no list \"%.*s\"; there are households, visits, findings and quarantine.",
+                    STR_ARG(what));
+}

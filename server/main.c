@@ -1,0 +1,665 @@
+/* doorstepd: the commands of the centre. Each row of the table below is one; `--help` behind any of them shows its
+ * options and an example. Results go to standard output, remarks and mistakes to standard error; the exit code is that of the error table.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "platform/http_serve.h"
+#include "platform/posix/posix_seam.h"
+#include "server/parts.h"
+
+#define ARGUMENTS_MAX 8
+#define MEMORY_MAX (1536u << 20)
+#define OUT_MAX (256u << 20)
+#define FILE_BYTES_MAX (64u << 20)
+#define BODY_MAX FRAME_SIZE_MAX
+
+enum option {
+    OPTION_COUNTY, OPTION_LISTEN, OPTION_PRINT_PORT, OPTION_PERSON, OPTION_ROLE, OPTION_AREA, OPTION_URL,
+    OPTION_ID, OPTION_DRY_RUN, OPTION_HOUSEHOLD, OPTION_DUE, OPTION_JSON, OPTION_CSV, OPTION_XML, OPTION_FORM,
+    OPTION_OUT, OPTION_LANGUAGE, OPTION_THREADS, OPTION_LOG, OPTION_COUNT
+};
+
+/* clang-format off */
+static const struct option_row {
+    const char *name, *value, *text;
+} options[OPTION_COUNT] = {
+    [OPTION_COUNTY]     = {"--county",     "NAME",      "the county's name, as handhelds show it"},
+    [OPTION_LISTEN]     = {"--listen",     "ADDR:PORT", "where to answer; port 0 takes any free one (127.0.0.1:8080)"},
+    [OPTION_PRINT_PORT] = {"--print-port", NULL,        "print the port on standard output as soon as requests are answered"},
+    [OPTION_PERSON]     = {"--person",     "NAME",      "enrol-token: the person's name; assign: the person's number"},
+    [OPTION_ROLE]       = {"--role",       "ROLE",      "cadre or enumerator"},
+    [OPTION_AREA]       = {"--area",       "CODE",      "area code; the person sees everything whose code begins so"},
+    [OPTION_URL]        = {"--url",        "URL",       "the centre's address as the handheld reaches it"},
+    [OPTION_ID]         = {"--id",         "ID",        "name of a list (its file name when left out)"},
+    [OPTION_DRY_RUN]    = {"--dry-run",    NULL,        "check everything, import nothing"},
+    [OPTION_HOUSEHOLD]  = {"--household",  "CODE",      "the household's code"},
+    [OPTION_DUE]        = {"--due",        "DATE",      "by when, such as 2026-12-31"},
+    [OPTION_JSON]       = {"--json",       NULL,        "for programs"},
+    [OPTION_CSV]        = {"--csv",        NULL,        "one table per form and per repeat"},
+    [OPTION_XML]        = {"--xml",        NULL,        "one document per visit, byte by byte as at the door"},
+    [OPTION_FORM]       = {"--form",       "ID",        "the form's id"},
+    [OPTION_OUT]        = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
+    [OPTION_LANGUAGE]   = {"--language",   "zh|en",     "of findings (from LANG when left out)"},
+    [OPTION_THREADS]    = {"--threads",    "N",         "requests carried out at the same time (2)"},
+    [OPTION_LOG]        = {"--log",        "FILE",      "append one JSON line per event; - is standard error"},
+};
+/* clang-format on */
+
+struct run {
+    const struct command *command;
+    struct str arguments[ARGUMENTS_MAX];
+    uint32_t argument_count;
+    struct str option[OPTION_COUNT]; /* p NULL = not given */
+    struct seam seam;
+    struct arena memory;
+    struct buf out, lines;
+    struct cstore *store;
+    struct desk desk;
+    const char *dir;
+};
+
+struct command {
+    const char *name, *arguments;
+    uint32_t argument_min, argument_max;
+    uint32_t options; /* bit per option */
+    bool opens_store; /* the first argument is the centre's directory */
+    enum err (*call)(struct run *r, struct diag *d);
+    const char *text, *example;
+};
+
+static bool given(const struct run *r, enum option o)
+{
+    return r->option[o].p != NULL;
+}
+
+static enum err need(const struct run *r, enum option o, struct diag *d)
+{
+    return given(r, o) ? ERR_OK
+                       : diag_set(d, ERR_USAGE, "%s %s is needed. Example: %s", options[o].name,
+                                  options[o].value, r->command->example);
+}
+
+/* ---- files ---- */
+
+static enum err file_in(struct run *r, struct str path, struct str *bytes_out, struct diag *d)
+{
+    struct buf b;
+    const char *z = arena_z(&r->memory, path);
+    buf_init(&b, FILE_BYTES_MAX);
+    enum err rc = z ? r->seam.file_read(r->seam.self, z, &b, d) : ERR_NOMEM;
+    if (!rc) {
+        *bytes_out = arena_str(&r->memory, buf_str(&b));
+        rc = bytes_out->p ? ERR_OK : ERR_NOMEM;
+    }
+    buf_free(&b);
+    return rc;
+}
+
+static struct str base_name(struct str path)
+{
+    size_t from = path.n;
+    while (from > 0 && path.p[from - 1] != '/')
+        from--;
+    return str_sub(path, from, path.n);
+}
+
+/* ---- init, serve ---- */
+
+static enum err call_init(struct run *r, struct diag *d)
+{
+    char print[40];
+    enum err rc = need(r, OPTION_COUNTY, d);
+    if (!rc)
+        rc = centre_make(&r->seam, r->dir, r->option[OPTION_COUNTY], print, d);
+    if (!rc)
+        buf_printf(&r->out,
+                   "county      %.*s\n"
+                   "fingerprint %s\n"
+                   "People compare this fingerprint by eye when they enrol a handheld by typing.\n"
+                   "Copy %s/keys to a safe place; keys/root.key is not needed here until keys are changed.\n",
+                   STR_ARG(r->option[OPTION_COUNTY]), print, r->dir);
+    return rc;
+}
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+static void handle(void *self, const struct http_request *request, struct arena *a, struct http_reply *reply)
+{
+    srv_handle(self, request, a, reply);
+}
+
+/* "127.0.0.1:8080", "[::1]:8080". */
+static enum err listen_read(struct run *r, struct http_serve_options *o, struct diag *d)
+{
+    struct str text = given(r, OPTION_LISTEN) ? r->option[OPTION_LISTEN] : STR("127.0.0.1:8080");
+    size_t colon = text.n;
+    uint64_t port = 0;
+    while (colon > 0 && text.p[colon - 1] != ':')
+        colon--;
+    if (colon < 2 || !str_to_u64(str_sub(text, colon, text.n), &port) || port > 65535)
+        return diag_set(d, ERR_USAGE, "--listen must be ADDRESS:PORT, such as 127.0.0.1:8080.");
+    struct str address = str_sub(text, 0, colon - 1);
+    if (str_starts(address, STR("[")) && str_ends(address, STR("]")))
+        address = str_sub(address, 1, address.n - 2);
+    o->address = arena_z(&r->memory, address);
+    o->port = (uint16_t)port;
+    return o->address ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err wait_for_stop(void)
+{
+    struct sigaction action = {0};
+    sigset_t blocked, before;
+    action.sa_handler = on_stop;
+    sigemptyset(&action.sa_mask);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    sigaddset(&blocked, SIGINT);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigprocmask(SIG_BLOCK, &blocked, &before);
+    while (!stop_asked)
+        (void)sigsuspend(&before);
+    return ERR_OK;
+}
+
+static enum err call_serve(struct run *r, struct diag *d)
+{
+    struct server *server = NULL;
+    struct http_serve *http = NULL;
+    uint64_t threads = 2;
+    struct http_serve_options o = {.body_max = BODY_MAX, .handle = handle};
+    if (given(r, OPTION_THREADS) && (!str_to_u64(r->option[OPTION_THREADS], &threads) || threads < 1 ||
+                                     threads > SRV_CONNECTIONS_MAX))
+        return diag_set(d, ERR_USAGE, "--threads must be 1 to %d.", SRV_CONNECTIONS_MAX);
+    const struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = (uint32_t)threads};
+    enum err rc = listen_read(r, &o, d);
+    if (!rc)
+        rc = srv_open(&so, &server, d);
+    o.self = server;
+    o.threads = (uint32_t)threads;
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (!rc)
+        rc = http_serve_start(&o, &http, d);
+    if (!rc) {
+        r->seam.log(r->seam.self, LOG_START, http_serve_port(http), 0, ERR_OK);
+        if (given(r, OPTION_PRINT_PORT))
+            printf("%u\n", http_serve_port(http));
+        fprintf(stderr, "The centre of %.*s answers at %s, port %u. Stop it with Ctrl-C.\n",
+                STR_ARG(srv_centre(server)->county), o.address, http_serve_port(http));
+        (void)fflush(stdout);
+        rc = wait_for_stop();
+        r->seam.log(r->seam.self, LOG_STOP, 0, 0, ERR_OK);
+    }
+    http_serve_stop(http);
+    srv_close(server);
+    return rc;
+}
+
+/* ---- people and devices ---- */
+
+static enum err ticket_print(struct run *r, const struct centre *c, const struct enrol_ticket *t, struct diag *d)
+{
+    char token[ENROL_TOKEN_TEXT], print[40];
+    unsigned char hash[SHA256_SIZE];
+    struct enrol_code code = {.url = r->option[OPTION_URL], .token60 = t->token60};
+    struct buf qr;
+    buf_init(&qr, 4096);
+    enum err rc = sha256((struct str){(const char *)c->keys.root_public, P256_PUBLIC_SIZE}, hash);
+    memcpy(code.seal_public, c->keys.seal_public, sizeof code.seal_public);
+    memcpy(code.root_print, hash, sizeof code.root_print);
+    if (!rc)
+        rc = enrol_code_write(&code, &qr);
+    if (rc)
+        return diag_set(d, rc, "The enrolment code cannot be written; is the address too long?");
+    enrol_token_write(t->token60, token);
+    root_print_text(hash, print);
+    if (given(r, OPTION_JSON)) {
+        buf_put_z(&r->out, "{\"token\":");
+        buf_put_json(&r->out, str_of(token));
+        buf_put_z(&r->out, ",\"code\":");
+        buf_put_json(&r->out, buf_str(&qr));
+        buf_put_z(&r->out, ",\"url\":");
+        buf_put_json(&r->out, code.url);
+        buf_put_z(&r->out, ",\"fingerprint\":");
+        buf_put_json(&r->out, str_of(print));
+        buf_printf(&r->out, ",\"person\":%u,\"until_ms\":%lld}\n", t->person.person, (long long)t->until_ms);
+    } else {
+        char until[40];
+        struct civil when = civil_at(t->until_ms, zone_utc());
+        (void)civil_write(&when, until);
+        buf_printf(&r->out,
+                   "person      %u %.*s\naddress     %.*s\ntoken       %s\nfingerprint %s\ncode        %.*s\n"
+                   "The token works once, until %.16s UTC.\n",
+                   t->person.person, STR_ARG(t->person.name), STR_ARG(code.url), token, print, STR_ARG(buf_str(&qr)),
+                   until);
+    }
+    buf_free(&qr);
+    return ERR_OK;
+}
+
+static enum err call_enrol_token(struct run *r, struct diag *d)
+{
+    static const enum option wanted[] = {OPTION_PERSON, OPTION_ROLE, OPTION_AREA, OPTION_URL};
+    struct centre c;
+    struct enrol_ticket t;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        enum err missing = need(r, wanted[i], d);
+        if (missing)
+            return missing;
+    }
+    if (!str_starts(r->option[OPTION_URL], STR("http://")) && !str_starts(r->option[OPTION_URL], STR("https://")))
+        return diag_set(d, ERR_USAGE, "--url must begin with http:// or https://.");
+    enum err rc = centre_read(&r->seam, r->dir, &r->memory, &c, d);
+    if (!rc)
+        rc = people_ticket(r->store, &c, &r->seam, r->option[OPTION_PERSON], role_of(r->option[OPTION_ROLE]),
+                           r->option[OPTION_AREA], &t, d);
+    if (!rc)
+        rc = ticket_print(r, &c, &t, d);
+    crypto_wipe(&c, sizeof c);
+    return rc;
+}
+
+static enum err listed(struct run *r, struct str what, struct diag *d)
+{
+    const char *lang = getenv("LC_ALL");
+    lang = lang && *lang ? lang : getenv("LANG");
+    struct str language = given(r, OPTION_LANGUAGE) ? r->option[OPTION_LANGUAGE] : str_of(lang ? lang : "en");
+    return list_of(&r->desk, what, given(r, OPTION_JSON), language, &r->out, d);
+}
+
+static enum err call_device(struct run *r, struct diag *d)
+{
+    struct str what = r->arguments[0];
+    uint64_t device = 0;
+    unsigned char bytes[8];
+    if (str_eq_z(what, "list") && r->argument_count == 2)
+        return listed(r, STR("devices"), d);
+    if (!str_eq_z(what, "revoke") || r->argument_count != 3)
+        return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
+    if (!hex_read(r->arguments[2], bytes, sizeof bytes))
+        return diag_set(d, ERR_USAGE, "A handheld is named by 16 hexadecimal digits; see: doorstepd device list DIR");
+    for (int i = 0; i < 8; i++)
+        device = device << 8 | bytes[i];
+    enum err rc = people_revoke(r->store, device, r->seam.wall_ms(r->seam.self), d);
+    if (!rc) {
+        r->seam.log(r->seam.self, LOG_DEVICE_REVOKED, (int64_t)device, 0, ERR_OK);
+        buf_printf(&r->out, "Handheld %016llx is revoked. What it still sends is kept apart and not applied.\n",
+                   (unsigned long long)device);
+    }
+    return rc;
+}
+
+/* ---- publish, import, assign ---- */
+
+static enum err call_publish(struct run *r, struct diag *d)
+{
+    struct str bytes, id = given(r, OPTION_ID) ? r->option[OPTION_ID] : STR("");
+    struct publish_result result;
+    char hash[2 * SHA256_SIZE + 1] = {0};
+    enum err rc = file_in(r, r->arguments[2], &bytes, d);
+    if (!rc)
+        rc = publish(&r->desk, r->arguments[1], id, base_name(r->arguments[2]), bytes, &result, d);
+    if (rc)
+        return rc;
+    hex_write(result.hash, SHA256_SIZE, hash);
+    r->seam.log(r->seam.self, LOG_PUBLISHED, (int64_t)bytes.n, result.changed, ERR_OK);
+    if (given(r, OPTION_JSON)) {
+        buf_put_z(&r->out, "{\"kind\":");
+        buf_put_json(&r->out, result.kind);
+        buf_put_z(&r->out, ",\"id\":");
+        buf_put_json(&r->out, result.id);
+        buf_put_z(&r->out, ",\"version\":");
+        buf_put_json(&r->out, result.version);
+        buf_printf(&r->out, ",\"hash\":\"%s\",\"fields\":%u,\"repeats\":%u,\"bytes\":%zu,\"changed\":%s}\n", hash,
+                   result.fields, result.repeats, bytes.n, result.changed ? "true" : "false");
+    } else {
+        buf_printf(&r->out, "%s: %.*s %.*s %.*s (%zu bytes, %.16s)\n",
+                   result.changed ? "published" : "is live already", STR_ARG(result.kind), STR_ARG(result.id),
+                   STR_ARG(result.version), bytes.n, hash);
+    }
+    return ERR_OK;
+}
+
+static enum err call_import(struct run *r, struct diag *d)
+{
+    struct str text, what = r->arguments[1];
+    struct import_result n;
+    bool dry = given(r, OPTION_DRY_RUN);
+    bool households = str_eq_z(what, "households");
+    if (!households && !str_eq_z(what, "departments"))
+        return diag_set(d, ERR_USAGE, "What is imported is households or departments.");
+    enum err rc = file_in(r, r->arguments[2], &text, d);
+    if (!rc)
+        rc = households ? import_households(&r->desk, text, dry, &n, d)
+                        : import_departments(&r->desk, text, dry, &n, d);
+    if (rc)
+        return rc;
+    if (given(r, OPTION_JSON))
+        buf_printf(&r->out, "{\"rows\":%llu,\"added\":%llu,\"changed\":%llu,\"same\":%llu,\"dry_run\":%s}\n",
+                   (unsigned long long)n.rows, (unsigned long long)n.added, (unsigned long long)n.changed,
+                   (unsigned long long)n.same, dry ? "true" : "false");
+    else
+        buf_printf(&r->out, "%s: %llu rows, %llu new, %llu changed, %llu as they were\n",
+                   dry ? "would be imported" : "imported", (unsigned long long)n.rows, (unsigned long long)n.added,
+                   (unsigned long long)n.changed, (unsigned long long)n.same);
+    return ERR_OK;
+}
+
+static enum err call_assign(struct run *r, struct diag *d)
+{
+    uint64_t person = 0;
+    bool changed = false;
+    enum err rc = need(r, OPTION_HOUSEHOLD, d);
+    if (!rc)
+        rc = need(r, OPTION_PERSON, d);
+    if (!rc && (!str_to_u64(r->option[OPTION_PERSON], &person) || person == 0 || person > UINT32_MAX))
+        rc = diag_set(d, ERR_USAGE, "--person is the number that enrol-token printed.");
+    if (!rc)
+        rc = assign_household(&r->desk, r->option[OPTION_HOUSEHOLD], (uint32_t)person,
+                              given(r, OPTION_DUE) ? r->option[OPTION_DUE] : STR(""), &changed, d);
+    if (!rc)
+        buf_printf(&r->out, "%s: household %.*s, person %llu\n", changed ? "assigned" : "was assigned so already",
+                   STR_ARG(r->option[OPTION_HOUSEHOLD]), (unsigned long long)person);
+    return rc;
+}
+
+/* ---- status, list, export ---- */
+
+static enum err call_status(struct run *r, struct diag *d)
+{
+    return list_status(&r->desk, given(r, OPTION_JSON), &r->out, d);
+}
+
+static enum err call_list(struct run *r, struct diag *d)
+{
+    return listed(r, r->arguments[1], d);
+}
+
+/* Files appear under their names only when they are whole. */
+struct folder {
+    const char *dir;
+    struct arena *memory;
+    struct {
+        FILE *f;
+        const char *path, *part;
+    } at[EXPORT_FILES_MAX];
+};
+
+static enum err folder_failed(struct diag *d, const char *path)
+{
+    enum err rc = errno == ENOSPC || errno == EDQUOT ? ERR_FULL : errno == EACCES ? ERR_DENIED : ERR_IO;
+    return diag_set(d, rc, "%s cannot be written: %s.", path, strerror(errno));
+}
+
+static enum err folder_begin(void *self, uint32_t file, struct str name, struct diag *d)
+{
+    struct folder *o = self;
+    struct buf path;
+    buf_init(&path, 8192);
+    buf_printf(&path, "%s/%.*s", o->dir, STR_ARG(name));
+    o->at[file].path = arena_z(o->memory, buf_str(&path));
+    buf_put_z(&path, ".part");
+    o->at[file].part = arena_z(o->memory, buf_str(&path));
+    enum err rc = path.failed ? diag_set(d, path.failed, "The path of the export is too long.") : ERR_OK;
+    buf_free(&path);
+    if (rc || !o->at[file].path || !o->at[file].part)
+        return rc ? rc : ERR_NOMEM;
+    o->at[file].f = fopen(o->at[file].part, "wb");
+    return o->at[file].f ? ERR_OK : folder_failed(d, o->at[file].part);
+}
+
+static enum err folder_write(void *self, uint32_t file, struct str bytes, struct diag *d)
+{
+    struct folder *o = self;
+    return fwrite(bytes.p, 1, bytes.n, o->at[file].f) == bytes.n ? ERR_OK : folder_failed(d, o->at[file].part);
+}
+
+static enum err folder_end(void *self, uint32_t file, struct diag *d)
+{
+    struct folder *o = self;
+    FILE *f = o->at[file].f;
+    bool whole = fflush(f) == 0 && fsync(fileno(f)) == 0;
+    enum err rc = whole ? ERR_OK : folder_failed(d, o->at[file].part);
+    o->at[file].f = NULL;
+    if (fclose(f) != 0 && !rc)
+        rc = folder_failed(d, o->at[file].part);
+    if (!rc && rename(o->at[file].part, o->at[file].path) != 0)
+        rc = folder_failed(d, o->at[file].path);
+    return rc;
+}
+
+static void folder_drop(struct folder *o)
+{
+    for (uint32_t i = 0; i < EXPORT_FILES_MAX; i++) {
+        if (!o->at[i].f)
+            continue;
+        (void)fclose(o->at[i].f);
+        (void)unlink(o->at[i].part);
+    }
+}
+
+static enum err call_export(struct run *r, struct diag *d)
+{
+    struct export_result n;
+    struct folder folder = {.memory = &r->memory};
+    const struct export_sink sink = {
+        .self = &folder, .begin = folder_begin, .write = folder_write, .end = folder_end};
+    bool csv = given(r, OPTION_CSV);
+    if (csv == given(r, OPTION_XML))
+        return diag_set(d, ERR_USAGE, "Say one of --csv and --xml. Example: %s", r->command->example);
+    enum err rc = need(r, OPTION_FORM, d);
+    if (!rc)
+        rc = need(r, OPTION_OUT, d);
+    if (rc)
+        return rc;
+    folder.dir = arena_z(&r->memory, r->option[OPTION_OUT]);
+    rc = folder.dir ? r->seam.dir_make(r->seam.self, folder.dir, d) : ERR_NOMEM;
+    if (!rc)
+        rc = csv ? export_csv(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
+                 : export_xml(&r->desk, r->option[OPTION_FORM], &sink, &n, d);
+    folder_drop(&folder);
+    if (rc)
+        return rc;
+    if (given(r, OPTION_JSON))
+        buf_printf(&r->out, "{\"visits\":%llu,\"rows\":%llu,\"files\":%llu,\"bytes\":%llu,\"left_out\":%llu}\n",
+                   (unsigned long long)n.submissions, (unsigned long long)n.rows, (unsigned long long)n.files,
+                   (unsigned long long)n.bytes, (unsigned long long)n.left_out);
+    else
+        buf_printf(&r->out, "%llu visits in %llu files, %llu bytes, in %s\n", (unsigned long long)n.submissions,
+                   (unsigned long long)n.files, (unsigned long long)n.bytes, folder.dir);
+    return ERR_OK;
+}
+
+/* ---- the table ---- */
+
+#define BIT(o) (1u << (o))
+/* clang-format off */
+static const struct command commands[] = {
+    {"init", "DIR", 1, 1, BIT(OPTION_COUNTY), false, call_init,
+     "make a county's keys and database in a directory",
+     "doorstepd init /srv/doorstep --county 清河县"},
+    {"serve", "DIR", 1, 1, BIT(OPTION_LISTEN) | BIT(OPTION_PRINT_PORT) | BIT(OPTION_THREADS) | BIT(OPTION_LOG), false, call_serve,
+     "answer handhelds until SIGTERM or Ctrl-C",
+     "doorstepd serve /srv/doorstep --listen 0.0.0.0:8080"},
+    {"enrol-token", "DIR", 1, 1,
+     BIT(OPTION_PERSON) | BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_URL) | BIT(OPTION_JSON), true, call_enrol_token,
+     "a token that enrols one handheld, valid for 48 hours",
+     "doorstepd enrol-token /srv/doorstep --person 王芳 --role cadre --area 990101001 --url http://10.0.0.2:8080"},
+    {"device", "list|revoke DIR [ID]", 2, 3, BIT(OPTION_JSON), true, call_device,
+     "show the handhelds, or shut one out",
+     "doorstepd device revoke /srv/doorstep 1f00c0ffee001234"},
+    {"publish", "DIR form|list|pack FILE", 3, 3, BIT(OPTION_ID) | BIT(OPTION_JSON), true, call_publish,
+     "check a form, a list or a rule pack and hand it to every handheld",
+     "doorstepd publish /srv/doorstep form monitoring.xform.xml"},
+    {"import", "DIR households|departments FILE", 3, 3, BIT(OPTION_DRY_RUN) | BIT(OPTION_JSON), true, call_import,
+     "read a register; mistakes are told by row and column, and then nothing is imported",
+     "doorstepd import /srv/doorstep households households.csv --dry-run"},
+    {"assign", "DIR", 1, 1, BIT(OPTION_HOUSEHOLD) | BIT(OPTION_PERSON) | BIT(OPTION_DUE), true, call_assign,
+     "hand a household to a person",
+     "doorstepd assign /srv/doorstep --household H0001 --person 1 --due 2026-12-31"},
+    {"status", "DIR", 1, 1, BIT(OPTION_JSON), true, call_status,
+     "counts of what the centre holds",
+     "doorstepd status /srv/doorstep --json"},
+    {"list", "DIR households|visits|findings|quarantine|devices|published", 2, 2, BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE), true, call_list,
+     "what the centre holds, as a table",
+     "doorstepd list /srv/doorstep findings --language zh"},
+    {"export", "DIR", 1, 1, BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_FORM) | BIT(OPTION_OUT) | BIT(OPTION_JSON), true, call_export,
+     "finalised visits as tables or documents",
+     "doorstepd export /srv/doorstep --csv --form monitoring -o exported"},
+};
+/* clang-format on */
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static void help_all(FILE *to)
+{
+    fputs("doorstepd: the centre of a county. Usage: doorstepd COMMAND DIR ...\n\n", to);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(to, "  %-12s %s\n", commands[i].name, commands[i].text);
+    fputs("\ndoorstepd COMMAND --help tells more, with an example.\n", to);
+}
+
+static void help_one(FILE *to, const struct command *c)
+{
+    fprintf(to, "doorstepd %s %s\n  %s\n\n", c->name, c->arguments, c->text);
+    for (int o = 0; o < OPTION_COUNT; o++) {
+        if (c->options & BIT(o))
+            fprintf(to, "  %-12s %-10s %s\n", options[o].name, options[o].value ? options[o].value : "",
+                    options[o].text);
+    }
+    fprintf(to, "\nExample:\n  %s\n", c->example);
+}
+
+static enum err option_take(struct run *r, int argc, char **argv, int *at, struct diag *d)
+{
+    for (int o = 0; o < OPTION_COUNT; o++) {
+        if (strcmp(argv[*at], options[o].name) != 0 || !(r->command->options & BIT(o)))
+            continue;
+        if (!options[o].value) {
+            r->option[o] = STR("");
+            return ERR_OK;
+        }
+        if (*at + 1 >= argc)
+            return diag_set(d, ERR_USAGE, "%s needs %s behind it.", options[o].name, options[o].value);
+        r->option[o] = str_of(argv[++*at]);
+        return ERR_OK;
+    }
+    return diag_set(d, ERR_USAGE, "%s is no option of %s. See: doorstepd %s --help", argv[*at], r->command->name,
+                    r->command->name);
+}
+
+static enum err arguments_read(struct run *r, int argc, char **argv, struct diag *d)
+{
+    for (int i = 2; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1] != 0) {
+            enum err rc = option_take(r, argc, argv, &i, d);
+            if (rc)
+                return rc;
+        } else if (r->argument_count < ARGUMENTS_MAX) {
+            r->arguments[r->argument_count++] = str_of(argv[i]);
+        }
+    }
+    if (r->argument_count < r->command->argument_min || r->argument_count > r->command->argument_max)
+        return diag_set(d, ERR_USAGE, "Usage: doorstepd %s %s. Example: %s", r->command->name, r->command->arguments,
+                        r->command->example);
+    return ERR_OK;
+}
+
+static enum err desk_open(struct run *r, struct diag *d)
+{
+    struct counters now;
+    enum err rc = crypto_init(d);
+    if (!rc)
+        rc = centre_store_open(&r->seam, r->dir, &r->store, d);
+    r->desk = (struct desk){.seam = &r->seam, .st = r->store, .a = &r->memory, .lines = &r->lines};
+    if (!rc)
+        rc = cstore_county(r->store, &r->memory, NULL, &r->desk.epoch, &now, d);
+    return rc;
+}
+
+/* A mistyped directory must not become an empty centre. */
+static enum err dir_check(const struct run *r, struct diag *d)
+{
+    struct buf path;
+    buf_init(&path, 8192);
+    buf_printf(&path, "%s/centre.db", r->dir);
+    bool there = !path.failed && access(path.p, F_OK) == 0;
+    buf_free(&path);
+    return there ? ERR_OK
+                 : diag_set(d, ERR_STATE, "%s holds no county. Make one with: doorstepd init %s --county NAME", r->dir,
+                            r->dir);
+}
+
+static enum err carry_out(struct run *r, int argc, char **argv, struct diag *d)
+{
+    struct posix_options po = {0};
+    enum err rc = arguments_read(r, argc, argv, d);
+    if (rc)
+        return rc;
+    /* "device list DIR": the directory stands second. */
+    r->dir = r->command->call == call_device ? r->arguments[1].p : r->arguments[0].p;
+    if (given(r, OPTION_LOG))
+        po.log_file = r->option[OPTION_LOG].p;
+    rc = posix_seam_open(&po, &r->seam, d);
+    if (!rc && r->command->call != call_init)
+        rc = dir_check(r, d);
+    if (!rc && r->command->opens_store)
+        rc = desk_open(r, d);
+    if (!rc)
+        rc = r->command->call(r, d);
+    if (!rc && r->out.failed)
+        rc = diag_set(d, r->out.failed, "The result is too long to show.");
+    return rc;
+}
+
+int main(int argc, char **argv)
+{
+    struct run r = {0};
+    struct diag d = {0};
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        help_all(argc < 2 ? stderr : stdout);
+        return argc < 2 ? err_action(ERR_USAGE)->exit_code : 0;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT && !r.command; i++)
+        r.command = strcmp(argv[1], commands[i].name) == 0 ? &commands[i] : NULL;
+    if (!r.command) {
+        fprintf(stderr, "doorstepd: there is no command %s.\n\n", argv[1]);
+        help_all(stderr);
+        return err_action(ERR_USAGE)->exit_code;
+    }
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            help_one(stdout, r.command);
+            return 0;
+        }
+    }
+    arena_init(&r.memory, MEMORY_MAX);
+    buf_init(&r.out, OUT_MAX);
+    buf_init(&r.lines, OUT_MAX);
+    enum err rc = carry_out(&r, argc, argv, &d);
+    if (r.lines.n)
+        (void)fwrite(r.lines.p, 1, r.lines.n, stderr);
+    if (!rc && r.out.n && (fwrite(r.out.p, 1, r.out.n, stdout) != r.out.n || fflush(stdout) != 0))
+        rc = diag_set(&d, ERR_IO, "The result could not be written to standard output.");
+    if (rc)
+        fprintf(stderr, "doorstepd %s: %s\n%s\n", r.command->name, d.text[0] ? d.text : err_action(rc)->name,
+                err_action(rc)->todo_en);
+    cstore_close(r.store);
+    posix_seam_close(&r.seam);
+    buf_free(&r.lines);
+    buf_free(&r.out);
+    arena_free(&r.memory);
+    return err_action(rc)->exit_code;
+}
