@@ -108,7 +108,7 @@ enum err posix_file_write(void *self, const char *path, struct str bytes, bool s
 {
     (void)self;
     int folder = -1, fd = -1, error = 0;
-    const char *name;
+    const char *name = NULL;
     char temporary[40];
     bool temporary_there = false;
 
@@ -120,8 +120,8 @@ enum err posix_file_write(void *self, const char *path, struct str bytes, bool s
         diag_set(d, rc, "Writing %s failed: the system gives no random numbers.", path);
         goto done;
     }
-    fd =
-        openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, secret ? 0600 : 0644);
+    fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                secret ? 0600 : 0644);
     if (fd < 0) {
         rc = fail(d, errno, "Writing", path);
         goto done;
@@ -189,8 +189,8 @@ enum err posix_file_read(void *self, const char *path, struct buf *out, struct d
 enum err posix_file_remove(void *self, const char *path)
 {
     (void)self;
-    int folder;
-    const char *name;
+    int folder = -1;
+    const char *name = NULL;
     enum err rc = open_folder(path, &folder, &name, NULL);
     if (rc)
         return rc;
@@ -203,8 +203,8 @@ enum err posix_file_remove(void *self, const char *path)
 static enum err make_level(const char *path, struct diag *d)
 {
     struct stat st;
-    int folder;
-    const char *name;
+    int folder = -1;
+    const char *name = NULL;
     if (stat(path, &st) == 0)
         return S_ISDIR(st.st_mode)
                    ? ERR_OK

@@ -107,10 +107,11 @@ static void weekdays_are_right(void **state)
 static void impossible_dates_are_refused(void **state)
 {
     (void)state;
-    const char *wrong[] = {
-        "",           "2023-02-29",  "2023-13-01",  "2023-00-10", "2023-01-00",  "2023-1-32",
-        "0000-01-01", "23-01-01",    "12023-01-01", "2023/01/01", "2023-01-01 ", " 2023-01-01",
-        "2023-01",    "-2023-01-01", "2023-001-01"};
+    const char *wrong[] = {"",           "2023-02-29",  "2023-13-01",
+                           "2023-00-10", "2023-01-00",  "2023-1-32",
+                           "0000-01-01", "23-01-01",    "12023-01-01",
+                           "2023/01/01", "2023-01-01 ", " 2023-01-01",
+                           "2023-01",    "-2023-01-01", "2023-001-01"};
     struct civil c = {.year = 7};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         if (civil_read_date(str_of(wrong[i]), &c) || civil_read(str_of(wrong[i]), &c))

@@ -41,8 +41,8 @@ static void handle(void *self, const struct http_request *q, struct arena *a, st
     reply->status = str_eq_z(path, "/made") ? 201 : str_eq_z(path, "/away") ? 302 : 200;
     reply->headers[0] = (struct http_header){STR("X-Url"), arena_str(a, q->url)};
     reply->headers[1] = (struct http_header){STR("Location"), STR("/elsewhere")};
-    reply->headers[2] =
-        (struct http_header){STR("X-Note"), http_header_find(q->headers, q->header_count, "x-note")};
+    reply->headers[2] = (struct http_header){STR("X-Note"),
+                                             http_header_find(q->headers, q->header_count, "x-note")};
     reply->header_count = reply->headers[2].value.p ? 3 : 2;
     if (str_eq_z(path, "/forged"))
         reply->headers[1].value = STR("a\r\nX-Evil: 1");
@@ -124,8 +124,10 @@ static void headers_cross_and_bytes_are_counted(void **state)
     char url[100];
     snprintf(url, sizeof url, "%s/x", w->base);
     struct http_reply reply = {0};
-    struct http_request q = {
-        .method = HTTP_POST, .url = str_of(url), .body = STR("\0\1\2binary"), .body_max = 100};
+    struct http_request q = {.method = HTTP_POST,
+                             .url = str_of(url),
+                             .body = STR("\0\1\2binary"),
+                             .body_max = 100};
     q.headers[0] = (struct http_header){STR("X-Note"), STR("村 1")};
     q.headers[1] = (struct http_header){STR("X-Empty"), STR("")};
     q.header_count = 2;
@@ -322,8 +324,9 @@ static void a_port_in_use_and_a_wrong_address_are_told(void **state)
 {
     struct world *w = *state;
     struct http_serve *other = NULL;
-    struct http_serve_options o = {
-        .address = "127.0.0.1", .port = http_serve_port(w->serve), .handle = handle};
+    struct http_serve_options o = {.address = "127.0.0.1",
+                                   .port = http_serve_port(w->serve),
+                                   .handle = handle};
     diag_clear(&w->diag);
     assert_int_equal(http_serve_start(&o, &other, &w->diag), ERR_BUSY);
     o.address = "localhost";

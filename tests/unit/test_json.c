@@ -36,9 +36,9 @@ static const struct json *read_ok(const char *text)
 static void members_keep_order_text_and_place(void **state)
 {
     (void)state;
-    const struct json *j =
-        read_ok("\xEF\xBB\xBF{ \"name\": \"王家村\",\n \"n\": [1, 2.50, -3e2],\n\n \"on\": true, "
-                "\"off\":false, \"none\": null, \"name\": \"second\", \"\": {} }\n");
+    const struct json *j = read_ok(
+        "\xEF\xBB\xBF{ \"name\": \"王家村\",\n \"n\": [1, 2.50, -3e2],\n\n \"on\": true, "
+        "\"off\":false, \"none\": null, \"name\": \"second\", \"\": {} }\n");
     assert_int_equal(j->type, JSON_OBJECT);
     assert_int_equal(j->count, 7);
     assert_true(str_eq_z(json_text(j, "name"), "王家村"));
@@ -64,9 +64,9 @@ static void members_keep_order_text_and_place(void **state)
 static void integers_stay_exact(void **state)
 {
     (void)state;
-    const struct json *j =
-        read_ok("{\"a\":9223372036854775807,\"b\":-9223372036854775808,\"c\":9007199254740993,"
-                "\"d\":1e3,\"e\":2.0,\"f\":2.5,\"g\":9223372036854775808,\"h\":\"7\",\"i\":-0}");
+    const struct json *j = read_ok(
+        "{\"a\":9223372036854775807,\"b\":-9223372036854775808,\"c\":9007199254740993,"
+        "\"d\":1e3,\"e\":2.0,\"f\":2.5,\"g\":9223372036854775808,\"h\":\"7\",\"i\":-0}");
     int64_t v = 1;
     assert_true(json_i64(j, "a", &v) && v == INT64_MAX);
     assert_true(json_i64(j, "b", &v) && v == INT64_MIN);

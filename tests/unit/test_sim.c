@@ -383,7 +383,7 @@ static enum err add_visits(struct db *db, int64_t first, int64_t count, struct d
 static int64_t count_visits(struct db *db)
 {
     struct diag d = {0};
-    struct stmt *st;
+    struct stmt *st = NULL;
     bool row = true;
     int64_t n = 0;
     char text[3000];
