@@ -8,8 +8,9 @@
 #include "sync/change.h"
 
 #define BATCH_SCHEMA_CHANGES 1
-#define WIRE_EPOCH_S INT64_C(1704067200) /* 2024-01-01T00:00Z: times count from here, four bytes for years \
-                                          */
+#define WIRE_EPOCH_S                                                                      \
+    INT64_C(1704067200) /* 2024-01-01T00:00Z: times count from here, four bytes for years \
+                         */
 #define BATCH_CHANGES_MAX 20000
 #define BATCH_RAW_AIM (64u << 10)
 #define BATCH_VALUE_MAX (1u << 20)
