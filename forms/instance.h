@@ -34,7 +34,8 @@ struct frame_list {
     uint32_t count, room;
     uint32_t active;    /* the first `active` ones are in use */
     uint32_t sorted_to; /* positions below are right in the frames */
-    uint32_t recounts;  /* jr:count evaluations in this transaction */
+    uint32_t recounts;  /* jr:count evaluations in the transaction `counted_in` */
+    uint32_t counted_in;
 };
 
 struct frame {
@@ -94,6 +95,8 @@ struct session {
     struct pending spare;
     uint64_t *pending_bits;
     uint32_t pending_low; /* no set bit below this word */
+    uint32_t running;     /* property under evaluation, NONE */
+    uint32_t transaction;
     VEC(struct cell_id) violations;
     VEC(struct change_entry) changes;
     VEC(struct session_change) changes_told;
@@ -158,11 +161,25 @@ void touch_position(struct session *s, const struct frame *f);
 void touch_frame(struct session *s, const struct frame *f);
 /* Until nothing waits: properties, then actions of value-changed, and again. */
 enum err recompute(struct session *s, struct diag *d);
-enum err run_event(struct session *s, uint32_t event, struct diag *d);
-enum err run_insert_actions(struct session *s, struct frame *f, struct diag *d);
+enum err run_event(struct session *s, uint32_t event);
+enum err run_insert_actions(struct session *s, struct frame *f);
 enum err add_row(struct session *s, uint32_t class, struct frame *parent, struct frame **frame_out, struct diag *d);
 /* Would the text satisfy the constraint? Puts it in place for the moment of the question. */
 enum err constraint_holds(struct session *s, struct frame *f, uint32_t node, struct str text, bool *holds_out);
+
+/* --- session.c --- */
+
+enum err preload_frame(struct session *s, struct frame *f, struct diag *d);
+/* The frame of a place; NULL when it is gone. */
+struct frame *place_frame(const struct session *s, struct place p);
+struct place place_of(const struct session *s, const struct frame *f, uint32_t node);
+/* May it be changed at all? Takes the time of the operation. */
+enum err session_ready(struct session *s, struct diag *d);
+
+/* --- answer.c --- */
+
+/* `broken`: by constraint or choices; else required and empty. */
+struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken, struct arena *a);
 
 /* --- primary.c --- */
 
@@ -175,6 +192,16 @@ struct eval eval_for(struct session *s, struct arena *scratch);
 /* Text of a value for a node of this type. */
 struct str value_for_node(struct session *s, struct eval *e, uint32_t node, const struct value *v);
 
+/* --- walk.c --- */
+
+/* The place of a group without a path: its control number with this bit. */
+#define PLACE_CONTROL 0x80000000u
+/* The control of a place, NONE when it has none. */
+uint32_t place_control(const struct session *s, struct place p);
+
+/* The frame is about to go: steps back out of it. */
+void cursor_leave(struct session *s, const struct frame *f);
+
 /* --- view.c --- */
 
 struct str label_text(struct session *s, const struct label *label, enum text_form form, struct node context,
@@ -183,6 +210,6 @@ struct str text_in_language(struct session *s, uint32_t text, enum text_form for
                             struct arena *a);
 /* Is the text (or each word of it, for select-multiple) among the choices? */
 enum err choices_have(struct session *s, struct frame *f, uint32_t node, struct str text, bool *have_out);
-struct str choice_label(struct session *s, uint32_t node, struct str value, struct arena *a);
+struct str choice_label(struct session *s, struct place question, struct str value, struct arena *a);
 
 #endif

@@ -169,7 +169,7 @@ struct dependant {
 
 struct resource {
     struct str id, uri; /* uri "" = internal */
-    struct str xml;     /* internal: content */
+    const struct tree *tree; /* internal: read with the form; its <instance> element is around the content */
 };
 
 struct form {
@@ -188,6 +188,7 @@ struct form {
     VEC(struct blueprint_row) blueprint_rows;
     VEC(struct blueprint_cell) blueprint_cells;
     VEC(struct bind) binds;
+    VEC(uint32_t) preloads; /* binds with one */
     VEC(struct control) controls; /* controls.at[0] is the body */
     VEC(struct choice) choices;
     VEC(struct action) actions;

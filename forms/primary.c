@@ -462,7 +462,7 @@ static enum err host_text(struct eval *e, const char *what, struct str a, struct
         struct diag d = {0};
         if (session_place(s, str_trim(b), &p, &d))
             return ERR_NOT_FOUND;
-        *out = choice_label(s, p.node, a, e->scratch);
+        *out = choice_label(s, p, a, e->scratch);
     } else {
         return ERR_NOT_FOUND;
     }

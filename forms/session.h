@@ -68,6 +68,9 @@ struct session_options {
 enum err session_open(struct arena *a, const struct session_options *o, struct session **session_out, struct diag *d) MUST_USE;
 void session_close(struct session *s); /* accepts NULL */
 
+/* What went wrong without stopping anything: a list that is not there or cannot be read. */
+uint32_t session_warnings(struct session *s, const struct str **warnings_out);
+
 /* Every change since the last session_changes_clear, in order, coalesced by (row, field). Texts live until the clear. */
 enum session_op { SESSION_SET, SESSION_CLEAR, SESSION_ROW_ADD, SESSION_ROW_REMOVE };
 struct session_change {
@@ -94,12 +97,15 @@ struct place {
 };
 enum err session_place(struct session *s, struct str ref, struct place *place_out, struct diag *d) MUST_USE; /* ERR_NOT_FOUND */
 struct str session_ref(struct session *s, struct place p, struct arena *a);
+/* Fields that wait for the host: a position (setgeopoint) or a recording. The host answers them; asking clears the list. */
+uint32_t session_requests(struct session *s, struct arena *a, struct place **places_out);
 
 /* Gives an answer as its text ("female", "2026-11-23", "12.5", "a b c"); "" clears. Returns ERR_SYNTAX when it cannot be of the type, ERR_STATE
  * when the question is read-only or not relevant, ERR_USAGE when a choice does not exist, ERR_LIMIT beyond a cap; and ERR_CORRUPT is never used. When the
- * constraint does not hold nothing changes and ERR_SYNTAX carries the author's message; `forced` keeps it all the same
+ * constraint does not hold nothing changes and ERR_SYNTAX carries the author's message; _forced keeps it all the same
  * and leaves the violation standing (for drafts). */
 enum err session_answer(struct session *s, struct place p, struct str value, struct diag *d) MUST_USE;
+enum err session_answer_forced(struct session *s, struct place p, struct str value, struct diag *d) MUST_USE;
 enum err session_answer_status(struct session *s, struct place p, enum answer_status status, struct diag *d) MUST_USE;
 enum err session_repeat_add(struct session *s, struct place repeat_or_parent, uint32_t repeat, struct place *added_out,
                             struct diag *d) MUST_USE;

@@ -445,6 +445,26 @@ static void mark_fixed(struct form *f)
         f->nodes.at[f->actions.at[i].target].fixed = false;
 }
 
+/* Prefixes that a submission must declare. */
+static void list_namespaces(struct loader *l)
+{
+    struct form *f = l->form;
+    for (uint32_t i = 0; i < f->names.count; i++) {
+        const struct node_name *n = &f->names.at[i];
+        uint32_t k = 0;
+        while (k < f->namespaces.count && !str_eq(f->namespaces.at[k].prefix, n->prefix))
+            k++;
+        if (!n->prefix.n || str_eq_z(n->prefix, "xml") || k < f->namespaces.count)
+            continue;
+        struct node_name *slot = vec_push(l->a, &f->namespaces);
+        if (!slot) {
+            load_nomem(l);
+            return;
+        }
+        *slot = *n;
+    }
+}
+
 static void summarise(struct form *f)
 {
     struct form_summary *s = &f->summary;
@@ -470,6 +490,7 @@ void load_fields(struct loader *l)
     for (uint32_t i = 0; i < f->nodes.count && !l->rc; i++)
         if (!f->nodes.at[i].has_elements && !f->nodes.at[i].repeat)
             add_field(l, i);
+    list_namespaces(l);
     mark_fixed(f);
     summarise(f);
 }

@@ -623,11 +623,23 @@ static struct str inline_document(struct loader *l, uint32_t element)
     buf_put_z(&b, ">");
     buf_put_str(&b, content);
     buf_put_z(&b, "</instance>");
-    struct str out = arena_str(l->a, buf_str(&b));
+    struct str out = arena_str(l->scratch, buf_str(&b));
     if (b.failed || !out.p)
         load_nomem(l);
     buf_free(&b);
     return out;
+}
+
+static void read_inline(struct loader *l, uint32_t element, uint32_t tree, const struct tree **tree_out)
+{
+    struct diag d = {0};
+    struct str xml = inline_document(l, element);
+    enum err rc = l->rc ? ERR_NOMEM : xml_tree_read(l->a, xml, tree, tree_out, &d);
+    if (rc == ERR_NOMEM)
+        load_nomem(l);
+    else if (rc)
+        load_finding(l, FINDING_ERROR, xml_at(l->doc, element)->line, xml_at(l->doc, element)->column, NONE,
+                     "A secondary instance cannot be read: %s", d.text);
 }
 
 static void secondary_instance(struct loader *l, uint32_t element)
@@ -653,7 +665,7 @@ static void secondary_instance(struct loader *l, uint32_t element)
     }
     *r = (struct resource){.id = keep(l, id), .uri = keep(l, src.p ? src : STR(""))};
     if (!src.n)
-        r->xml = inline_document(l, element);
+        read_inline(l, element, f->resources.count, &r->tree);
     uint32_t *external = src.n ? vec_push(l->a, &f->external) : NULL;
     if (external)
         *external = f->resources.count - 1;
@@ -808,6 +820,11 @@ static void load_bind(struct loader *l, uint32_t element)
     struct str params = xml_attr(doc, element, NS_JAVAROSA, "preloadParams");
     bind_preload(b, xml_attr(doc, element, NS_JAVAROSA, "preload"), params);
     b->preload_name = keep(l, params.p ? params : STR(""));
+    uint32_t *slot = b->preload == PRELOAD_NONE ? NULL : vec_push(l->a, &l->form->preloads);
+    if (slot)
+        *slot = l->form->nodes.at[node].bind;
+    else if (b->preload != PRELOAD_NONE)
+        load_nomem(l);
     b->fresh = str_eq_z(xml_attr(doc, element, FORM_NS_DOORSTEP, "fresh"), "true()");
 }
 

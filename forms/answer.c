@@ -1,0 +1,367 @@
+/* Takes an answer: is it of the type, among the choices, within the constraint? Only then it is written. Also the answers
+ * that are not answers, the whole-form violation set, and finalising.
+ */
+#include "forms/instance.h"
+
+/* --- types --- */
+
+static bool is_point(struct str s)
+{
+    struct str word;
+    double v[4];
+    uint32_t count = 0;
+    while (str_word(&s, &word))
+        if (count == 4 || !num_read(word, &v[count++]))
+            return false;
+    return count >= 2 && v[0] >= -90 && v[0] <= 90 && v[1] >= -180 && v[1] <= 180;
+}
+
+static bool is_points(struct str s, uint32_t least)
+{
+    struct str one;
+    uint32_t count = 0;
+    while (str_split(&s, ';', &one)) {
+        one = str_trim(one);
+        if (one.n == 0)
+            continue;
+        if (!is_point(one))
+            return false;
+        count++;
+    }
+    return count >= least;
+}
+
+/* "2020" or "2020-05": a birth year that is all anybody knows. */
+static bool is_partial_date(struct str s)
+{
+    struct civil c;
+    char whole[16];
+    if (s.n != 4 && s.n != 7)
+        return false;
+    memcpy(whole, "0000-01-01", 10);
+    memcpy(whole, s.p, s.n);
+    return civil_read_date((struct str){whole, 10}, &c);
+}
+
+static enum err wrong_type(struct diag *d, struct str text, const char *wanted)
+{
+    struct str shown = str_sub(text, 0, utf8_offset(text, 60));
+    return diag_set(d, ERR_SYNTAX, "\"%.*s\" is not %s.", STR_ARG(shown), wanted);
+}
+
+struct candidate {
+    struct str text;
+    enum answer_status status;
+};
+
+static enum err read_date(struct arena *a, struct candidate *c, struct diag *d)
+{
+    struct civil day;
+    char text[16];
+    if (is_partial_date(c->text)) {
+        c->status = ANSWER_PARTIAL;
+        return ERR_OK;
+    }
+    if (!civil_read_date(c->text, &day))
+        return wrong_type(d, c->text, "a date such as 2026-11-23");
+    size_t n = civil_write_date(civil_days(day.year, day.month, day.day), text);
+    c->text = arena_str(a, (struct str){text, n});
+    return c->text.p ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err read_typed_text(struct arena *a, enum field_type type, struct candidate *c, struct diag *d)
+{
+    struct civil t;
+    double number;
+    int64_t whole;
+    switch (type) {
+    case FIELD_INT:
+        return str_to_i64(c->text, &whole) ? ERR_OK : wrong_type(d, c->text, "a whole number");
+    case FIELD_DECIMAL:
+        return num_read(c->text, &number) ? ERR_OK : wrong_type(d, c->text, "a number such as 12.5");
+    case FIELD_BOOLEAN:
+        return str_eq_z(c->text, "true") || str_eq_z(c->text, "false") ? ERR_OK
+                                                                       : wrong_type(d, c->text, "true or false");
+    case FIELD_DATE:
+        return read_date(a, c, d);
+    case FIELD_TIME:
+        return civil_read_time(c->text, &t) ? ERR_OK : wrong_type(d, c->text, "a time such as 14:30");
+    case FIELD_DATETIME:
+        return civil_read(c->text, &t) && t.has_date && t.has_time
+                   ? ERR_OK
+                   : wrong_type(d, c->text, "a date and time such as 2026-11-23T14:30");
+    case FIELD_GEOPOINT:
+        return is_point(c->text) ? ERR_OK : wrong_type(d, c->text, "a position such as \"6.3 -10.8\"");
+    case FIELD_GEOTRACE:
+        return is_points(c->text, 2) ? ERR_OK : wrong_type(d, c->text, "a line of at least two positions");
+    case FIELD_GEOSHAPE:
+        return is_points(c->text, 3) ? ERR_OK : wrong_type(d, c->text, "an area of at least three positions");
+    case FIELD_STRING:
+    case FIELD_BINARY:
+    case FIELD_BARCODE:
+    case FIELD_SELECT_ONE:
+    case FIELD_SELECT_MANY:
+    case FIELD_RANK:
+        return ERR_OK;
+    }
+    return ERR_OK;
+}
+
+static bool keeps_spaces(enum field_type type)
+{
+    return type == FIELD_STRING || type == FIELD_BINARY || type == FIELD_BARCODE;
+}
+
+static bool has_word(struct str list, struct str word)
+{
+    struct str one;
+    while (str_word(&list, &one))
+        if (str_eq(one, word))
+            return true;
+    return false;
+}
+
+/* One space between words, each word once, in the order given. */
+static enum err tidy_words(struct arena *a, struct str *text)
+{
+    char *out = arena_alloc(a, text->n + 1);
+    struct str rest = *text, word, done = {out, 0};
+    if (!out)
+        return ERR_NOMEM;
+    while (str_word(&rest, &word)) {
+        if (has_word(done, word))
+            continue;
+        if (done.n)
+            out[done.n++] = ' ';
+        memcpy(out + done.n, word.p, word.n);
+        done.n += word.n;
+    }
+    *text = done;
+    return ERR_OK;
+}
+
+static bool in_range(const struct control *c, struct str text)
+{
+    double v, start, end;
+    if (!num_read(text, &v) || !num_read(c->range_start, &start) || !num_read(c->range_end, &end))
+        return true;
+    return start <= end ? v >= start && v <= end : v >= end && v <= start;
+}
+
+static enum err check_control(struct session *s, struct frame *f, uint32_t node, struct candidate *c, struct diag *d)
+{
+    const struct schema_node *n = node_at(s, node);
+    const struct control *control = n->control == NONE ? NULL : &s->form->controls.at[n->control];
+    bool have = true;
+    enum err rc = ERR_OK;
+    if (!control)
+        return ERR_OK;
+    if (control->kind == CONTROL_RANGE && !in_range(control, c->text))
+        return diag_set(d, ERR_SYNTAX, "%.*s is not between %.*s and %.*s.", STR_ARG(c->text),
+                        STR_ARG(control->range_start), STR_ARG(control->range_end));
+    if (control->kind != CONTROL_SELECT_ONE && control->kind != CONTROL_SELECT_MANY && control->kind != CONTROL_RANK)
+        return ERR_OK;
+    if (control->kind != CONTROL_SELECT_ONE)
+        rc = tidy_words(&s->scratch, &c->text);
+    if (!rc)
+        rc = choices_have(s, f, node, c->text, &have);
+    if (!rc && !have)
+        rc = diag_set(d, ERR_USAGE, "\"%.*s\" is not among the choices.",
+                      STR_ARG(str_sub(c->text, 0, utf8_offset(c->text, 60))));
+    return rc;
+}
+
+/* --- messages --- */
+
+struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken, struct arena *a)
+{
+    const struct schema_node *n = node_at(s, node);
+    const struct bind *b = n->bind == NONE ? NULL : &s->form->binds.at[n->bind];
+    const struct label *label = b ? (broken ? &b->constraint_message : &b->required_message) : NULL;
+    struct str text = STR("");
+    if (label && label->there)
+        text = label_text(s, label, TEXT_LONG, (struct node){0, f->number, node}, a);
+    if (text.n)
+        return text;
+    if (broken && (!b || !b->expr[PROP_VALID]))
+        return STR("This answer is no longer among the choices.");
+    return broken ? STR("This answer is not allowed here.") : STR("This question must be answered.");
+}
+
+/* --- answering --- */
+
+static enum err may_answer(struct session *s, struct place p, struct frame **f_out, struct diag *d)
+{
+    struct frame *f = place_frame(s, p);
+    enum err rc = session_ready(s, d);
+    if (rc)
+        return rc;
+    if (!f || p.node >= s->form->nodes.count || node_at(s, p.node)->class != f->class ||
+        node_at(s, p.node)->field == NONE)
+        return diag_set(d, ERR_NOT_FOUND, "There is no such question.");
+    const struct schema_node *n = node_at(s, p.node);
+    if (cell_at(s, f, p.node)->hidden)
+        return diag_set(d, ERR_STATE, "This question does not apply now.");
+    if (n->fixed || s->form->fields.at[n->field].calculated || cell_readonly(s, f, p.node))
+        return diag_set(d, ERR_STATE, "This value is not to be answered: the form fills it in.");
+    *f_out = f;
+    return ERR_OK;
+}
+
+static enum err check_answer(struct session *s, struct frame *f, uint32_t node, struct candidate *c, bool forced,
+                             struct diag *d)
+{
+    enum field_type type = node_at(s, node)->type;
+    bool holds = true;
+    if (c->text.n > ANSWER_BYTES_MAX)
+        return diag_set(d, ERR_LIMIT, "An answer holds at most %d bytes.", ANSWER_BYTES_MAX);
+    if (!utf8_valid(c->text))
+        return diag_set(d, ERR_SYNTAX, "The answer is not UTF-8 text.");
+    if (!keeps_spaces(type))
+        c->text = str_trim(c->text);
+    if (c->text.n == 0)
+        return ERR_OK;
+    enum err rc = read_typed_text(&s->scratch, type, c, d);
+    if (!rc)
+        rc = check_control(s, f, node, c, d);
+    if (!rc && !forced && c->status != ANSWER_PARTIAL)
+        rc = constraint_holds(s, f, node, c->text, &holds);
+    if (!rc && !holds) {
+        struct str message = violation_message(s, f, node, true, &s->scratch);
+        rc = diag_set(d, ERR_SYNTAX, "%.*s", STR_ARG(message));
+    }
+    return rc;
+}
+
+static enum err answer(struct session *s, struct place p, struct str value, bool forced, struct diag *d)
+{
+    struct frame *f = NULL;
+    struct candidate c = {value, ANSWER_GIVEN};
+    enum err rc = may_answer(s, p, &f, d);
+    if (rc)
+        return rc;
+    struct arena_mark mark = arena_mark(&s->scratch);
+    rc = check_answer(s, f, p.node, &c, forced, d);
+    if (!rc)
+        rc = cell_set(s, f, p.node, c.text, c.text.n ? c.status : ANSWER_NONE);
+    arena_release(&s->scratch, mark);
+    return rc ? rc : recompute(s, d);
+}
+
+enum err session_answer(struct session *s, struct place p, struct str value, struct diag *d)
+{
+    return answer(s, p, value, false, d);
+}
+
+enum err session_answer_forced(struct session *s, struct place p, struct str value, struct diag *d)
+{
+    return answer(s, p, value, true, d);
+}
+
+enum err session_answer_status(struct session *s, struct place p, enum answer_status status, struct diag *d)
+{
+    struct frame *f = NULL;
+    enum err rc = may_answer(s, p, &f, d);
+    if (rc)
+        return rc;
+    struct str text = cell_at(s, f, p.node)->text;
+    if ((status == ANSWER_GIVEN || status == ANSWER_PARTIAL) && text.n == 0)
+        return diag_set(d, ERR_USAGE, "There is no answer that could be called given.");
+    bool keeps = status == ANSWER_GIVEN || status == ANSWER_PARTIAL;
+    uint32_t valid = node_at(s, p.node)->prop[PROP_VALID];
+    cell_at(s, f, p.node)->flags &= (uint8_t)~CELL_TYPED;
+    rc = cell_set(s, f, p.node, keeps ? text : STR(""), status);
+    if (!rc && keeps)
+        touch(s, f, p.node); /* a partial date reads as blank */
+    if (!rc && valid != NONE)
+        mark_prop(s, valid, f);
+    return rc ? rc : recompute(s, d);
+}
+
+/* --- violations --- */
+
+static int compare_cells(struct session *s, struct cell_id a, struct cell_id b)
+{
+    return s->primary.tree.ops->compare(&s->primary.tree, (struct node){0, a.frame, a.node},
+                                        (struct node){0, b.frame, b.node});
+}
+
+/* Merge sort from below: a roster of a thousand may have thousands of open questions. */
+static void sort_cells(struct session *s, struct cell_id *at, struct cell_id *spare, uint32_t count)
+{
+    for (uint32_t width = 1; width < count; width *= 2) {
+        for (uint32_t from = 0; from < count; from += 2 * width) {
+            uint32_t middle = from + width < count ? from + width : count;
+            uint32_t end = from + 2 * width < count ? from + 2 * width : count;
+            uint32_t i = from, k = middle;
+            for (uint32_t out = from; out < end; out++) {
+                bool left = i < middle && (k >= end || compare_cells(s, at[i], at[k]) <= 0);
+                spare[out] = left ? at[i++] : at[k++];
+            }
+        }
+        memcpy(at, spare, count * sizeof(*at));
+    }
+}
+
+uint32_t session_violations(struct session *s, struct arena *a, struct place **places_out)
+{
+    uint32_t count = s->violations.count;
+    struct cell_id *cells = ARENA_ARRAY(a, struct cell_id, count + 1), *spare = ARENA_ARRAY(a, struct cell_id, count + 1);
+    struct place *places = ARENA_ARRAY(a, struct place, count + 1);
+    if (!cells || !spare || !places)
+        return 0;
+    if (count)
+        memcpy(cells, s->violations.at, count * sizeof(*cells));
+    sort_cells(s, cells, spare, count);
+    for (uint32_t i = 0; i < count; i++)
+        places[i] = place_of(s, s->frames.at[cells[i].frame], cells[i].node);
+    *places_out = places;
+    return count;
+}
+
+/* --- the end --- */
+
+static enum err set_end_times(struct session *s)
+{
+    enum err rc = ERR_OK;
+    struct arena_mark mark = arena_mark(&s->scratch);
+    char text[40];
+    struct civil c = civil_at(s->now_ms, s->host->zone ? s->host->zone : zone_utc());
+    struct str now = {text, civil_write(&c, text)};
+    for (uint32_t i = 0; i < s->form->preloads.count && !rc; i++) {
+        const struct bind *b = &s->form->binds.at[s->form->preloads.at[i]];
+        if (b->preload == PRELOAD_END && node_at(s, b->node)->class == 0)
+            rc = cell_set(s, s->frames.at[0], b->node, now, ANSWER_GIVEN);
+    }
+    arena_release(&s->scratch, mark);
+    return rc;
+}
+
+enum err session_finalise(struct session *s, struct diag *d)
+{
+    enum err rc = session_ready(s, d);
+    if (!rc)
+        rc = set_end_times(s);
+    if (!rc)
+        rc = run_event(s, EVENT_REVALIDATE);
+    if (!rc)
+        rc = recompute(s, d);
+    if (rc)
+        return rc;
+    if (s->violations.count) {
+        struct arena_mark mark = arena_mark(&s->scratch);
+        struct place *places = NULL;
+        if (session_violations(s, &s->scratch, &places)) {
+            const struct frame *f = s->frames.at[places[0].frame];
+            bool broken = cell_at(s, f, places[0].node)->flags & CELL_BROKEN;
+            struct str ref = session_ref(s, places[0], &s->scratch);
+            struct str message = violation_message(s, f, places[0].node, broken, &s->scratch);
+            rc = diag_set(d, ERR_STATE, "%u answers stand in the way, first %.*s: %.*s", s->violations.count,
+                          STR_ARG(ref), STR_ARG(message));
+        }
+        arena_release(&s->scratch, mark);
+        return rc ? rc : ERR_NOMEM;
+    }
+    s->finalised = true;
+    return ERR_OK;
+}

@@ -1,0 +1,332 @@
+/* What a screen shows: labels with their outputs in the language of the session, choices after filters, messages. All of
+ * it is computed when asked and belongs to the arena of the caller; nothing here changes the interview.
+ */
+#include "forms/instance.h"
+
+/* --- texts --- */
+
+static void put_segments(struct session *s, struct segments segments, struct node context, struct buf *b)
+{
+    for (uint32_t i = 0; i < segments.count; i++) {
+        const struct segment *g = &s->form->segments.at[segments.first + i];
+        if (!g->output) {
+            buf_put_str(b, g->literal);
+            continue;
+        }
+        struct value v;
+        struct arena_mark mark = arena_mark(&s->scratch);
+        if (evaluate(s, &s->scratch, g->output, context, &v) == ERR_OK) {
+            struct eval e = eval_for(s, &s->scratch);
+            buf_put_str(b, value_text(&e, &v));
+        }
+        arena_release(&s->scratch, mark);
+    }
+}
+
+static struct str render(struct session *s, struct segments segments, struct node context, struct arena *a)
+{
+    if (segments.count == 0)
+        return STR("");
+    if (segments.count == 1 && !s->form->segments.at[segments.first].output)
+        return s->form->segments.at[segments.first].literal;
+    struct buf b;
+    buf_init(&b, 1u << 20);
+    put_segments(s, segments, context, &b);
+    struct str out = arena_str(a, buf_str(&b));
+    buf_free(&b);
+    return out.p ? out : STR("");
+}
+
+static const struct text_value *find_text(const struct form *f, uint32_t text, uint32_t language, enum text_form form)
+{
+    for (uint32_t i = f->text_first.at[text]; i < f->text_first.at[text + 1]; i++)
+        if (f->text_values.at[i].language == language && f->text_values.at[i].form == form)
+            return &f->text_values.at[i];
+    return NULL;
+}
+
+/* The language of the session, else the form's default. */
+struct str text_in_language(struct session *s, uint32_t text, enum text_form form, struct node context,
+                            struct arena *a)
+{
+    const struct text_value *v = find_text(s->form, text, s->language, form);
+    if (!v)
+        v = find_text(s->form, text, s->form->language_default, form);
+    return v ? render(s, v->segments, context, a) : STR("");
+}
+
+struct str label_text(struct session *s, const struct label *label, enum text_form form, struct node context,
+                      struct arena *a)
+{
+    uint32_t text = label->text;
+    if (!label->there)
+        return STR("");
+    if (label->text_id) {
+        struct value v;
+        if (evaluate(s, a, label->text_id, context, &v) != ERR_OK)
+            return STR("");
+        struct eval e = eval_for(s, a);
+        struct str id = value_text(&e, &v);
+        if (!map_get(&s->form->text_ids, id, &text))
+            return form == TEXT_LONG ? id : STR("");
+    }
+    if (text != NONE)
+        return text_in_language(s, text, form, context, a);
+    return form == TEXT_LONG ? render(s, label->own, context, a) : STR("");
+}
+
+/* --- choices --- */
+
+struct choice_list {
+    const struct control *control;
+    struct node context;
+    const struct nodes *items; /* of the itemset */
+    uint32_t fixed, total;
+};
+
+static enum err open_choices(struct session *s, const struct control *c, struct node context, struct arena *a,
+                             struct choice_list *out)
+{
+    struct value v = {.type = VALUE_STRING};
+    *out = (struct choice_list){.control = c, .context = context, .fixed = c->choice_count, .total = c->choice_count};
+    if (!c->itemset)
+        return ERR_OK;
+    enum err rc = evaluate(s, a, c->itemset, context, &v);
+    if (!rc && v.type == VALUE_NODES) {
+        out->items = v.nodes;
+        out->total += v.nodes->count;
+    }
+    return rc;
+}
+
+static enum err item_text(struct session *s, const struct expr *x, struct node item, struct arena *a, struct str *out)
+{
+    struct value v;
+    *out = STR("");
+    if (!x)
+        return ERR_OK;
+    enum err rc = evaluate(s, a, x, item, &v);
+    if (rc)
+        return rc;
+    struct eval e = eval_for(s, a);
+    *out = value_text(&e, &v);
+    return ERR_OK;
+}
+
+static enum err choice_value(struct session *s, const struct choice_list *l, uint32_t i, struct arena *a,
+                             struct str *out)
+{
+    if (i < l->fixed) {
+        *out = s->form->choices.at[l->control->choice_first + i].value;
+        return ERR_OK;
+    }
+    return item_text(s, l->control->item_value, l->items->at[i - l->fixed], a, out);
+}
+
+static enum err choice_text(struct session *s, const struct choice_list *l, uint32_t i, struct arena *a,
+                            struct str *out)
+{
+    uint32_t text;
+    if (i < l->fixed) {
+        *out = label_text(s, &s->form->choices.at[l->control->choice_first + i].label, TEXT_LONG, l->context, a);
+        return ERR_OK;
+    }
+    enum err rc = item_text(s, l->control->item_label, l->items->at[i - l->fixed], a, out);
+    if (!rc && l->control->item_label_is_text && map_get(&s->form->text_ids, *out, &text))
+        *out = text_in_language(s, text, TEXT_LONG, l->context, a);
+    return rc;
+}
+
+static bool takes_many(const struct control *c)
+{
+    return c->kind == CONTROL_SELECT_MANY || c->kind == CONTROL_RANK;
+}
+
+static bool has_word(struct str list, struct str word)
+{
+    struct str one;
+    while (str_word(&list, &one))
+        if (str_eq(one, word))
+            return true;
+    return false;
+}
+
+static uint32_t count_words(struct str list)
+{
+    struct str one;
+    uint32_t count = 0;
+    while (str_word(&list, &one))
+        count++;
+    return count;
+}
+
+/* Values that search() brings in are not in the form: they cannot be checked here. */
+static bool is_searched(const struct control *c)
+{
+    return str_find(c->appearance, STR("search(")) >= 0;
+}
+
+enum err choices_have(struct session *s, struct frame *f, uint32_t node, struct str text, bool *have_out)
+{
+    const struct control *c = &s->form->controls.at[node_at(s, node)->control];
+    struct choice_list list;
+    struct arena_mark mark = arena_mark(&s->scratch);
+    uint32_t found = 0, wanted = takes_many(c) ? count_words(text) : 1;
+    enum err rc = open_choices(s, c, (struct node){0, f->number, node}, &s->scratch, &list);
+    for (uint32_t i = 0; i < list.total && !rc && found < wanted; i++) {
+        struct str value;
+        struct arena_mark item = arena_mark(&s->scratch);
+        rc = choice_value(s, &list, i, &s->scratch, &value);
+        if (!rc && (takes_many(c) ? has_word(text, value) : str_eq(text, value)))
+            found++;
+        arena_release(&s->scratch, item);
+    }
+    arena_release(&s->scratch, mark);
+    *have_out = found >= wanted || is_searched(c);
+    return rc;
+}
+
+struct str choice_label(struct session *s, struct place question, struct str value, struct arena *a)
+{
+    const struct frame *f = place_frame(s, question);
+    uint32_t control = f ? place_control(s, question) : NONE;
+    struct choice_list list;
+    struct str one = STR(""), label = STR("");
+    if (control == NONE ||
+        open_choices(s, &s->form->controls.at[control], (struct node){0, f->number, question.node}, a, &list))
+        return STR("");
+    for (uint32_t i = 0; i < list.total; i++) {
+        if (choice_value(s, &list, i, a, &one))
+            return STR("");
+        if (str_eq(one, value))
+            return choice_text(s, &list, i, a, &label) ? STR("") : label;
+    }
+    return STR("");
+}
+
+enum err session_choices(struct session *s, struct place p, uint32_t skip, uint32_t limit, struct arena *a,
+                         struct choice_view **choices_out, uint32_t *count_out, uint32_t *total_out, struct diag *d)
+{
+    const struct frame *f = place_frame(s, p);
+    uint32_t control = f ? place_control(s, p) : NONE;
+    struct choice_list list;
+    if (control == NONE)
+        return diag_set(d, ERR_NOT_FOUND, "There is no question at this place.");
+    const struct control *c = &s->form->controls.at[control];
+    s->now_ms = s->host->now_ms(s->host->self);
+    enum err rc = open_choices(s, c, (struct node){0, f->number, p.node}, a, &list);
+    if (rc)
+        return rc;
+    skip = skip < list.total ? skip : list.total;
+    uint32_t count = list.total - skip < limit ? list.total - skip : limit;
+    struct choice_view *out = ARENA_ARRAY(a, struct choice_view, count + 1);
+    struct str chosen = cell_at(s, f, p.node)->text;
+    for (uint32_t i = 0; i < count && out && !rc; i++) {
+        rc = choice_value(s, &list, skip + i, a, &out[i].value);
+        if (!rc)
+            rc = choice_text(s, &list, skip + i, a, &out[i].label);
+        if (!out[i].label.n)
+            out[i].label = out[i].value;
+        out[i].selected = takes_many(c) ? has_word(chosen, out[i].value) : str_eq(chosen, out[i].value);
+    }
+    if (rc || !out)
+        return rc ? rc : ERR_NOMEM;
+    *choices_out = out;
+    *count_out = count;
+    *total_out = list.total;
+    return ERR_OK;
+}
+
+/* --- questions --- */
+
+static struct node control_context(struct session *s, uint32_t control, const struct frame *f)
+{
+    uint32_t node = s->form->controls.at[control].node;
+    for (uint32_t c = control; node == NONE && c != NONE; c = s->form->controls.at[c].parent)
+        node = s->form->controls.at[c].node;
+    if (node == NONE)
+        return (struct node){0, 0, 0};
+    return (struct node){0, frame_up(s, f, node_at(s, node)->class)->number, node};
+}
+
+/* Labels of the groups around, from outside in; a repeat adds the number of its instance to the label before it. */
+static struct str groups_around(struct session *s, uint32_t control, const struct frame *f, struct arena *a)
+{
+    uint32_t chain[FORM_DEPTH_MAX + 1], depth = 0;
+    struct buf b;
+    buf_init(&b, 1u << 20);
+    for (uint32_t c = s->form->controls.at[control].parent; c != NONE && c != 0 && depth <= FORM_DEPTH_MAX;
+         c = s->form->controls.at[c].parent)
+        chain[depth++] = c;
+    while (depth > 0) {
+        uint32_t c = chain[--depth];
+        const struct control *group = &s->form->controls.at[c];
+        struct str label = label_text(s, &group->label, TEXT_LONG, control_context(s, c, f), a);
+        if (label.n) {
+            if (b.n)
+                buf_put_z(&b, " › ");
+            buf_put_str(&b, label);
+        }
+        if (group->kind == CONTROL_REPEAT) {
+            if (b.n)
+                buf_put_char(&b, ' ');
+            buf_put_u64(&b, frame_position(s, frame_up(s, f, node_at(s, group->node)->class)) + 1u);
+        }
+    }
+    struct str out = arena_str(a, buf_str(&b));
+    buf_free(&b);
+    return out.p ? out : STR("");
+}
+
+static void view_cell(struct session *s, const struct frame *f, uint32_t node, struct arena *a,
+                      struct question_view *v)
+{
+    const struct cell *c = cell_at(s, f, node);
+    v->type = node_at(s, node)->type;
+    v->value = arena_str(a, c->text);
+    v->status = (enum answer_status)c->status;
+    if (v->status == ANSWER_NONE && c->text.n)
+        v->status = ANSWER_GIVEN;
+    v->relevant = c->hidden == 0;
+    v->required = c->flags & CELL_REQUIRED;
+    v->readonly = cell_readonly(s, f, node);
+    v->answered = v->status != ANSWER_NONE;
+    v->violated = c->violation != 0;
+    if (v->violated)
+        v->message = violation_message(s, f, node, c->flags & CELL_BROKEN, a);
+}
+
+enum err session_view(struct session *s, struct place p, struct arena *a, struct question_view *view_out,
+                      struct diag *d)
+{
+    const struct frame *f = place_frame(s, p);
+    struct question_view v = {.ref = STR(""), .label = STR(""), .hint = STR(""), .guidance = STR(""),
+                              .appearance = STR(""), .mediatype = STR(""), .value = STR(""), .message = STR(""),
+                              .group = STR(""), .range_start = STR(""), .range_end = STR(""), .range_step = STR("")};
+    if (!f || (!(p.node & PLACE_CONTROL) && p.node >= s->form->nodes.count))
+        return diag_set(d, ERR_NOT_FOUND, "There is nothing at this place.");
+    uint32_t control = place_control(s, p);
+    s->now_ms = s->host->now_ms(s->host->self);
+    v.ref = session_ref(s, p, a);
+    v.relevant = true;
+    if (!(p.node & PLACE_CONTROL))
+        view_cell(s, f, p.node, a, &v);
+    if (control != NONE) {
+        const struct control *c = &s->form->controls.at[control];
+        struct node context = control_context(s, control, f);
+        v.control = c->kind;
+        v.label = label_text(s, &c->label, TEXT_LONG, context, a);
+        if (!v.label.n && c->kind == CONTROL_REPEAT && c->parent != 0)
+            v.label = label_text(s, &s->form->controls.at[c->parent].label, TEXT_LONG, context, a);
+        v.hint = label_text(s, &c->hint, TEXT_LONG, context, a);
+        v.guidance = label_text(s, &c->hint, TEXT_GUIDANCE, context, a);
+        v.appearance = c->appearance;
+        v.mediatype = c->mediatype;
+        v.range_start = c->range_start;
+        v.range_end = c->range_end;
+        v.range_step = c->range_step;
+        v.group = groups_around(s, control, f, a);
+    }
+    *view_out = v;
+    return ERR_OK;
+}
