@@ -36,8 +36,7 @@ static enum err cause_of(int error)
 static enum err fail(struct diag *d, int error, const char *what, const char *path)
 {
     enum err code = cause_of(error);
-    (void)diag_set(d, code, "%s %s failed: %s. %s", what, path, strerror(error), err_action(code)->todo_en);
-    return code;
+    return diag_set(d, code, "%s %s failed: %s. %s", what, path, strerror(error), err_action(code)->todo_en);
 }
 
 /* "a/b/c" is folder "a/b" and name "c"; "c" is folder "." and name "c". */
@@ -64,10 +63,8 @@ static enum err open_folder(const char *path, int *fd_out, const char **name_out
 {
     char folder[PATH_LENGTH_MAX];
     enum err rc = split_path(path, folder, name_out);
-    if (rc) {
-        (void)diag_set(d, rc, "\"%.200s\" cannot be the name of a file.", path);
-        return rc;
-    }
+    if (rc)
+        return diag_set(d, rc, "\"%.200s\" cannot be the name of a file.", path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return fail(d, errno, "Opening the folder of", path);
@@ -111,7 +108,7 @@ enum err posix_file_write(void *self, const char *path, struct str bytes, bool s
 {
     (void)self;
     int folder = -1, fd = -1, error = 0;
-    const char *name;
+    const char *name = "";
     char temporary[40];
     bool temporary_there = false;
 
@@ -192,8 +189,8 @@ enum err posix_file_read(void *self, const char *path, struct buf *out, struct d
 enum err posix_file_remove(void *self, const char *path)
 {
     (void)self;
-    int folder;
-    const char *name;
+    int folder = -1;
+    const char *name = "";
     enum err rc = open_folder(path, &folder, &name, NULL);
     if (rc)
         return rc;
@@ -206,8 +203,8 @@ enum err posix_file_remove(void *self, const char *path)
 static enum err make_level(const char *path, struct diag *d)
 {
     struct stat st;
-    int folder;
-    const char *name;
+    int folder = -1;
+    const char *name = "";
     if (stat(path, &st) == 0)
         return S_ISDIR(st.st_mode)
                    ? ERR_OK
