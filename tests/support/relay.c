@@ -1,9 +1,10 @@
 /* relay: a TCP relay on loopback that counts what crosses the wire and can cut the link in mid-upload.
  *
- *   relay TARGET_PORT [--cut-up N]... [--stats FILE]
+ *   relay TARGET_PORT [--cut FILE] [--stats FILE]
  *
- * Prints the port it listens on. Each --cut-up N cuts one connection, in the order given, once N bytes went up on it: both ends see a
- * reset, as when the signal is lost. After every connection FILE holds "connections N up N down N cut N". Ends on SIGTERM.
+ * Prints the port it listens on. When a file appears under the name given with --cut, the number N in it is taken (and the file removed):
+ * after N further bytes upward the connection that carries them is cut, and both ends see a reset, as when the signal is lost. The
+ * other file always holds "connections N up N down N cut N". Ends on SIGTERM.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,20 +17,17 @@
 #include <unistd.h>
 
 #define LINKS_MAX 64
-#define CUTS_MAX 16
 
 struct link {
     int device, centre;
-    unsigned long long up;
 };
 
 static struct {
     struct link links[LINKS_MAX];
     int count;
-    unsigned long long cuts[CUTS_MAX];
-    int cut_count, cut_done;
-    unsigned long long connections, up, down;
-    const char *stats;
+    unsigned long long cut_left; /* bytes until the ordered cut; 0 = none ordered */
+    unsigned long long connections, up, down, cuts;
+    const char *stats, *cut;
     unsigned short target;
 } relay;
 static volatile sig_atomic_t stopping;
@@ -49,7 +47,7 @@ static void write_stats(void)
     FILE *f = fopen(temporary, "w");
     if (!f)
         return;
-    fprintf(f, "connections %llu up %llu down %llu cut %d\n", relay.connections, relay.up, relay.down, relay.cut_done);
+    fprintf(f, "connections %llu up %llu down %llu cut %llu\n", relay.connections, relay.up, relay.down, relay.cuts);
     fclose(f);
     rename(temporary, relay.stats);
 }
@@ -87,27 +85,41 @@ static int send_all(int to, const char *p, size_t n)
     return 0;
 }
 
+static void take_order(void)
+{
+    unsigned long long n = 0;
+    FILE *f = relay.cut ? fopen(relay.cut, "r") : NULL;
+    if (!f)
+        return;
+    if (fscanf(f, "%llu", &n) == 1 && n > 0) {
+        relay.cut_left = n;
+        remove(relay.cut);
+    }
+    fclose(f);
+}
+
 /* Passes on what came from one side. Nonzero when the link has ended. */
 static int pass(struct link *l, int upward)
 {
     char bytes[16384];
     size_t room = sizeof bytes;
-    int cutting = upward && relay.cut_done < relay.cut_count;
 
-    if (cutting && relay.cuts[relay.cut_done] - l->up < room)
-        room = (size_t)(relay.cuts[relay.cut_done] - l->up);
+    if (upward)
+        take_order();
+    int cutting = upward && relay.cut_left > 0;
+    if (cutting && relay.cut_left < room)
+        room = (size_t)relay.cut_left;
     ssize_t n = recv(upward ? l->device : l->centre, bytes, room, 0);
     if (n <= 0)
         return 1;
     if (send_all(upward ? l->centre : l->device, bytes, (size_t)n))
         return 1;
     *(upward ? &relay.up : &relay.down) += (unsigned long long)n;
-    l->up += upward ? (unsigned long long)n : 0;
-    if (cutting && l->up >= relay.cuts[relay.cut_done]) {
-        relay.cut_done++;
-        return 2;
-    }
-    return 0;
+    if (!cutting)
+        return 0;
+    relay.cut_left -= (unsigned long long)n;
+    relay.cuts += relay.cut_left == 0;
+    return relay.cut_left == 0 ? 2 : 0;
 }
 
 static void accept_link(int listening)
@@ -123,7 +135,7 @@ static void accept_link(int listening)
             close(centre);
         return;
     }
-    relay.links[relay.count++] = (struct link){device, centre, 0};
+    relay.links[relay.count++] = (struct link){device, centre};
     relay.connections++;
 }
 
@@ -159,14 +171,14 @@ int main(int argc, char **argv)
     socklen_t size = sizeof address;
 
     for (int i = 2; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--cut-up") == 0 && relay.cut_count < CUTS_MAX)
-            relay.cuts[relay.cut_count++] = strtoull(argv[i + 1], NULL, 10);
+        if (strcmp(argv[i], "--cut") == 0)
+            relay.cut = argv[i + 1];
         else if (strcmp(argv[i], "--stats") == 0)
             relay.stats = argv[i + 1];
     }
     relay.target = argc > 1 ? (unsigned short)strtoul(argv[1], NULL, 10) : 0;
     if (relay.target == 0) {
-        fprintf(stderr, "relay TARGET_PORT [--cut-up N]... [--stats FILE]\n");
+        fprintf(stderr, "relay TARGET_PORT [--cut FILE] [--stats FILE]\n");
         return 2;
     }
     struct sigaction stop = {.sa_handler = on_stop};
