@@ -54,8 +54,7 @@ enum err batch_read(struct arena *a, struct str payload, const struct batch_rows
  * never. In place; keeps order; returns the new count. Without memory in `a` it drops nothing. */
 uint32_t batch_coalesce(struct arena *a, struct change *changes, uint32_t count);
 
-/* Downlink payloads (schema 3) as the centre writes them: changes of many authors, ascending by server
- * sequence. */
+/* Downlink payloads (schema 3) as the centre writes them: changes of many authors, in any order. */
 #define BATCH_SCHEMA_DOWN 3
 
 /* Who made a passed-on change, and its place in the centre's order. */

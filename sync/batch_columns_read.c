@@ -423,12 +423,10 @@ static void get_seens(struct scan *s)
 static void get_server_seqs(struct scan *s)
 {
     get_flagged(s, COLUMNS_SERVER_SEQ, s->n);
-    uint64_t before = s->head->cursor_from;
+    uint64_t seq = s->head->cursor;
     for (uint32_t i = 0; i < s->n; i++) {
-        uint64_t seq = before + 1 + s->col[i];
-        if (seq <= before)
-            s->r->failed = true;
-        s->au[i].server_seq = before = seq;
+        seq += (uint64_t)unzigzag(s->col[i]);
+        s->au[i].server_seq = seq;
     }
 }
 

@@ -96,9 +96,6 @@ static enum err check_change(const struct writer *w, uint32_t i)
     if (i && !w->au && c->seq <= c[-1].seq)
         return diag_set(w->d, ERR_USAGE, "The batch is not in the order of its sequence at change %u.",
                         (unsigned)i);
-    if (w->au && w->au[i].server_seq <= (i ? w->au[i - 1].server_seq : w->head->cursor_from))
-        return diag_set(w->d, ERR_USAGE, "The downlink is not in the centre's order at change %u.",
-                        (unsigned)i);
     return ERR_OK;
 }
 
@@ -413,9 +410,9 @@ static void put_hlcs(struct writer *w)
 
 static void put_server_seqs(struct writer *w)
 {
-    uint64_t before = w->head->cursor_from;
+    uint64_t before = w->head->cursor;
     for (uint32_t i = 0; i < w->n; i++) {
-        w->col[i] = w->au[i].server_seq - before - 1;
+        w->col[i] = zigzag(minus(w->au[i].server_seq, before));
         before = w->au[i].server_seq;
     }
     put_flagged(w, COLUMNS_SERVER_SEQ, w->n);

@@ -167,6 +167,7 @@ bool root_print_read(struct str text, unsigned char out[static 16])
  * ----------------------------------------------------------------------------------------------- */
 
 enum { RECEIPT_TOKEN = 1, RECEIPT_CLOCK = 2, RECEIPT_CAUGHT_UP = 4, RECEIPT_REFUSED = 8, RECEIPT_FLAGS = 15 };
+#define BATCHES_MAX 10000
 #define TOKEN_MAX 1024
 #define REASON_MAX 2048
 #define TIME_S_MAX INT64_C(300000000000)
@@ -200,15 +201,16 @@ static void put_item(struct buf *b, const struct receipt *r, const struct receip
         put_text(b, item->reason);
         return;
     }
-    buf_put_char(b, item->server_first != 0);
-    if (item->server_first)
-        buf_put_sv(b, (int64_t)(r->cursor - item->server_first));
+    buf_put_char(b, item->server_seq != 0);
+    if (item->server_seq)
+        buf_put_sv(b, (int64_t)(r->cursor - item->server_seq));
 }
 
 enum err receipt_write(const struct receipt *r, struct buf *payload_out)
 {
     int64_t time_s = floor_seconds(r->server_time_ms), until_s = floor_seconds(r->token_until_ms);
-    CHECK(r->item_count <= RECEIPT_ITEMS_MAX && r->token.n <= TOKEN_MAX);
+    CHECK(r->item_count <= BATCHES_MAX && r->token.n <= TOKEN_MAX);
+    CHECK(!r->caught_up || r->cursor_from <= r->cursor);
     buf_put_char(payload_out,
                  (char)((r->token.n ? RECEIPT_TOKEN : 0) | (r->clock_off_ms ? RECEIPT_CLOCK : 0) |
                         (r->caught_up ? RECEIPT_CAUGHT_UP : 0) | (r->refused ? RECEIPT_REFUSED : 0)));
@@ -226,6 +228,8 @@ enum err receipt_write(const struct receipt *r, struct buf *payload_out)
     }
     if (r->refused)
         buf_put_char(payload_out, (char)r->refused);
+    if (r->caught_up)
+        buf_put_uv(payload_out, r->cursor - r->cursor_from);
     buf_put_uv(payload_out, r->item_count);
     for (uint32_t i = 0; i < r->item_count; i++)
         put_item(payload_out, r, &r->items[i]);
@@ -249,7 +253,7 @@ static void get_item(struct reader *r, const struct receipt *receipt, struct rec
         item->cause = (enum err)second;
         item->reason = get_text(r, REASON_MAX);
     } else if (second) {
-        item->server_first = receipt->cursor - (uint64_t)read_sv(r);
+        item->server_seq = receipt->cursor - (uint64_t)read_sv(r);
     }
 }
 
@@ -276,12 +280,14 @@ static void get_head(struct reader *r, struct receipt *out)
         out->token = get_text(r, TOKEN_MAX);
         out->token_until_ms = get_seconds(r, out->server_time_ms / 1000);
     }
-    out->caught_up = flags & RECEIPT_CAUGHT_UP;
     uint8_t refused = flags & RECEIPT_REFUSED ? read_u8(r) : 0;
+    out->caught_up = flags & RECEIPT_CAUGHT_UP;
+    out->cursor_from = out->caught_up ? out->cursor - read_uv(r) : 0;
     out->refused = (enum err)refused;
     out->epoch = (uint32_t)epoch;
     out->inc = (uint32_t)inc;
-    if (epoch > UINT32_MAX || inc > UINT32_MAX || flags & ~RECEIPT_FLAGS || refused >= ERR_COUNT)
+    if (epoch > UINT32_MAX || inc > UINT32_MAX || flags & ~RECEIPT_FLAGS || refused >= ERR_COUNT ||
+        out->cursor_from > out->cursor)
         r->failed = true;
 }
 
@@ -291,7 +297,7 @@ enum err receipt_read(struct arena *a, struct str payload, struct receipt *out, 
     struct receipt receipt = {.epoch = 0};
     get_head(&r, &receipt);
     uint64_t count = read_uv(&r);
-    if (r.failed || count > RECEIPT_ITEMS_MAX)
+    if (r.failed || count > BATCHES_MAX)
         return diag_set(d, ERR_CORRUPT, "The receipt is malformed near byte %zu.",
                         payload.n - reader_left(&r));
     struct receipt_item *items = ARENA_ARRAY(a, struct receipt_item, count);

@@ -14,9 +14,8 @@
  * check digit finds every single wrong digit and every two that changed places. */
 #define ENROL_TOKEN_TEXT 17
 void enrol_token_write(uint64_t token60, char out[static ENROL_TOKEN_TEXT]); /* with NUL */
-bool enrol_token_read(
-    struct str text,
-    uint64_t *token60_out); /* any case, hyphens and spaces ignored; false when the check digit differs */
+/* Any case, hyphens and spaces ignored; false when the check digit differs. */
+bool enrol_token_read(struct str text, uint64_t *token60_out);
 
 /* "dse1:" QR code of an enrolment. */
 struct enrol_code {
@@ -90,10 +89,10 @@ struct receipt_item {
     uint64_t batch_seq;
     unsigned char batch_id[BATCH_ID_SIZE];
     enum receipt_status status;
-    /* STORED, CONFLICTS: server sequence of the batch's first change, the others follow in the batch's order
-     * without gaps; 0 = not told, the downlink will. A device that knows it marks its own versions. */
-    uint64_t server_first;
-    enum err cause; /* QUARANTINED: ERR_STATE asks for the same changes with full row ids, in a new batch */
+    /* STORED, CONFLICTS: the server sequence that all changes of this batch have; 0 = not told, the downlink
+     * will. A device that knows it marks its own versions with it. */
+    uint64_t server_seq;
+    enum err cause; /* QUARANTINED: ERR_STATE asks for the same changes in a new batch, with full row ids */
     struct str reason; /* QUARANTINED: a sentence */
 };
 /* Times travel in whole seconds, cut downwards. */
@@ -103,12 +102,11 @@ struct receipt {
     uint32_t inc;
     uint64_t contiguous; /* all batches up to here are stored */
     uint64_t cursor;     /* newest server sequence */
-    /* Between the cursor that the device told (Prefer, or its frame's) and `cursor` there is nothing for it
-     * but what the items' server_first names: it may take `cursor` as its own and need not ask for a
-     * downlink. */
+    /* True: between cursor_from, which the device told (Prefer), and `cursor` there is nothing for it but its
+     * own batches. It may take `cursor` as its own and need not ask for a downlink. */
     bool caught_up;
-    enum err
-        refused; /* not ERR_OK: this device will not be served (revoked: ERR_DENIED), and why is signed */
+    uint64_t cursor_from;
+    enum err refused; /* not ERR_OK: this device will not be served any more (revoked: ERR_DENIED) */
     int64_t server_time_ms;
     int64_t clock_off_ms; /* author's clock minus ours when the frame said `now`; 0 = near enough */
     struct str token;     /* next bearer token, "" = keep the one you have */
@@ -117,7 +115,6 @@ struct receipt {
     uint32_t item_count;
 };
 #define BATCH_SCHEMA_RECEIPT 2
-#define RECEIPT_ITEMS_MAX 10000
 enum err receipt_write(const struct receipt *r, struct buf *payload_out) MUST_USE;
 enum err receipt_read(struct arena *a, struct str payload, struct receipt *out, struct diag *d) MUST_USE;
 

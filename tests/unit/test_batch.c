@@ -527,8 +527,12 @@ static void a_downlink_comes_back(void **state)
             changes[i] = random_change(&s, i + 1, i ? &changes[i - 1] : NULL);
             struct row_id author = random_row(&s);
             head.cursor += 1 + random_next(&s) % 3;
-            authors[i] = (struct down_author){author.device,  author.inc,  random_next(&s),
-                                              changes[i].hlc, head.cursor, random_next(&s) % 9};
+            authors[i] = (struct down_author){author.device,
+                                              author.inc,
+                                              random_next(&s),
+                                              changes[i].hlc,
+                                              random_next(&s) % head.cursor,
+                                              random_next(&s) % 9};
             changes[i].seq = authors[i].seq;
         }
         struct buf payload;
