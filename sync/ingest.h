@@ -31,9 +31,14 @@ struct ingest {
     struct str payload;     /* opened bytes, kept beside the frame */
 };
 
-/* Never fails: whatever the bytes are, there is a verdict. Everything lives in `a`. */
+/* Never fails: whatever the bytes are, there is a verdict. Everything lives in `a`; texts may point into
+ * `bytes`. A lack of memory is a REFUSE with ERR_NOMEM: nobody is at fault, the frame may come again. */
 void ingest_frame(struct arena *a, struct str bytes, const struct ingest_author *author,
                   const struct key_pair_x25519 *county, const struct batch_rows *rows, struct ingest *out,
                   struct diag *d);
+/* The same for a frame of the archive whose payload was opened when it came (the key it was sealed for may be
+ * gone): the frame is parsed and verified, `payload` is taken for what it says. */
+void ingest_again(struct arena *a, struct str bytes, struct str payload, const struct ingest_author *author,
+                  const struct batch_rows *rows, struct ingest *out, struct diag *d);
 
 #endif
