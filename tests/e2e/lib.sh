@@ -61,7 +61,7 @@ enrol() {
     local ticket
     ticket=$("$bin/doorstepd" enrol-token "$work/centre" --person "$2" --role cadre --area "$3" --url "http://127.0.0.1:$4" --json)
     "$bin/doorstep" enrol "$(printf '%s' "$ticket" | json token)" --centre "http://127.0.0.1:$4" \
-        --root "$(printf '%s' "$ticket" | json root)" --data "$1" 2>/dev/null
+        --root "$(printf '%s' "$ticket" | json fingerprint)" --data "$1" 2>/dev/null
 }
 
 wire_up() { awk '{print $4}' "$work/wire"; }

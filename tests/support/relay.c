@@ -1,8 +1,8 @@
 /* relay: a TCP relay on loopback that counts what crosses the wire and can cut the link in mid-upload.
  *
- *   relay TARGET_PORT [--cut FILE] [--stats FILE]
+ *   relay TARGET_PORT [--listen PORT] [--cut FILE] [--stats FILE]
  *
- * Prints the port it listens on. When a file appears under the name given with --cut, the number N in it is taken (and the file removed):
+ * Prints the port it listens on (any free one by default). When a file appears under the name given with --cut, the number N in it is taken (and the file removed):
  * after N further bytes upward the connection that carries them is cut, and both ends see a reset, as when the signal is lost. The
  * other file always holds "connections N up N down N cut N". Ends on SIGTERM.
  */
@@ -169,23 +169,27 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in address;
     socklen_t size = sizeof address;
+    unsigned short port = 0;
+    int again = 1;
 
     for (int i = 2; i + 1 < argc; i += 2) {
-        if (strcmp(argv[i], "--cut") == 0)
+        if (strcmp(argv[i], "--listen") == 0)
+            port = (unsigned short)strtoul(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--cut") == 0)
             relay.cut = argv[i + 1];
         else if (strcmp(argv[i], "--stats") == 0)
             relay.stats = argv[i + 1];
     }
     relay.target = argc > 1 ? (unsigned short)strtoul(argv[1], NULL, 10) : 0;
     if (relay.target == 0) {
-        fprintf(stderr, "relay TARGET_PORT [--cut FILE] [--stats FILE]\n");
+        fprintf(stderr, "relay TARGET_PORT [--listen PORT] [--cut FILE] [--stats FILE]\n");
         return 2;
     }
     struct sigaction stop = {.sa_handler = on_stop};
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
-    int listening = loopback(0, &address);
-    if (listening < 0 || bind(listening, (struct sockaddr *)&address, size) || listen(listening, 16) ||
+    int listening = loopback(port, &address);
+    if (listening < 0 || setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &again, sizeof again) || bind(listening, (struct sockaddr *)&address, size) || listen(listening, 16) ||
         getsockname(listening, (struct sockaddr *)&address, &size)) {
         perror("relay");
         return 1;
