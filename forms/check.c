@@ -745,7 +745,7 @@ static const struct expr_function *find_in(const struct expr_function *table, ui
 static const struct expr_function *find_function(const struct compiler *c, struct str name,
                                                  const char **nearest)
 {
-    uint32_t distance = name.n > 5 ? 4 : 3;
+    uint32_t distance = name.n > 7 ? 4 : name.n > 4 ? 3 : 2; /* suggest what is nearer than this */
     *nearest = NULL;
     const struct expr_function *f = find_in(c->scope->functions, c->scope->function_count, name, nearest,
                                             &distance);

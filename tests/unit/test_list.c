@@ -1,0 +1,134 @@
+/* Choice lists from CSV, as the county office saves them from a spreadsheet. */
+#include "tests/support/unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "forms/expr_doc.h"
+#include "forms/form.h"
+
+struct list {
+    struct arena a;
+    struct expr_doc doc;
+    struct eval e;
+    struct diag d;
+};
+
+static enum err list_open(struct list *l, struct str csv)
+{
+    memset(l, 0, sizeof(*l));
+    arena_init(&l->a, (size_t)256 << 20);
+    l->doc.a = &l->a;
+    enum err rc = list_from_csv(&l->a, csv, 0, &l->doc.tree, &l->d);
+    l->e = (struct eval){.scratch = &l->a, .fuel = EXPR_FUEL_DEFAULT, .diag = &l->d};
+    expr_doc_eval(&l->doc, &l->e);
+    return rc;
+}
+
+static void check(struct list *l, const char *expression, const char *want)
+{
+    struct value v;
+    assert_int_equal(expr_doc_run(&l->doc, EXPR_ODK, &l->e, str_of(expression), &v), ERR_OK);
+    struct str got = value_text(&l->e, &v);
+    if (!str_eq_z(got, want))
+        fail_msg("%s gives \"%.*s\", not \"%s\"", expression, STR_ARG(got), want);
+}
+
+static void rows_become_items(void **state)
+{
+    (void)state;
+    struct list l;
+    assert_int_equal(list_open(&l, STR("name,label,county\nv1,East,c1\nv2,\"West, upper\",c1\nv3,,c2\n")),
+                     ERR_OK);
+    check(&l, "count(/root/item)", "3");
+    check(&l, "/root/item[name = 'v2']/label", "West, upper");
+    check(&l, "join(' ', /root/item[county = 'c1']/name)", "v1 v2");
+    check(&l, "count(/root/item[label = ''])", "1");
+    check(&l, "/root/item[3]/preceding-sibling::item[1]/name", "v2");
+    check(&l, "name(/root/item[1]/*[last()])", "county");
+    check(&l, "count(//text())", "8");
+    check(&l, "string(/root/item[1])", "v1Eastc1");
+    check(&l, "position(/root/item[county = 'c2'])", "3");
+    check(&l, "count(/root/item/nowhere)", "0");
+    arena_free(&l.a);
+}
+
+static void spreadsheets_write_csv_in_many_ways(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *csv;
+        const char *second; /* the label of the second row */
+    } rows[] = {
+        {"\xEF\xBB\xBFname;label\r\na;A\r\nb;B,C\r\n", "B,C"}, /* marks, semicolons, CR LF */
+        {"name,label\na,A\n\n\nb,B", "B"},                     /* blank lines, no last line end */
+        {"name,label\na,A\nb\n", ""},                          /* a short row */
+        {"name,label\na,A\nb,B,more,cells\n", "B"},            /* a long one */
+        {"name,label\na,A\nb,\"say \"\"hi\"\"\nthere\"\n",
+         "say \"hi\"\nthere"}, /* quotes and a line end inside */
+        {"\"name\",\" label \"\na,A\nb,B\n", "B"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct list l;
+        struct str csv = str_of(rows[i].csv);
+        assert_int_equal(list_open(&l, csv), ERR_OK);
+        check(&l, "count(/root/item)", "2");
+        check(&l, "/root/item[name = 'b']/label", rows[i].second);
+        arena_free(&l.a);
+    }
+}
+
+static void broken_lists_are_refused_and_empty_ones_are_empty(void **state)
+{
+    (void)state;
+    struct list l;
+    assert_int_equal(list_open(&l, STR("name,label\na,\"never closed\n")), ERR_SYNTAX);
+    assert_int_equal(l.d.line, 2);
+    arena_free(&l.a);
+    static const char *const empty[] = {"", "name,label", "name,label\n", "\xEF\xBB\xBF", "\n\n"};
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(list_open(&l, str_of(empty[i])), ERR_OK);
+        check(&l, "count(/root/item)", "0");
+        check(&l, "string(/)", "");
+        arena_free(&l.a);
+    }
+}
+
+/* A look-up costs the same in a list of ten and of ten thousand: the fuel it takes shows that no row was
+ * walked. */
+static void equality_is_answered_by_an_index(void **state)
+{
+    (void)state;
+    struct list l;
+    struct buf csv;
+    buf_init(&csv, 1 << 20);
+    buf_put_z(&csv, "name,county\n");
+    for (int i = 0; i < 10000; i++) {
+        char line[40];
+        snprintf(line, sizeof(line), "v%d,c%d\n", i, i % 100);
+        buf_put_z(&csv, line);
+    }
+    assert_int_equal(list_open(&l, buf_str(&csv)), ERR_OK);
+    buf_free(&csv);
+    uint32_t before = l.e.fuel;
+    check(&l, "/root/item[name = 'v9876']/county", "c76");
+    assert_true(before - l.e.fuel < 100);
+    check(&l, "count(/root/item[county = 'c7'])", "100");
+    check(&l, "/root/item[county = 'c7' and name = 'v107']/name", "v107");
+    assert_true(before - l.e.fuel < 3000);
+    /* as numbers "07" and 7 are equal, so an index of texts must not answer */
+    check(&l, "count(/root/item[substr(name, 1) = 7])", "1");
+    check(&l, "count(/root/item[name = 'none'])", "0");
+    arena_free(&l.a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_become_items),
+        cmocka_unit_test(spreadsheets_write_csv_in_many_ways),
+        cmocka_unit_test(broken_lists_are_refused_and_empty_ones_are_empty),
+        cmocka_unit_test(equality_is_answered_by_an_index),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
