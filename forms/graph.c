@@ -83,16 +83,21 @@ static struct reads reads_of(const struct form *f, const struct prop *p)
     return r;
 }
 
-/* once(.), coalesce(., ...) and if(. = '', ...) read the node's own value to keep it. */
+/* once(...), coalesce(., ...) and if(. = '', ...) read the node's own value to keep it. Written as a path instead of a dot it
+ * is a cycle, as it is for JavaRosa: the author may have meant another node. */
 static bool keeps_itself(const struct prop *p)
 {
-    static const char *const starts[] = {"once", "coalesce", "if"};
-    struct str text = str_trim(expr_text(p->expr));
-    for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
-        struct str rest = str_sub(text, strlen(starts[i]), text.n);
-        if (str_starts(text, str_of(starts[i])) && str_starts(str_trim(rest), STR("(")))
+    static const char *const starts[] = {"once(", "coalesce(.", "if(."};
+    struct str text = expr_text(p->expr);
+    char plain[12];
+    size_t n = 0;
+    for (size_t i = 0; i < text.n && n < sizeof(plain); i++)
+        if (text.p[i] != ' ' && text.p[i] != '\n' && text.p[i] != '\t' && text.p[i] != '\r')
+            plain[n++] = text.p[i];
+    for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
+        if (str_starts((struct str){plain, n}, str_of(starts[i])) && !str_starts((struct str){plain, n}, STR("coalesce(..")) &&
+            !str_starts((struct str){plain, n}, STR("if(..")))
             return true;
-    }
     return false;
 }
 

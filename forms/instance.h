@@ -184,6 +184,8 @@ struct str violation_message(struct session *s, const struct frame *f, uint32_t 
 /* --- primary.c --- */
 
 void primary_init(struct session *s);
+/* The frame of a class as seen from another frame: the instance around it, else the first one; NULL when there is none. */
+const struct frame *frame_seen(const struct session *s, const struct frame *from, uint32_t class);
 struct value cell_value(struct session *s, const struct frame *f, uint32_t node, bool rules);
 /* Runs an expression bound to a node in a frame. Trouble inside gives an empty text; only ERR_NOMEM comes back. */
 enum err evaluate(struct session *s, struct arena *scratch, const struct expr *x, struct node context,

@@ -115,7 +115,8 @@ struct control {
     enum control_kind kind;
     uint32_t parent, end; /* in document order; the subtree is [this, end) */
     uint32_t node, line, column;
-    uint32_t class; /* frame class it is shown in; for a repeat that of its parent */
+    uint32_t class; /* frame class of its node; for a repeat that of its parent */
+    uint32_t walk;  /* frame class of the repeat control around it: the same, unless the form asks from elsewhere */
     bool field_list;
     bool fixed_count; /* REPEAT: jr:count, or jr:noAddRemove */
     struct label label, hint;

@@ -95,6 +95,13 @@ static const struct frame *first_below(const struct session *s, const struct fra
     return from;
 }
 
+const struct frame *frame_seen(const struct session *s, const struct frame *from, uint32_t class)
+{
+    if (from->class == class)
+        return from;
+    return first_below(s, frame_up(s, from, form_common_class(s->form, from->class, class)), class);
+}
+
 static const struct frame *context_frame(const struct session *s, struct node context)
 {
     const struct frame *f = context.tree == 0 ? frame_at(s, context.x) : NULL;

@@ -49,6 +49,12 @@ static bool written(const struct writer *w, const struct frame *f, uint32_t node
     return w->draft || cell_at(w->s, f, node)->hidden == 0;
 }
 
+/* An entry of a repeat need not have all the attributes that other entries have. */
+static bool has_attribute(const struct writer *w, const struct frame *f, uint32_t node)
+{
+    return f->class == 0 || node_at(w->s, node)->bind != NONE || cell_at(w->s, f, node)->text.n;
+}
+
 static void put_element(struct writer *w, const struct frame *f, uint32_t node, struct str default_uri);
 
 static void put_child(struct writer *w, const struct frame *f, uint32_t child, struct str default_uri)
@@ -81,7 +87,7 @@ static void put_element(struct writer *w, const struct frame *f, uint32_t node, 
         put_namespaces(w);
     uint32_t child = n->first_child;
     for (; child != NONE && form->nodes.at[child].attribute; child = form->nodes.at[child].next)
-        if (written(w, f, child))
+        if (written(w, f, child) && has_attribute(w, f, child))
             put_attribute(w, form->names.at[form->nodes.at[child].name].prefix,
                           form->names.at[form->nodes.at[child].name].local, cell_at(w->s, f, child)->text);
     struct str text = n->has_elements ? STR("") : cell_at(w->s, f, node)->text;
@@ -152,6 +158,17 @@ static uint32_t child_named(const struct reading *r, uint32_t parent, bool attri
     return form_child(r->form, parent, form_local(r->form, local), attribute);
 }
 
+/* The k-th element of a name goes to the k-th node of that name; surplus ones overwrite the last. */
+static uint32_t twin_for(const struct reading *r, uint32_t parent, uint32_t element, uint32_t child)
+{
+    if (r->form->nodes.at[child].twin == NONE)
+        return child;
+    for (uint32_t c = xml_at(r->doc, parent)->first_child; c != element; c = xml_at(r->doc, c)->next)
+        if (xml_at(r->doc, c)->name == xml_at(r->doc, element)->name && r->form->nodes.at[child].twin != NONE)
+            child = r->form->nodes.at[child].twin;
+    return child;
+}
+
 /* Depth is capped by the XML reader. Elements the form does not know are passed over. */
 static void read_element(struct reading *r, uint32_t element, uint32_t node, uint64_t key)
 {
@@ -166,16 +183,12 @@ static void read_element(struct reading *r, uint32_t element, uint32_t node, uin
         read_value(r, key, node, xml_text(r->doc, element, r->doc->arena));
         return;
     }
-    uint32_t last = NONE;
     for (uint32_t c = xml_element(r->doc, e->first_child); c != XML_NONE && !r->rc;
          c = xml_element(r->doc, xml_at(r->doc, c)->next)) {
         uint32_t child = child_named(r, node, false, xml_name(r->doc, c).local);
         if (child == NONE || xml_attr(r->doc, c, NS_JAVAROSA, "template").p)
             continue;
-        if (last != NONE && r->form->nodes.at[last].local == r->form->nodes.at[child].local &&
-            !r->form->nodes.at[child].repeat && r->form->nodes.at[last].twin != NONE)
-            child = r->form->nodes.at[last].twin;
-        last = child;
+        child = twin_for(r, element, c, child);
         read_element(r, c, child, r->form->nodes.at[child].repeat ? read_row(r, child, key) : key);
     }
 }

@@ -244,9 +244,10 @@ static struct node control_context(struct session *s, uint32_t control, const st
     uint32_t node = s->form->controls.at[control].node;
     for (uint32_t c = control; node == NONE && c != NONE; c = s->form->controls.at[c].parent)
         node = s->form->controls.at[c].node;
-    if (node == NONE)
+    const struct frame *seen = node == NONE ? NULL : frame_seen(s, f, node_at(s, node)->class);
+    if (!seen)
         return (struct node){0, 0, 0};
-    return (struct node){0, frame_up(s, f, node_at(s, node)->class)->number, node};
+    return (struct node){0, seen->number, node};
 }
 
 /* Labels of the groups around, from outside in; a repeat adds the number of its instance to the label before it. */
@@ -267,10 +268,13 @@ static struct str groups_around(struct session *s, uint32_t control, const struc
                 buf_put_z(&b, " › ");
             buf_put_str(&b, label);
         }
-        if (group->kind == CONTROL_REPEAT) {
+        const struct frame *entry = NULL;
+        if (group->kind == CONTROL_REPEAT)
+            entry = frame_seen(s, f, node_at(s, group->node)->class);
+        if (entry) {
             if (b.n)
                 buf_put_char(&b, ' ');
-            buf_put_u64(&b, frame_position(s, frame_up(s, f, node_at(s, group->node)->class)) + 1u);
+            buf_put_u64(&b, frame_position(s, entry) + 1u);
         }
     }
     struct str out = arena_str(a, buf_str(&b));

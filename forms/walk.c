@@ -16,15 +16,22 @@ static const struct control *control_at(const struct session *s, uint32_t c)
     return &s->form->controls.at[c];
 }
 
+/* Usually the frame itself; a question about another part of the form is shown with the entry nearest to it. */
+static const struct frame *shown_frame(const struct session *s, uint32_t control, uint32_t frame)
+{
+    return frame_seen(s, s->frames.at[frame], control_at(s, control)->class);
+}
+
 static bool applies(const struct session *s, uint32_t control, uint32_t frame)
 {
     const struct control *c = control_at(s, control);
+    const struct frame *f = shown_frame(s, control, frame);
     uint32_t node = c->node;
     if (node == NONE)
         return true;
     if (c->kind == CONTROL_REPEAT)
         node = node_at(s, node)->parent;
-    return cell_at(s, s->frames.at[frame], node)->hidden == 0;
+    return f && cell_at(s, f, node)->hidden == 0;
 }
 
 /* The next instance of a repeat at or after a position, or its prompt. */
@@ -87,7 +94,7 @@ static void collect(struct session *s, uint32_t from, uint32_t end, uint32_t fra
         struct place *p = vec_push(out->a, &out->list);
         if (!p)
             return;
-        *p = place_of(s, s->frames.at[frame], control->node);
+        *p = place_of(s, shown_frame(s, c, frame), control->node);
     }
 }
 
@@ -164,17 +171,14 @@ static struct cursor stop_after(struct session *s, struct cursor c)
     return seek(s, after(s, c.control, c.frame));
 }
 
-static bool same_cursor(struct cursor a, struct cursor b)
-{
-    return a.kind == b.kind && a.control == b.control && a.frame == b.frame;
-}
-
 static struct place control_place(const struct session *s, uint32_t control, uint32_t frame)
 {
+    const struct control *c = control_at(s, control);
     const struct frame *f = s->frames.at[frame];
-    uint32_t node = control_at(s, control)->node;
-    if (node != NONE)
-        return place_of(s, f, node);
+    if (c->kind == CONTROL_REPEAT)
+        return place_of(s, f, c->node); /* one instance as a screen */
+    if (c->node != NONE)
+        return place_of(s, shown_frame(s, control, frame), c->node);
     return (struct place){.key = f->key, .field = NONE, .node = control | PLACE_CONTROL, .frame = frame};
 }
 
@@ -208,16 +212,44 @@ struct stop session_next(struct session *s)
     return stop_of(s, s->at);
 }
 
-/* From the start on, up to the stop at hand: what lies before depends on the answers, so it is not kept. */
+/* Where a cursor stands among the controls of its frame; the prompt of a repeat comes after everything in it. */
+static uint32_t rank_of(const struct session *s, struct cursor c)
+{
+    return c.kind == STOP_REPEAT ? 2 * control_at(s, c.control)->end - 1 : 2 * c.control;
+}
+
+/* One frame up: the instance stands where its repeat does. */
+static void lift(const struct session *s, const struct frame **f, uint32_t *rank)
+{
+    *rank = 2 * s->form->classes.at[(*f)->class].control;
+    *f = s->frames.at[(*f)->parent];
+}
+
+static bool comes_before(struct session *s, struct cursor a, struct cursor b)
+{
+    const struct frame *fa = s->frames.at[a.frame], *fb = s->frames.at[b.frame], *last_a = NULL, *last_b = NULL;
+    uint32_t ra = rank_of(s, a), rb = rank_of(s, b);
+    while (fa != fb) {
+        uint32_t da = s->form->classes.at[fa->class].depth, db = s->form->classes.at[fb->class].depth;
+        last_a = da >= db ? fa : last_a;
+        last_b = db >= da ? fb : last_b;
+        if (da >= db)
+            lift(s, &fa, &ra);
+        if (db >= da)
+            lift(s, &fb, &rb);
+    }
+    if (ra != rb)
+        return ra < rb;
+    return last_a && last_b && frame_position(s, last_a) < frame_position(s, last_b);
+}
+
+/* From the start up to the stop at hand: what lies before it depends on the answers, so it is not kept. */
 struct stop session_prev(struct session *s)
 {
     struct cursor before = {STOP_START, 0, 0};
-    for (struct cursor c = first_stop(s); c.kind != STOP_END && !same_cursor(c, s->at) && s->at.kind != STOP_START;
-         c = stop_after(s, c)) {
-        bool behind = s->at.kind != STOP_END &&
-                      (c.control > s->at.control && frame_compare(s, s->frames.at[s->at.frame], s->frames.at[c.frame]) <= 0);
-        if (behind)
-            break; /* the stop at hand no longer applies */
+    for (struct cursor c = first_stop(s); c.kind != STOP_END && s->at.kind != STOP_START; c = stop_after(s, c)) {
+        if (s->at.kind != STOP_END && !comes_before(s, c, s->at))
+            break;
         before = c;
     }
     s->at = before;
@@ -255,14 +287,14 @@ enum err session_jump(struct session *s, struct place p, struct diag *d)
     if (control == NONE)
         return diag_set(d, ERR_NOT_FOUND, "There is no question at this place.");
     bool instance = control_at(s, control)->kind == CONTROL_REPEAT;
-    if (instance ? f->cells[0].hidden != 0 : !applies(s, control, f->number))
+    f = instance ? f : frame_seen(s, f, control_at(s, control)->walk);
+    if (!f || (instance ? f->cells[0].hidden != 0 : !applies(s, control, f->number)))
         return diag_set(d, ERR_STATE, "This part of the form does not apply now.");
     uint32_t stop = stop_control(s, control);
     const struct control *c = control_at(s, stop);
     if (stop != control) {
-        uint32_t class = c->kind == CONTROL_REPEAT ? node_at(s, c->node)->class : c->class;
-        f = frame_up(s, f, class);
         instance = c->kind == CONTROL_REPEAT;
+        f = frame_up(s, f, instance ? node_at(s, c->node)->class : c->walk);
     }
     s->at = seek(s, (struct at){instance ? AT_INSTANCE : AT_CONTROL, stop, f->number});
     return ERR_OK;

@@ -150,6 +150,19 @@ static void repeat_attributes(struct loader *l, uint32_t element, struct control
         c->count = load_expr(l, element, context, count, "jr:count", false);
 }
 
+static void check_range(struct loader *l, const struct control *c)
+{
+    const struct str *limits[] = {&c->range_start, &c->range_end, &c->range_step};
+    static const char *const names[] = {"start", "end", "step"};
+    double number;
+    for (size_t i = 0; i < 3; i++)
+        if (!num_read(*limits[i], &number))
+            load_finding(l, FINDING_ERROR, c->line, c->column, c->node, "The %s of this range, \"%.*s\", is not a number.",
+                         names[i], STR_ARG(*limits[i]));
+    if (num_read(c->range_step, &number) && number == 0)
+        load_finding(l, FINDING_ERROR, c->line, c->column, c->node, "The step of this range must not be 0.");
+}
+
 static void bind_control(struct loader *l, struct control *c, uint32_t index, enum field_type type)
 {
     if (c->node == NONE)
@@ -214,8 +227,18 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
         load_nomem(l);
         return;
     }
-    uint32_t shown_at = node == NONE ? context : kind == CONTROL_REPEAT ? f->nodes.at[node].parent : node;
-    *c = (struct control){.kind = kind, .parent = parent, .end = index + 1, .node = node, .line = e->line,
+    uint32_t inner = node == NONE ? context : node;
+    bool around = kind == CONTROL_REPEAT;
+    if (kind == CONTROL_GROUP && node != NONE && f->nodes.at[node].repeat && !form_is_ancestor(f, node, context)) {
+        around = true; /* the group that gives a repeat its label names the same path */
+        node = NONE;
+    }
+    uint32_t shown_at = around ? f->nodes.at[inner].parent : inner;
+    uint32_t walk = 0;
+    for (uint32_t i = parent; i != NONE && walk == 0; i = f->controls.at[i].parent)
+        if (f->controls.at[i].kind == CONTROL_REPEAT)
+            walk = f->nodes.at[f->controls.at[i].node].class;
+    *c = (struct control){.walk = walk, .kind = kind, .parent = parent, .end = index + 1, .node = node, .line = e->line,
                           .column = e->column, .class = f->nodes.at[shown_at].class,
                           .label = {.text = NONE}, .hint = {.text = NONE}};
     c->appearance = keep(l, xml_attr(doc, element, "", "appearance"));
@@ -225,11 +248,16 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
     c->range_end = keep(l, xml_attr(doc, element, "", "end"));
     c->range_step = keep(l, xml_attr(doc, element, "", "step"));
     c->field_list = container && has_word(c->appearance, "field-list");
-    if (kind == CONTROL_REPEAT)
+    if (kind == CONTROL_REPEAT) {
         repeat_attributes(l, element, c, context);
+        if (walk != c->class)
+            load_finding(l, FINDING_ERROR, e->line, e->column, node,
+                         "This repeat stands outside the repeat that its entries belong to. Move it inside.");
+    }
+    if (kind == CONTROL_RANGE)
+        check_range(l, c);
     bind_control(l, c, index, control_names[row].type);
-    uint32_t inner = node == NONE ? context : node;
-    load_labels(l, element, index, inner);
+    load_labels(l, element, index, around && kind == CONTROL_GROUP ? shown_at : inner);
     if (kind == CONTROL_SELECT_ONE || kind == CONTROL_SELECT_MANY || kind == CONTROL_RANK)
         load_choices(l, element, index, inner);
     load_actions(l, element, container ? NONE : node, kind == CONTROL_REPEAT ? f->nodes.at[node].class : NONE);
@@ -320,9 +348,8 @@ static uint32_t action_target(struct loader *l, uint32_t element, uint32_t trigg
     if (node == NONE && trigger != NONE)
         node = load_path(l, l->form->nodes.at[trigger].parent, ref);
     if (node == NONE)
-        load_finding(l, FINDING_WARNING, xml_at(l->doc, element)->line, xml_at(l->doc, element)->column, context,
-                     "An action writes to %.*s, which is not in the primary instance. The action has no effect.",
-                     STR_ARG(ref));
+        load_finding(l, FINDING_ERROR, xml_at(l->doc, element)->line, xml_at(l->doc, element)->column, context,
+                     "An action writes to %.*s, which is not in the primary instance.", STR_ARG(ref));
     return node;
 }
 
@@ -337,6 +364,11 @@ static void load_action(struct loader *l, uint32_t element, enum action_kind kin
                         uint32_t repeat_class)
 {
     struct form *f = l->form;
+    if (kind != ACTION_SETVALUE && !xml_is(l->doc, element, NS_ODK, NULL)) {
+        load_finding(l, FINDING_ERROR, xml_at(l->doc, element)->line, xml_at(l->doc, element)->column, NONE,
+                     "<%.*s> must be in the namespace %s.", STR_ARG(xml_name(l->doc, element).local), NS_ODK);
+        return;
+    }
     uint32_t events = load_events(l, element, repeat_class != NONE);
     uint32_t target = action_target(l, element, trigger, repeat_class);
     struct str value = xml_attr(l->doc, element, "", "value");
@@ -440,7 +472,7 @@ static void add_repeat(struct loader *l, uint32_t class)
 static void mark_fixed(struct form *f)
 {
     for (uint32_t i = 0; i < f->nodes.count; i++)
-        f->nodes.at[i].fixed = f->nodes.at[i].attribute && f->nodes.at[i].bind == NONE;
+        f->nodes.at[i].fixed = f->nodes.at[i].attribute && f->nodes.at[i].bind == NONE && f->nodes.at[i].class == 0;
     for (uint32_t i = 0; i < f->actions.count; i++)
         f->nodes.at[f->actions.at[i].target].fixed = false;
 }

@@ -78,6 +78,7 @@ const struct expr *load_expr(struct loader *l, uint32_t element, uint32_t contex
     return rc ? NULL : x;
 }
 
+/* A plain path only: predicates have no place in a ref. */
 static bool next_step(struct str *rest, struct path_step *step)
 {
     struct str token;
@@ -104,6 +105,8 @@ uint32_t load_path(struct loader *l, uint32_t context, struct str path)
     bool absolute = str_starts(rest, STR("/"));
     uint32_t at = absolute ? NONE : context;
     struct path_step step;
+    if (str_starts(rest, STR("current()/")))
+        rest = str_sub(rest, 10, rest.n);
     if (rest.n == 0)
         return NONE;
     if (absolute)
@@ -866,11 +869,9 @@ static bool find_parts(struct loader *l)
     }
     for (uint32_t c = xml_element(doc, xml_at(doc, l->model)->next); c != XML_NONE;
          c = xml_element(doc, xml_at(doc, c)->next)) {
-        if (xml_is(doc, c, NULL, "model")) {
-            load_finding(l, FINDING_ERROR, xml_at(doc, c)->line, xml_at(doc, c)->column, NONE,
-                         "There is more than one <model>.");
-            return false;
-        }
+        if (xml_is(doc, c, NULL, "model"))
+            load_finding(l, FINDING_WARNING, xml_at(doc, c)->line, xml_at(doc, c)->column, NONE,
+                         "There is more than one <model>; only the first one counts.");
     }
     if (l->body == XML_NONE)
         load_finding(l, FINDING_WARNING, 0, 0, NONE, "The form has no <h:body>: nothing will be asked.");

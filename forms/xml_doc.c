@@ -303,7 +303,7 @@ done:
 bool xml_is(const struct xml_doc *doc, uint32_t n, const char *uri, const char *local)
 {
     struct node_name name = xml_name(doc, n);
-    return name.local.p && str_eq_z(name.local, local) && (!uri || str_eq_z(name.uri, uri));
+    return name.local.p && (!local || str_eq_z(name.local, local)) && (!uri || str_eq_z(name.uri, uri));
 }
 
 uint32_t xml_element(const struct xml_doc *doc, uint32_t n)

@@ -61,7 +61,7 @@ static inline struct node_name xml_name(const struct xml_doc *doc, uint32_t n)
     uint32_t name = doc->nodes.at[n].name;
     return name == XML_NONE ? (struct node_name){STR_NONE, STR_NONE, STR_NONE} : doc->names.at[name];
 }
-/* Is it an element of this local name (and namespace, unless uri is NULL)? */
+/* Is it an element of this namespace and local name? NULL = any. */
 bool xml_is(const struct xml_doc *doc, uint32_t n, const char *uri, const char *local);
 /* Next element at or after `n` among its siblings, XML_NONE at the end. */
 uint32_t xml_element(const struct xml_doc *doc, uint32_t n);
