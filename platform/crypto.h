@@ -42,7 +42,8 @@ enum err sha256(struct str data, unsigned char out[static SHA256_SIZE]) MUST_USE
 /* The same over several pieces, for hashes with a prefix. */
 enum err sha256_parts(const struct str *parts, uint32_t count,
                       unsigned char out[static SHA256_SIZE]) MUST_USE;
-/* "MD5", "SHA-1", "SHA-256", "SHA-384", "SHA-512"; ERR_NOT_FOUND for any other name. crypto_init comes first. */
+/* "MD5", "SHA-1", "SHA-256", "SHA-384", "SHA-512"; ERR_NOT_FOUND for any other name. crypto_init comes first.
+ */
 #define DIGEST_SIZE_MAX 64
 enum err digest_named(struct str algorithm, struct str data, unsigned char out[static DIGEST_SIZE_MAX],
                       size_t *n_out) MUST_USE;

@@ -1,6 +1,6 @@
-/* A household for tests: the example form and pack, a session filled from a script of answers, and its judgement. Scripts
- * are those of examples/README.md; whatever a script may not say stops the test, because a case that was not set up proves
- * nothing. */
+/* A household for tests: the example form and pack, a session filled from a script of answers, and its
+ * judgement. Scripts are those of examples/README.md; whatever a script may not say stops the test, because a
+ * case that was not set up proves nothing. */
 #ifndef TESTS_SUPPORT_HOUSEHOLD_H
 #define TESTS_SUPPORT_HOUSEHOLD_H
 
@@ -71,8 +71,10 @@ static inline void household_load(struct household *h)
     arena_init(&h->arena, 512u << 20);
     struct str xml = read_whole(&h->arena, DS_SOURCE_DIR "/examples/monitoring.xform.xml");
     h->host.villages = read_whole(&h->arena, DS_SOURCE_DIR "/examples/villages.csv");
-    h->host.host = (struct session_host){
-        .self = &h->host, .now_ms = household_now, .resource = household_resource, .random = household_random};
+    h->host.host = (struct session_host){.self = &h->host,
+                                         .now_ms = household_now,
+                                         .resource = household_resource,
+                                         .random = household_random};
     enum err rc = form_load(&h->arena, xml, &h->form, &findings, &d);
     for (uint32_t i = 0; i < findings.list.count; i++)
         print_error("%u: %.*s: %.*s\n", findings.list.at[i].line, STR_ARG(findings.list.at[i].node),

@@ -1,9 +1,10 @@
-/* make_answers FORM.xml SEED [LIST_DIR]: holds an interview with seeded answers and prints it as a script for `doorstep fill --answers`.
+/* make_answers FORM.xml SEED [LIST_DIR]: holds an interview with seeded answers and prints it as a script for
+ * `doorstep fill --answers`.
  *
- * Walks the form as a person would: every relevant question that can be answered gets one, repeats that may grow get two
- * instances. A question whose constraint refuses every candidate is left open when it may be. What a later answer made irrelevant
- * again is left out of the script, so that the script says what the submission must hold. Exit 1 when the interview could not be
- * completed.
+ * Walks the form as a person would: every relevant question that can be answered gets one, repeats that may
+ * grow get two instances. A question whose constraint refuses every candidate is left open when it may be.
+ * What a later answer made irrelevant again is left out of the script, so that the script says what the
+ * submission must hold. Exit 1 when the interview could not be completed.
  */
 #include "forms/session.h"
 #include "platform/posix/posix_seam.h"
@@ -108,13 +109,33 @@ static bool try_choices(struct maker *m, struct place p, const struct question_v
 
 static bool answer(struct maker *m, struct place p, const struct question_view *v)
 {
-    static const char *const numbers[] = {"3", "12", "1", "2", "30", "7", "0", "45", "5", "100", "180", "65", "20", "1500", "4", "2019", "10000", "99",
-                                          "123456789", "0999999999", "13900000000", "1234567890", "98", "999", "888", "-1", "50", "15", "8"};
-    static const char *const decimals[] = {"1.5", "12.25", "3", "0.5", "100", "7", "60", "30.5", "2", "0", "14", "20", "45.5"};
-    static const char *const dates[] = {"2026-11-01", "2026-10-15", "2025-05-05", "2026-11-23", "2020-02-29", "1990-07-07", "1960-01-01", "2026-11-20",
-                                        "2019-06-01", "2016-11-11", "2016-12-01", "2017-01-15", "2030-01-01"};
-    static const char *const texts[] = {"Aline Brookfield", "a", "Test", "12345678", "0123456789", "13900000001", "ABC-123", "a@example.org", "1234", "12", "yes",
-                                        "田大米, \"quoted\", & <odd>", "ABCDE", "123456", "2026", "A1"};
+    static const char *const numbers[] = {"3",           "12",         "1",  "2",         "30",
+                                          "7",           "0",          "45", "5",         "100",
+                                          "180",         "65",         "20", "1500",      "4",
+                                          "2019",        "10000",      "99", "123456789", "0999999999",
+                                          "13900000000", "1234567890", "98", "999",       "888",
+                                          "-1",          "50",         "15", "8"};
+    static const char *const decimals[] = {"1.5",  "12.25", "3", "0.5", "100", "7",   "60",
+                                           "30.5", "2",     "0", "14",  "20",  "45.5"};
+    static const char *const dates[] = {"2026-11-01", "2026-10-15", "2025-05-05", "2026-11-23", "2020-02-29",
+                                        "1990-07-07", "1960-01-01", "2026-11-20", "2019-06-01", "2016-11-11",
+                                        "2016-12-01", "2017-01-15", "2030-01-01"};
+    static const char *const texts[] = {"Aline Brookfield",
+                                        "a",
+                                        "Test",
+                                        "12345678",
+                                        "0123456789",
+                                        "13900000001",
+                                        "ABC-123",
+                                        "a@example.org",
+                                        "1234",
+                                        "12",
+                                        "yes",
+                                        "田大米, \"quoted\", & <odd>",
+                                        "ABCDE",
+                                        "123456",
+                                        "2026",
+                                        "A1"};
     static const char *const times[] = {"09:30:00.000+08:00", "18:05:00.000Z"};
     static const char *const instants[] = {"2026-11-01T09:30:00.000+08:00", "2026-11-20T23:00:00.000Z"};
     static const char *const points[] = {"26.1 108.2 640 9", "6.31 -10.8 12 4.5"};
@@ -135,24 +156,15 @@ static bool answer(struct maker *m, struct place p, const struct question_view *
         return !session_answer(m->session, p, v->range_start, &d) || TRY(numbers);
     }
     switch (v->type) {
-    case FIELD_INT:
-        return TRY(numbers);
-    case FIELD_DECIMAL:
-        return TRY(decimals) || TRY(numbers);
-    case FIELD_DATE:
-        return TRY(dates);
-    case FIELD_TIME:
-        return TRY(times);
-    case FIELD_DATETIME:
-        return TRY(instants);
-    case FIELD_GEOPOINT:
-        return TRY(points);
-    case FIELD_GEOTRACE:
-        return TRY(traces);
-    case FIELD_GEOSHAPE:
-        return TRY(shapes);
-    default:
-        return TRY(texts) || TRY(numbers);
+    case FIELD_INT: return TRY(numbers);
+    case FIELD_DECIMAL: return TRY(decimals) || TRY(numbers);
+    case FIELD_DATE: return TRY(dates);
+    case FIELD_TIME: return TRY(times);
+    case FIELD_DATETIME: return TRY(instants);
+    case FIELD_GEOPOINT: return TRY(points);
+    case FIELD_GEOTRACE: return TRY(traces);
+    case FIELD_GEOSHAPE: return TRY(shapes);
+    default: return TRY(texts) || TRY(numbers);
     }
 #undef TRY
 }
@@ -162,7 +174,8 @@ static void visit(struct maker *m, struct place p)
     struct question_view v;
     struct diag d = {0};
 
-    if (session_view(m->session, p, &m->arena, &v, &d) || v.readonly || !v.relevant || v.control == CONTROL_NONE)
+    if (session_view(m->session, p, &m->arena, &v, &d) || v.readonly || !v.relevant ||
+        v.control == CONTROL_NONE)
         return;
     if (answer(m, p, &v)) {
         struct line *slot = vec_push(&m->arena, &m->lines);
@@ -181,7 +194,8 @@ static bool grow(struct maker *m, const struct stop *st)
 
     if (!st->can_add || st->count >= 2)
         return false;
-    if (session_repeat_add(m->session, st->place, st->repeat, &added, &d) || session_jump(m->session, added, &d))
+    if (session_repeat_add(m->session, st->place, st->repeat, &added, &d) ||
+        session_jump(m->session, added, &d))
         return false;
     slot = vec_push(&m->arena, &m->lines);
     if (slot) {
