@@ -6,7 +6,8 @@
  * Order of a run: unsent frames oldest first (urgent ones before), receipts, downlink from the cursor until
  * it is empty, then objects that are named by the catalogue and not held. Progress resets the back-off. A
  * reply that is not ours (a captive portal's page, a proxy's error) is recognised by its missing signature
- * and never counts as success. A device marks a frame as delivered only through STEP_RECEIPT.
+ * and never counts as success. A device marks a frame as delivered only through STEP_RECEIPT. What the centre
+ * refuses (one frame, one object) is passed over in this run and does not block what stands behind it.
  */
 #ifndef DOORSTEP_SYNC_CLIENT_H
 #define DOORSTEP_SYNC_CLIENT_H
@@ -26,23 +27,29 @@ struct sync_config {
     uint64_t bytes_max; /* budget of this run, 0 = none */
     uint32_t tries_max; /* failures in a row before STEP_STOPPED; 0 = 8 */
     uint64_t jitter_seed;
+    /* batch_seq of the oldest frame that was sent and has no receipt, 0 = none: the run then begins by asking
+     * for the receipts from there on, so that nothing large goes twice. */
+    uint64_t unsure_from;
 };
 
 enum sync_step_kind {
-    STEP_FRAME,   /* give the next frozen, unreceipted frame: sync_feed_frame (or none) */
+    STEP_FRAME,   /* give the next frozen, unreceipted frame that is not in `frames_refused`, or none */
     STEP_HTTP,    /* carry out `request`: sync_feed_reply or sync_feed_failure */
-    STEP_RECEIPT, /* commit this verified receipt (and token): sync_feed_done */
+    STEP_RECEIPT, /* commit this verified receipt (and token, and `cursor`): sync_feed_done */
     STEP_DOWN,    /* apply these changes and the cursor in one transaction: sync_feed_done */
-    STEP_WANTED,  /* name the next object hash that is needed: sync_feed_wanted (or none) */
+    STEP_WANTED,  /* name the next object hash that is needed, other than `refused`: sync_feed_wanted */
     STEP_OBJECT,  /* keep these bytes, whose hash was checked: sync_feed_done */
-    STEP_WAIT,    /* wait_ms, then sync_feed_done */
+    STEP_WAIT,    /* wait_ms, then sync_feed_done; cause and the diag say why */
     STEP_DONE,    /* nothing left */
-    STEP_STOPPED  /* cannot go on now: `cause` and the sentence in the diag; what is not receipted is still
-                     held */
+    STEP_STOPPED  /* cannot go on now: cause and the diag; what is not receipted is still held */
 };
 
 struct step {
     enum sync_step_kind kind;
+    /* FRAME: numbers of frames that the centre did not take in this run. A caller that gives one of them
+     * again is taken to have no other. */
+    const uint64_t *frames_refused;
+    uint32_t frames_refused_count;
     /* HTTP: path below the centre's address ("/v1/b"), headers, body. Valid until the next call. */
     const char *method;
     struct str path;
@@ -54,31 +61,39 @@ struct step {
     /* RECEIPT */
     struct receipt receipt;
     struct str receipt_frame; /* the signed bytes, to be kept */
-    /* DOWN */
+    /* DOWN; cursor also RECEIPT: the cursor to hold from now on */
     const struct change *changes; /* all by the centre or passed on by it; authors in `authors` */
     const struct down_author *authors;
     uint32_t change_count;
     uint64_t cursor;
-    uint32_t epoch;
+    uint32_t epoch; /* DOWN */
+    /* WANTED: what the centre does not have */
+    const unsigned char (*refused)[SHA256_SIZE];
+    uint32_t refused_count;
     /* OBJECT */
     unsigned char hash[SHA256_SIZE];
     struct str object;
-    /* WAIT */
+    /* WAIT, STOPPED */
     int64_t wait_ms;
     enum err cause;
 };
 
+/* `config` is copied. */
 enum err sync_client_open(struct arena *a, const struct sync_config *config, struct sync_client **client_out,
                           struct diag *d) MUST_USE;
-void sync_client_close(struct sync_client *c);
+void sync_client_close(struct sync_client *c); /* accepts NULL */
+/* Asking again before the answer was fed gives the same step. */
 void sync_next(struct sync_client *c, struct step *step_out, struct diag *d);
-void sync_feed_frame(struct sync_client *c,
-                     struct str frame); /* p NULL = none left; bytes must live until receipted or failed */
+/* p NULL = none left; bytes must live until the next STEP_FRAME or the end of the run. */
+void sync_feed_frame(struct sync_client *c, struct str frame);
+/* `body` need not outlive the call. Any status. */
 void sync_feed_reply(struct sync_client *c, int status, struct str body, struct str content_type,
                      uint64_t bytes_up, uint64_t bytes_down);
 void sync_feed_failure(struct sync_client *c, enum err cause, uint64_t bytes_up, uint64_t bytes_down);
-void sync_feed_wanted(struct sync_client *c, const unsigned char *hash /* NULL = none */, uint64_t size);
-void sync_feed_done(struct sync_client *c, enum err result); /* of RECEIPT, DOWN, OBJECT, WAIT */
+/* NULL = none. size 0 = not known. */
+void sync_feed_wanted(struct sync_client *c, const unsigned char *hash, uint64_t size);
+/* Of RECEIPT, DOWN, OBJECT, WAIT. What could not be committed stops the run. */
+void sync_feed_done(struct sync_client *c, enum err result);
 
 struct sync_totals {
     uint64_t frames_sent, frames_receipted, frames_quarantined, changes_received, objects_received, bytes_up,

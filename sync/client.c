@@ -1,0 +1,498 @@
+/* Deciding what to do next. Always true: one step is out at a time; nothing is counted as delivered, received
+ * or fetched before the caller says that it is committed; every failure either waits longer than the one
+ * before or ends the run. */
+#include "sync/client_impl.h"
+
+#define TRIES_DEFAULT 8
+#define REPLY_MEMORY_MAX (64u << 20)
+#define HEAD_GUESS 600 /* what a request and the head of its reply cost beside their bodies */
+#define FRAME_REPLY_MAX (256u << 10)
+#define DOWN_BYTES (128u << 10) /* asked for at once */
+#define DOWN_REPLY_MAX (FRAME_SIZE_MAX + 1024u)
+#define DOWN_BYTES_MIN 2048
+#define ASK_FRAME_MIN 2048 /* a smaller frame goes again sooner than it is asked about */
+
+/* --- back-off
+ * ----------------------------------------------------------------------------------------------- */
+
+#define WAIT_MS_MIN 5000
+#define WAIT_MS_MAX (15 * 60 * 1000)
+
+static uint64_t random_next(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+int64_t backoff_ms(uint32_t failures, int64_t previous_ms, uint64_t *random_state)
+{
+    if (!failures)
+        return 0;
+    int64_t previous = previous_ms < WAIT_MS_MIN   ? WAIT_MS_MIN
+                       : previous_ms > WAIT_MS_MAX ? WAIT_MS_MAX
+                                                   : previous_ms;
+    uint64_t span = (uint64_t)(previous * 3 - WAIT_MS_MIN) + 1;
+    int64_t wait = WAIT_MS_MIN + (int64_t)(random_next(random_state) % span);
+    return wait < WAIT_MS_MAX ? wait : WAIT_MS_MAX;
+}
+
+/* --- trouble
+ * ------------------------------------------------------------------------------------------------ */
+
+void client_stop(struct sync_client *c, enum err cause)
+{
+    c->stopped = true;
+    c->cause = cause;
+}
+
+void client_fail(struct sync_client *c, enum err cause)
+{
+    uint32_t tries_max = c->config.tries_max ? c->config.tries_max : TRIES_DEFAULT;
+    c->cause = cause;
+    c->totals.failures++;
+    c->failures++;
+    if (c->failures >= tries_max) {
+        client_stop(c, cause);
+        return;
+    }
+    c->wait_ms = backoff_ms(c->failures, c->wait_ms, &c->random_state);
+    c->wait_due = true;
+}
+
+void client_progress(struct sync_client *c)
+{
+    c->failures = 0;
+    c->wait_ms = 0;
+    c->renewed = false;
+    diag_clear(&c->why);
+}
+
+void client_pass_over(struct sync_client *c, enum err cause)
+{
+    c->passed_over = cause;
+    c->passed_over_why = c->why;
+    diag_clear(&c->why);
+}
+
+/* --- opening
+ * ------------------------------------------------------------------------------------------------ */
+
+static void set_token(struct sync_client *c, struct str token)
+{
+    buf_clear(&c->token);
+    if (token.n) {
+        buf_put_z(&c->token, "Bearer ");
+        buf_put_str(&c->token, token);
+    }
+}
+
+enum err sync_client_open(struct arena *a, const struct sync_config *config, struct sync_client **client_out,
+                          struct diag *d)
+{
+    struct sync_client *c = ARENA_NEW(a, struct sync_client);
+    if (!c)
+        return diag_set(d, ERR_NOMEM, "Not enough memory to sync.");
+    c->config = *config;
+    c->cursor = config->cursor;
+    c->epoch = config->epoch;
+    c->random_state = config->jitter_seed;
+    c->piece = SYNC_PIECE_MIN;
+    arena_init(&c->work, REPLY_MEMORY_MAX);
+    buf_init(&c->token, SYNC_TOKEN_MAX + 8);
+    buf_init(&c->path, 256);
+    buf_init(&c->prefer, 32);
+    buf_init(&c->range, 64);
+    buf_init(&c->reply, DOWN_REPLY_MAX);
+    set_token(c, config->token);
+    c->phase = config->unsure_from ? PHASE_ASK : PHASE_FRAME;
+    c->after_ask = PHASE_FRAME;
+    c->ask_after = config->unsure_from ? config->unsure_from - 1 : 0;
+    *client_out = c;
+    return ERR_OK;
+}
+
+void sync_client_close(struct sync_client *c)
+{
+    if (!c)
+        return;
+    if (c->token.p)
+        crypto_wipe(c->token.p, c->token.room);
+    buf_free(&c->token);
+    buf_free(&c->path);
+    buf_free(&c->prefer);
+    buf_free(&c->range);
+    buf_free(&c->reply);
+    buf_free(&c->object);
+    arena_free(&c->work);
+    crypto_wipe(&c->config.seal, sizeof(c->config.seal));
+}
+
+struct sync_totals sync_totals(const struct sync_client *c)
+{
+    return c->totals;
+}
+
+/* --- requests
+ * ----------------------------------------------------------------------------------------------- */
+
+static uint64_t bytes_left(const struct sync_client *c)
+{
+    uint64_t used = c->totals.bytes_up + c->totals.bytes_down;
+    if (!c->config.bytes_max)
+        return UINT64_MAX;
+    return used < c->config.bytes_max ? c->config.bytes_max - used : 0;
+}
+
+/* False, and the run ends, when `bytes` more would pass the budget. */
+static bool afford(struct sync_client *c, uint64_t bytes)
+{
+    if (bytes_left(c) >= bytes + HEAD_GUESS)
+        return true;
+    diag_set(
+        &c->why, ERR_LIMIT,
+        "The budget of %llu bytes for this run is used up; the rest goes with the next one. Nothing is lost.",
+        (unsigned long long)c->config.bytes_max);
+    client_stop(c, ERR_LIMIT);
+    return false;
+}
+
+static void request(struct sync_client *c, const char *method, uint32_t reply_max)
+{
+    c->step = (struct step){.kind = STEP_HTTP,
+                            .method = method,
+                            .path = buf_str(&c->path),
+                            .body = STR(""),
+                            .authorization = buf_str(&c->token),
+                            .prefer = STR(""),
+                            .range = STR(""),
+                            .reply_max = reply_max};
+    c->expect = EXPECT_REPLY;
+}
+
+static void request_receipts(struct sync_client *c)
+{
+    buf_clear(&c->path);
+    buf_put_z(&c->path, "/v1/a?since=");
+    buf_put_u64(&c->path, c->ask_after);
+    if (afford(c, 0))
+        request(c, "GET", FRAME_REPLY_MAX);
+}
+
+static void request_send(struct sync_client *c)
+{
+    if (!afford(c, c->frame.n))
+        return;
+    buf_clear(&c->path);
+    buf_put_z(&c->path, "/v1/b");
+    buf_clear(&c->prefer);
+    buf_put_z(&c->prefer, "d=");
+    buf_put_u64(&c->prefer, c->cursor);
+    request(c, "POST", FRAME_REPLY_MAX);
+    c->step.body = c->frame;
+    c->step.prefer = buf_str(&c->prefer);
+    c->totals.frames_sent++;
+}
+
+static void request_down(struct sync_client *c)
+{
+    if (!afford(c, DOWN_BYTES_MIN))
+        return;
+    uint64_t room = bytes_left(c) - HEAD_GUESS;
+    buf_clear(&c->path);
+    buf_put_z(&c->path, "/v1/d?c=");
+    buf_put_u64(&c->path, c->cursor);
+    buf_put_z(&c->path, "&m=");
+    buf_put_u64(&c->path, room < DOWN_BYTES ? room : DOWN_BYTES);
+    buf_put_z(&c->path, "&e=");
+    buf_put_u64(&c->path, c->epoch);
+    request(c, "GET", DOWN_REPLY_MAX);
+}
+
+static void request_piece(struct sync_client *c)
+{
+    uint64_t left = c->object_size - c->object.n;
+    uint64_t piece = left < c->piece ? left : c->piece;
+    bool whole = !c->object_size || (!c->object.n && piece == left);
+    if (!afford(c, whole && c->object_size ? c->object_size : SYNC_PIECE_MIN < left ? SYNC_PIECE_MIN : left))
+        return;
+    uint64_t room = bytes_left(c) - HEAD_GUESS;
+    if (piece > room)
+        piece = room;
+    buf_clear(&c->path);
+    buf_put_z(&c->path, "/v1/o/");
+    buf_put_hex(&c->path, c->hash, sizeof(c->hash));
+    uint32_t reply_max = c->object_size ? (uint32_t)c->object_size : SYNC_OBJECT_MAX;
+    request(c, "GET", reply_max > SYNC_PIECE_MIN ? reply_max : SYNC_PIECE_MIN);
+    if (whole)
+        return;
+    buf_clear(&c->range);
+    buf_put_z(&c->range, "bytes=");
+    buf_put_u64(&c->range, c->object.n);
+    buf_put_char(&c->range, '-');
+    buf_put_u64(&c->range, c->object.n + piece - 1);
+    c->step.range = buf_str(&c->range);
+}
+
+/* --- what next
+ * ---------------------------------------------------------------------------------------------- */
+
+static void give(struct sync_client *c, enum sync_step_kind kind, enum expect expect)
+{
+    c->step = (struct step){.kind = kind};
+    c->expect = expect;
+}
+
+static void finish(struct sync_client *c)
+{
+    if (!c->passed_over) {
+        give(c, STEP_DONE, EXPECT_NOTHING);
+        return;
+    }
+    c->why = c->passed_over_why;
+    client_stop(c, c->passed_over);
+}
+
+static void choose(struct sync_client *c)
+{
+    switch (c->phase) {
+    case PHASE_ASK: request_receipts(c); break;
+    case PHASE_FRAME:
+        give(c, STEP_FRAME, EXPECT_FRAME);
+        c->step.frames_refused = c->frames_refused;
+        c->step.frames_refused_count = c->frames_refused_count;
+        break;
+    case PHASE_SEND: request_send(c); break;
+    case PHASE_DOWN: request_down(c); break;
+    case PHASE_WANTED:
+        give(c, STEP_WANTED, EXPECT_WANTED);
+        c->step.refused = (const unsigned char(*)[SHA256_SIZE])c->refused;
+        c->step.refused_count = c->refused_count;
+        break;
+    case PHASE_OBJECT: request_piece(c); break;
+    case PHASE_DONE: finish(c); break;
+    }
+}
+
+/* Trouble first, then what the last reply still holds, then the phase. */
+static void advance(struct sync_client *c)
+{
+    if (!c->stopped && !c->wait_due && c->reply.n && !reply_take(c) && !c->stopped && !c->wait_due)
+        reply_end(c);
+    if (c->expect != EXPECT_NOTHING)
+        return;
+    if (c->wait_due && !c->stopped) {
+        give(c, STEP_WAIT, EXPECT_DONE);
+        c->step.wait_ms = c->wait_ms;
+        return;
+    }
+    if (!c->stopped)
+        choose(c);
+    if (c->stopped)
+        give(c, STEP_STOPPED, EXPECT_NOTHING);
+}
+
+void sync_next(struct sync_client *c, struct step *step_out, struct diag *d)
+{
+    if (c->expect == EXPECT_NOTHING)
+        advance(c);
+    if (c->step.kind == STEP_WAIT || c->step.kind == STEP_STOPPED) {
+        c->step.cause = c->cause;
+        diag_set(d, c->cause, "%s", c->why.text[0] ? c->why.text : err_action(c->cause)->todo_en);
+    }
+    *step_out = c->step;
+}
+
+/* --- being told
+ * --------------------------------------------------------------------------------------------- */
+
+static void told(struct sync_client *c, enum expect what)
+{
+    CHECK(c->expect == what);
+    c->expect = EXPECT_NOTHING;
+}
+
+static void count_exchange(struct sync_client *c, uint64_t bytes_up, uint64_t bytes_down)
+{
+    c->totals.exchanges++;
+    c->totals.bytes_up += bytes_up;
+    c->totals.bytes_down += bytes_down;
+}
+
+static void no_more_frames(struct sync_client *c)
+{
+    c->frame = STR_NONE;
+    c->phase = c->caught_up ? PHASE_WANTED : PHASE_DOWN;
+}
+
+static bool frame_is_refused(const struct sync_client *c, uint64_t batch_seq)
+{
+    for (uint32_t i = 0; i < c->frames_refused_count; i++)
+        if (c->frames_refused[i] == batch_seq)
+            return true;
+    return false;
+}
+
+void sync_feed_frame(struct sync_client *c, struct str frame)
+{
+    size_t size;
+    told(c, EXPECT_FRAME);
+    if (!frame.p) {
+        no_more_frames(c);
+        return;
+    }
+    enum err rc = frame_parse(frame, &c->head, &size, &c->why);
+    if (!rc && (size != frame.n || c->head.type != FRAME_UP || c->head.device != c->config.device ||
+                c->head.inc != c->config.inc))
+        rc = diag_set(&c->why, ERR_CORRUPT, "The outbox holds a frame that is not this handheld's own.");
+    if (rc) {
+        client_stop(c, rc);
+    } else if (frame_is_refused(c, c->head.batch_seq)) {
+        no_more_frames(c);
+    } else {
+        c->frame = frame;
+        c->receipted = false;
+        c->phase = PHASE_SEND;
+    }
+}
+
+void sync_feed_failure(struct sync_client *c, enum err cause, uint64_t bytes_up, uint64_t bytes_down)
+{
+    told(c, EXPECT_REPLY);
+    count_exchange(c, bytes_up, bytes_down);
+    if (cause == ERR_OK)
+        cause = ERR_NET;
+    if (!err_action(cause)->retry && cause != ERR_LIMIT) {
+        client_stop(c, cause);
+        return;
+    }
+    if (cause == ERR_LIMIT)
+        diag_set(&c->why, cause,
+                 "The reply was longer than any of the centre's: this network answers instead of it (login "
+                 "page?).");
+    c->piece = c->piece / 2 < SYNC_PIECE_MIN ? SYNC_PIECE_MIN : c->piece / 2;
+    if (c->phase == PHASE_SEND && c->frame.n >= ASK_FRAME_MIN) {
+        c->ask_after = c->head.batch_seq - 1;
+        c->after_ask = PHASE_SEND;
+        c->phase = PHASE_ASK;
+    }
+    client_fail(c, cause);
+}
+
+static bool looks_like_frame(struct str body)
+{
+    return str_starts(body, STR("DSB1"));
+}
+
+void sync_feed_reply(struct sync_client *c, int status, struct str body, struct str content_type,
+                     uint64_t bytes_up, uint64_t bytes_down)
+{
+    told(c, EXPECT_REPLY);
+    count_exchange(c, bytes_up, bytes_down);
+    buf_clear(&c->reply);
+    c->reply_at = 0;
+    c->got_down = false;
+    if (c->phase == PHASE_OBJECT && (status < 400 || !looks_like_frame(body))) {
+        reply_object(c, status, body, content_type);
+    } else if (!looks_like_frame(body)) {
+        reply_not_ours(c, status, body, content_type);
+    } else {
+        buf_put_str(&c->reply, body);
+        if (c->reply.failed) {
+            buf_clear(&c->reply);
+            client_fail(c, ERR_LIMIT);
+        }
+    }
+}
+
+void sync_feed_wanted(struct sync_client *c, const unsigned char *hash, uint64_t size)
+{
+    told(c, EXPECT_WANTED);
+    for (uint32_t i = 0; hash && i < c->refused_count; i++)
+        if (memcmp(c->refused[i], hash, SHA256_SIZE) == 0)
+            hash = NULL;
+    if (!hash) {
+        c->phase = PHASE_DONE;
+        return;
+    }
+    if (memcmp(c->hash, hash, SHA256_SIZE) != 0 || c->object_size != size) {
+        memcpy(c->hash, hash, SHA256_SIZE);
+        c->object_size = size;
+        c->hash_failures = 0;
+        buf_free(&c->object);
+        buf_init(&c->object, size ? size : SYNC_OBJECT_MAX);
+    }
+    c->phase = PHASE_OBJECT;
+    if (size > SYNC_OBJECT_MAX) {
+        diag_set(&c->why, ERR_LIMIT,
+                 "An object of %llu bytes is too large for this handheld; %u are allowed.",
+                 (unsigned long long)size, (unsigned)SYNC_OBJECT_MAX);
+        client_refuse_object(c, ERR_LIMIT);
+    }
+}
+
+/* --- committed
+ * ---------------------------------------------------------------------------------------------- */
+
+/* `asked`: receipts of an earlier run's frames, none of which is under way. */
+static void count_item(struct sync_client *c, const struct receipt_item *item, bool asked)
+{
+    bool ours = c->frame.p && item->batch_seq == c->head.batch_seq &&
+                memcmp(item->batch_id, c->head.batch_id, BATCH_ID_SIZE) == 0;
+    if (!asked && (!ours || c->receipted))
+        return;
+    c->totals.frames_receipted++;
+    c->totals.frames_quarantined += item->status == RECEIPT_QUARANTINED;
+    c->receipted = c->receipted || ours;
+}
+
+static void done_receipt(struct sync_client *c)
+{
+    const struct receipt *r = &c->step.receipt;
+    bool asked = c->phase == PHASE_ASK && c->after_ask == PHASE_FRAME;
+    for (uint32_t i = 0; i < r->item_count; i++)
+        count_item(c, &r->items[i], asked);
+    if (r->token.n)
+        set_token(c, r->token);
+    c->caught_up = r->epoch == c->epoch && c->step.cursor == r->cursor;
+    c->cursor = c->step.cursor;
+    if (r->refused) {
+        diag_set(&c->why, r->refused,
+                 "The centre no longer serves this handheld. Nothing is lost; enrol it again.");
+        client_stop(c, r->refused);
+    }
+}
+
+static void done_down(struct sync_client *c)
+{
+    c->cursor = c->step.cursor;
+    c->epoch = c->step.epoch;
+    c->totals.changes_received += c->step.change_count;
+    client_progress(c);
+}
+
+void sync_feed_done(struct sync_client *c, enum err result)
+{
+    told(c, EXPECT_DONE);
+    if (result && c->step.kind != STEP_WAIT) {
+        diag_clear(&c->why);
+        diag_set(&c->why, result, "What the centre sent could not be stored here. %s",
+                 err_action(result)->todo_en);
+    }
+    if (result) {
+        client_stop(c, result);
+        return;
+    }
+    switch (c->step.kind) {
+    case STEP_RECEIPT: done_receipt(c); break;
+    case STEP_DOWN: done_down(c); break;
+    case STEP_OBJECT:
+        c->totals.objects_received++;
+        buf_free(&c->object);
+        memset(c->hash, 0, sizeof(c->hash));
+        c->phase = PHASE_WANTED;
+        break;
+    default: c->wait_due = false; diag_clear(&c->why);
+    }
+}

@@ -1,0 +1,97 @@
+/* The state of a sync run, shared by what decides (client.c) and what judges replies (client_reply.c).
+ * Private.
+ */
+#ifndef DOORSTEP_SYNC_CLIENT_IMPL_H
+#define DOORSTEP_SYNC_CLIENT_IMPL_H
+
+#include "sync/client.h"
+
+/* What the run is at. Each says what it wants in sync_next() and what it makes of a reply. */
+enum phase {
+    PHASE_ASK,    /* which receipts does the centre have for us? */
+    PHASE_FRAME,  /* is there a frame to send? */
+    PHASE_SEND,   /* send it */
+    PHASE_DOWN,   /* what is new for us? */
+    PHASE_WANTED, /* is there an object to fetch? */
+    PHASE_OBJECT, /* fetch a piece of it */
+    PHASE_DONE
+};
+
+/* What a step given out is waiting for. */
+enum expect { EXPECT_NOTHING, EXPECT_FRAME, EXPECT_REPLY, EXPECT_WANTED, EXPECT_DONE };
+
+#define SYNC_OBJECT_MAX (64u << 20)
+#define SYNC_PIECE_MIN (64u << 10)
+#define SYNC_PIECE_MAX (1u << 20)
+#define SYNC_TOKEN_MAX 1024
+#define SYNC_REFUSED_MAX 64
+
+struct sync_client {
+    struct sync_config config;
+    struct buf token; /* "Bearer ..." */
+    uint64_t cursor;
+    uint32_t epoch;
+
+    enum phase phase;
+    enum expect expect;
+    struct step step;  /* the one given out */
+    struct arena work; /* of one reply */
+
+    /* sending */
+    struct str frame; /* the caller's; p NULL = none under way */
+    struct frame head;
+    bool receipted; /* the frame under way has its receipt */
+    uint64_t frames_refused[SYNC_REFUSED_MAX];
+    uint32_t frames_refused_count;
+    uint64_t ask_after; /* PHASE_ASK: receipts of frames after this one */
+    enum phase after_ask;
+    bool caught_up; /* the downlink need not be asked for */
+    bool verified;  /* something that the centre signed has come in this run */
+    bool renewed;   /* this request went out a second time, with a new token */
+
+    /* the reply being worked off */
+    struct buf reply;
+    size_t reply_at;
+    bool got_down; /* it held a downlink frame */
+
+    /* fetching */
+    unsigned char hash[SHA256_SIZE];
+    uint64_t object_size; /* 0 = not known */
+    struct buf object;
+    uint32_t piece;
+    uint32_t hash_failures;
+    unsigned char refused[SYNC_REFUSED_MAX][SHA256_SIZE];
+    uint32_t refused_count;
+
+    /* trouble */
+    uint32_t failures; /* in a row */
+    int64_t wait_ms;
+    uint64_t random_state;
+    bool wait_due, stopped;
+    enum err cause;
+    struct diag why;
+    enum err passed_over; /* why the last refused frame or object was */
+    struct diag passed_over_why;
+
+    struct buf path, prefer, range; /* texts of the request given out */
+    struct sync_totals totals;
+};
+
+/* One more failure: wait, or stop when there were too many. The sentence goes before. */
+void client_fail(struct sync_client *c, enum err cause);
+void client_stop(struct sync_client *c, enum err cause);
+void client_progress(struct sync_client *c);
+void client_pass_over(struct sync_client *c, enum err cause);
+/* Forgets the object under way, and never asks for it again in this run. */
+void client_refuse_object(struct sync_client *c, enum err cause);
+
+/* A reply that begins with no frame of the centre: what it is, and what follows from it. */
+void reply_not_ours(struct sync_client *c, int status, struct str body, struct str content_type);
+/* A piece of an object. */
+void reply_object(struct sync_client *c, int status, struct str body, struct str content_type);
+/* The next frame in the reply as a step for the caller; false when there is none left or it failed. */
+bool reply_take(struct sync_client *c);
+/* The reply is worked off: what next? */
+void reply_end(struct sync_client *c);
+
+#endif
