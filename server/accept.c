@@ -8,8 +8,8 @@
 #include "server/parts.h"
 
 #define CONTIGUOUS_PAGE 64
+#define RECEIPT_LIST_MAX 256
 #define CLOCK_NEAR_MS (10LL * 60 * 1000)
-#define RECEIPT_ITEMS_MAX 256
 
 /* ---- before the transaction ---- */
 
@@ -195,12 +195,16 @@ struct accepting {
     struct bearer bearer;
     struct device_row *device;
     struct batch_row *batch; /* being made */
+    struct str area;
+    uint64_t cursor; /* the sender's; UINT64_MAX = not told */
+    bool caught_up;
     int64_t now_ms;
 };
 
 static void reason_set(struct batch_row *b, struct arena *a, const struct diag *why)
 {
     b->status = RECEIPT_QUARANTINED;
+    b->cause = why->code;
     b->reason = arena_str(a, str_of(why->text));
     if (!b->reason.n)
         b->reason = str_of(err_action(why->code)->todo_en);
@@ -228,13 +232,32 @@ static enum err contiguous_move(struct accepting *x, uint64_t added, struct diag
     return ERR_OK;
 }
 
+static struct receipt_item receipt_item_of(const struct batch_row *b)
+{
+    struct receipt_item item = {.batch_seq = b->batch_seq,
+                                .status = b->status,
+                                .server_seq = b->server_seq,
+                                .cause = b->cause,
+                                .reason = b->reason};
+    memcpy(item.batch_id, b->batch_id, BATCH_ID_SIZE);
+    return item;
+}
+
+static enum err caught_up(struct accepting *x, bool *out, struct diag *d)
+{
+    uint64_t newest = cstore_counters(x->st)->server_seq;
+    const struct down_ask ask = {.device = x->device, .area = x->area, .cursor = x->cursor};
+    *out = false;
+    if (x->device->revoked_ms || x->cursor > newest)
+        return ERR_OK;
+    return down_nothing(x->st, x->a, &ask, newest, out, d);
+}
+
 static enum err receipt_add(struct accepting *x, struct diag *d)
 {
     char token[BEARER_TEXT_MAX];
     struct buf frame;
-    struct receipt_item item = {
-        .batch_seq = x->batch->batch_seq, .status = x->batch->status, .reason = x->batch->reason};
-    memcpy(item.batch_id, x->batch->batch_id, BATCH_ID_SIZE);
+    struct receipt_item item = receipt_item_of(x->batch);
     struct receipt r = {.epoch = x->s->centre.epoch,
                         .device = x->device->device,
                         .inc = x->device->inc,
@@ -242,10 +265,15 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
                         .cursor = cstore_counters(x->st)->server_seq,
                         .server_time_ms = x->now_ms,
                         .clock_off_ms = clock_off(&x->in->head, x->now_ms),
+                        .refused = x->device->revoked_ms ? ERR_DENIED : ERR_OK,
                         .items = &item,
                         .item_count = 1};
     buf_init(&frame, FRAME_SIZE_MAX);
-    enum err rc = token_renew(x->s, x->device, &x->bearer, token, &r);
+    enum err rc = caught_up(x, &r.caught_up, d);
+    r.cursor_from = r.caught_up ? x->cursor : 0;
+    x->caught_up = r.caught_up;
+    if (!rc)
+        rc = token_renew(x->s, x->device, &x->bearer, token, &r);
     if (!rc)
         rc = receipt_make(x->s, x->device, &r, &frame, d);
     if (!rc) {
@@ -391,8 +419,8 @@ static enum err batch_begin(struct batch_row *b, const struct ingest *in, int64_
     return rc;
 }
 
-enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str bytes, struct str authorization,
-                    struct accepted *out, struct diag *d)
+enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str bytes,
+                    const struct accept_with *with, struct accepted *out, struct diag *d)
 {
     struct frame f;
     struct ingest_author author;
@@ -405,7 +433,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
     enum err rc = frame_parse(bytes, &f, &size, d);
     if (rc)
         return rc;
-    if (size != bytes.n || f.type != FRAME_UP)
+    if (size != bytes.n || f.type != FRAME_UP || f.batch_seq == 0)
         return diag_set(d, ERR_CORRUPT, "One frame with changes is expected here.");
     rc = author_of(st, a, &f, &out->device, &author, d);
     if (!rc)
@@ -429,8 +457,10 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
                           .in = &in,
                           .device = &out->device,
                           .batch = &out->batch,
+                          .area = out->person.area,
+                          .cursor = with->cursor,
                           .now_ms = srv_now_ms(s)};
-    rc = bearer_read(s->centre.secret, authorization, x.now_ms, &x.bearer);
+    rc = bearer_read(s->centre.secret, with->authorization, x.now_ms, &x.bearer);
     if (!rc)
         rc = batch_begin(x.batch, &in, x.now_ms);
     if (!rc)
@@ -440,6 +470,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
         diag_clear(d);
         rc = transaction(&x, &why, &out->duplicate, d);
     }
+    out->caught_up = !out->duplicate && x.caught_up;
     log_accepted(s, x.batch, out->duplicate, rc);
     return rc;
 }
@@ -453,22 +484,20 @@ enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, cons
     struct counters now;
     enum err rc = cstore_county(st, a, NULL, NULL, &now, d);
     if (!rc)
-        rc = cstore_batches(st, a, device->device, device->inc, since, RECEIPT_ITEMS_MAX, &list, &count, d);
+        rc = cstore_batches(st, a, device->device, device->inc, since, RECEIPT_LIST_MAX, &list, &count, d);
     if (rc)
         return rc;
     struct receipt_item *items = ARENA_ARRAY(a, struct receipt_item, count);
     if (!items)
         return diag_set(d, ERR_NOMEM, "Out of memory while listing receipts.");
-    for (uint32_t i = 0; i < count; i++) {
-        items[i] = (struct receipt_item){
-            .batch_seq = list[i].batch_seq, .status = list[i].status, .reason = list[i].reason};
-        memcpy(items[i].batch_id, list[i].batch_id, BATCH_ID_SIZE);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = receipt_item_of(&list[i]);
     struct receipt r = {.epoch = s->centre.epoch,
                         .device = device->device,
                         .inc = device->inc,
                         .contiguous = device->contiguous,
                         .cursor = now.server_seq,
+                        .refused = device->revoked_ms ? ERR_DENIED : ERR_OK,
                         .server_time_ms = srv_now_ms(s),
                         .items = items,
                         .item_count = count};

@@ -212,22 +212,28 @@ static enum err children_follow(struct cases *c, struct row_id root, uint64_t se
 
 /* ---- applying ---- */
 
-static enum err apply_row(struct cases *c, struct case_author author, const struct change *const *changes,
-                          const int64_t *hlc, uint32_t count, uint64_t from, uint64_t seq, struct diag *d)
+struct by_row {
+    const struct change *change;
+    int64_t hlc;
+};
+
+static enum err apply_row(struct cases *c, struct case_author author, const struct by_row *items, uint32_t count,
+                          uint64_t server_seq, struct diag *d)
 {
     struct loaded l;
-    enum err rc = load(c, changes[0]->row, &l, d);
+    bool centre = author.device == 0;
+    enum err rc = load(c, items[0].change->row, &l, d);
     if (rc)
         return rc;
     struct record_row was = l.row;
     for (uint32_t i = 0; i < count; i++) {
         enum merge_result result;
-        /* The centre's own changes carry their server sequence as their own. */
-        uint64_t server_seq = author.device == 0 ? changes[i]->seq : seq;
-        rc = record_apply(c->a, &l.record, changes[i], author.device, author.inc, hlc[i], server_seq, &result);
+        const struct change *change = items[i].change;
+        rc = record_apply(c->a, &l.record, change, author.device, author.inc, items[i].hlc,
+                          centre ? change->seq : server_seq, &result);
         if (rc)
-            return diag_set(d, rc, "A change of field %u cannot be merged.", changes[i]->field);
-        if (record_conflict(&l.record, changes[i]->field))
+            return diag_set(d, rc, "A change of field %u cannot be merged.", change->field);
+        if (record_conflict(&l.record, change->field))
             c->conflict = true;
     }
     if (l.is_new)
@@ -236,18 +242,14 @@ static enum err apply_row(struct cases *c, struct case_author author, const stru
     if (rc)
         return rc;
     bool moved = l.is_new || !stands_same(&was, &l.row);
-    rc = keep(c, &l, moved && !l.is_new ? 0 : from, seq, d);
+    uint64_t from = moved && !l.is_new ? 0 : centre ? items[0].change->seq : server_seq;
+    rc = keep(c, &l, from, server_seq, d);
     if (!rc && moved)
-        rc = children_follow(c, l.row.row, seq, d);
+        rc = children_follow(c, l.row.row, server_seq, d);
     if (!rc)
         rc = interview_touched(c, l.row.interview);
     return rc;
 }
-
-struct by_row {
-    const struct change *change;
-    int64_t hlc;
-};
 
 static int row_cmp(struct row_id a, struct row_id b)
 {
@@ -291,20 +293,15 @@ enum err cases_apply(struct cases *c, struct case_author author, const struct ch
         return ERR_OK;
     struct by_row *items = ARENA_ARRAY(c->a, struct by_row, count);
     struct by_row *room = ARENA_ARRAY(c->a, struct by_row, count);
-    const struct change **group = ARENA_ARRAY(c->a, const struct change *, count);
-    int64_t *hlc = ARENA_ARRAY(c->a, int64_t, count);
-    if (!items || !room || !group || !hlc)
+    if (!items || !room)
         return diag_set(d, ERR_NOMEM, "Out of memory while merging %u changes.", count);
     for (uint32_t i = 0; i < count; i++)
         items[i] = (struct by_row){&changes[i], hlc_effective[i]};
     items = sort_by_row(items, room, count);
     for (uint32_t i = 0, n; i < count; i += n) {
-        for (n = 0; i + n < count && row_id_same(items[i + n].change->row, items[i].change->row); n++) {
-            group[n] = items[i + n].change;
-            hlc[n] = items[i + n].hlc;
+        for (n = 1; i + n < count && row_id_same(items[i + n].change->row, items[i].change->row); n++) {
         }
-        uint64_t from = author.device == 0 ? group[0]->seq : server_seq;
-        enum err rc = apply_row(c, author, group, hlc, n, from, server_seq, d);
+        enum err rc = apply_row(c, author, items + i, n, server_seq, d);
         if (rc)
             return rc;
     }

@@ -1,51 +1,57 @@
 /* The downlink: what a device may see and has not seen, as one sealed frame of current versions in the centre's order.
  *
- * Always true: a frame ends only between server sequences, and its cursor is one up to which everything the device may see
- * has been told; so `seen` in the device's later changes means what it says. A device's own versions are left out, it holds them; but the birth
- * of a row it made comes back once, with the row's server number.
+ * Always true: a frame ends only where a transaction ended, and its cursor is one up to which everything the device may see has been
+ * told; so `seen` in the device's later changes means what it says. A device's own versions are left out: it holds them, and the receipt told
+ * their server sequences; but the birth of a row it made comes back once, with the row's server number.
  */
+#include <stdlib.h>
+
 #include "server/parts.h"
 
 #define TOUCH_PAGE 256
-#define DOWN_FRAME_MAX (512u << 10) /* raw bytes; one frame of a device may be larger when a single sequence is */
-#define OWN_TOUCHES_MAX 1024
+#define DOWN_FRAME_MAX (512u << 10) /* raw bytes; a frame is larger only when one transaction's changes are */
+#define LOOK_MAX 1024               /* rows that a receipt looks at to say "caught up" */
 #define CHANGE_SIZE_GUESS 12        /* what a change costs beside its value */
+
+struct told {
+    struct change change;
+    struct down_author by;
+};
 
 struct down {
     struct cstore *st;
     struct arena *a;
-    const struct device_row *device;
-    VEC(struct change) changes;
-    VEC(struct down_author) authors;
+    const struct down_ask *ask;
+    VEC(struct told) told;
     size_t size;
-    uint32_t looked_at;
+    uint32_t look_max, looked_at; /* 0 = no limit */
 };
 
 static enum err version_tell(struct down *w, const struct record_row *row, uint32_t field, const struct version *v)
 {
-    bool own = v->device == w->device->device && v->inc == w->device->inc;
+    const struct device_row *device = w->ask->device;
+    bool own = v->device == device->device && v->inc == device->inc;
     if (own && v->op != CHANGE_ROW_CREATE)
         return ERR_OK;
-    struct change *c = vec_push(w->a, &w->changes);
-    struct down_author *by = vec_push(w->a, &w->authors);
-    if (!c || !by)
+    struct told *t = vec_push(w->a, &w->told);
+    if (!t)
         return ERR_NOMEM;
-    *c = (struct change){.seq = v->seq,
-                         .row = row->row,
-                         .field = field,
-                         .op = v->op,
-                         .status = v->status,
-                         .person = v->person,
-                         .role = v->role,
-                         .hlc = v->hlc,
-                         .seen = v->seen,
-                         .value = v->value};
-    *by = (struct down_author){.device = v->device,
-                               .inc = v->inc,
-                               .seq = v->seq,
-                               .hlc = v->hlc,
-                               .server_seq = v->server_seq,
-                               .row_number = row->number};
+    t->change = (struct change){.seq = v->seq,
+                                .row = row->row,
+                                .field = field,
+                                .op = v->op,
+                                .status = v->status,
+                                .person = v->person,
+                                .role = v->role,
+                                .hlc = v->hlc,
+                                .seen = v->seen,
+                                .value = v->value};
+    t->by = (struct down_author){.device = v->device,
+                                 .inc = v->inc,
+                                 .seq = v->seq,
+                                 .hlc = v->hlc,
+                                 .server_seq = v->server_seq,
+                                 .row_number = row->number};
     w->size += v->value.n + CHANGE_SIZE_GUESS;
     return ERR_OK;
 }
@@ -68,52 +74,71 @@ static enum err touch_tell(struct down *w, const struct touch *t, struct diag *d
         rc = version_tell(w, &row, 0, &r.birth);
     for (uint32_t i = 0; !rc && i < r.count; i++) {
         for (uint32_t v = 0; !rc && v < r.cells[i].count; v++) {
-            const struct version *version = &r.cells[i].versions[v];
-            if (touched(t, version))
-                rc = version_tell(w, &row, r.cells[i].field, version);
+            if (touched(t, &r.cells[i].versions[v]))
+                rc = version_tell(w, &row, r.cells[i].field, &r.cells[i].versions[v]);
         }
     }
     w->looked_at++;
     return rc;
 }
 
-/* Gathers whole sequences until the size is reached. *cursor: in the last one known, out the last one told; *more_out: whether
- * anything was left. `newest`: the county's sequence when this began; later ones wait for the next time. */
-static enum err gather(struct down *w, struct str area, uint64_t newest, size_t bytes_max, uint64_t *cursor,
-                       bool *more_out, struct diag *d)
+/* Gathers whole transactions until the size is reached. `newest`: the county's sequence when this began; later ones wait for the next
+ * time. *cursor_out: the last sequence told; *more_out: whether anything was left. */
+static enum err gather(struct down *w, uint64_t newest, uint64_t *cursor_out, bool *more_out, struct diag *d)
 {
     struct touch *page = NULL;
     uint32_t count = 0, whole = 0;
-    uint64_t at_seq = *cursor, whole_seq = *cursor;
+    uint64_t at_seq = w->ask->cursor, whole_seq = w->ask->cursor;
     struct row_id at_row = {UINT64_MAX, UINT32_MAX, UINT32_MAX};
     bool more = false;
     enum err rc = ERR_OK;
     do {
-        rc = cstore_touches(w->st, w->a, at_seq, at_row, w->device->device, area, TOUCH_PAGE, &page, &count, d);
-        for (uint32_t i = 0; !rc && !more && i < count; i++) {
+        rc = cstore_touches(w->st, w->a, at_seq, at_row, w->ask->device->device, w->ask->area, TOUCH_PAGE, &page,
+                            &count, d);
+        for (uint32_t i = 0; !rc && !more && i < count && page[i].seq <= newest; i++) {
             if (page[i].seq != at_seq) {
-                whole = w->changes.count;
+                whole = w->told.count;
                 whole_seq = at_seq;
             }
-            if (page[i].seq > newest)
-                break;
             at_seq = page[i].seq;
             at_row = page[i].row;
             rc = touch_tell(w, &page[i], d);
-            more = whole > 0 && w->size > bytes_max;
+            more = (whole > 0 && w->size > w->ask->bytes_max) || (w->look_max && w->looked_at > w->look_max);
         }
     } while (!rc && !more && count == TOUCH_PAGE && page[count - 1].seq <= newest);
     if (rc)
         return rc;
-    if (more) {
-        w->changes.count = whole;
-        w->authors.count = whole;
-        *cursor = whole_seq;
-    } else {
-        *cursor = newest;
-    }
+    if (more)
+        w->told.count = whole;
+    *cursor_out = more ? whole_seq : newest;
     *more_out = more;
     return ERR_OK;
+}
+
+enum err down_nothing(struct cstore *st, struct arena *a, const struct down_ask *ask, uint64_t newest,
+                      bool *nothing_out, struct diag *d)
+{
+    struct down_ask small = *ask;
+    struct down w = {.st = st, .a = a, .ask = &small, .look_max = LOOK_MAX};
+    struct arena_mark mark = arena_mark(a);
+    uint64_t cursor = 0;
+    bool more = false;
+    small.bytes_max = 0;
+    enum err rc = gather(&w, newest, &cursor, &more, d);
+    if (!rc)
+        *nothing_out = !more && w.told.count == 0;
+    arena_release(a, mark);
+    return rc;
+}
+
+static int by_server_seq(const void *a, const void *b)
+{
+    const struct down_author *x = &((const struct told *)a)->by, *y = &((const struct told *)b)->by;
+    if (x->server_seq != y->server_seq)
+        return x->server_seq < y->server_seq ? -1 : 1;
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
 static enum err seal(struct server *s, const struct device_row *device, struct str payload, uint64_t cursor,
@@ -123,7 +148,7 @@ static enum err seal(struct server *s, const struct device_row *device, struct s
     enum err rc = s->seam->random(s->seam->self, seed, sizeof seed);
     struct frame_seal how = {.type = FRAME_DOWN,
                              .inc = s->centre.epoch,
-                             .batch_seq = cursor,
+                             .batch_seq = cursor ? cursor : 1,
                              .schema = BATCH_SCHEMA_DOWN,
                              .recipient = device->seal_public,
                              .author = &s->centre.sign,
@@ -134,40 +159,54 @@ static enum err seal(struct server *s, const struct device_row *device, struct s
     return rc;
 }
 
-enum err down_build(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
-                    struct str area, uint64_t cursor, size_t bytes_max, struct buf *frame_out, bool *any_out,
-                    bool *more_out, struct diag *d)
+static enum err write_told(struct down *w, const struct batch_head *head, struct buf *payload, struct diag *d)
 {
-    struct down w = {.st = st, .a = a, .device = device};
+    uint32_t count = w->told.count;
+    struct change *changes = ARENA_ARRAY(w->a, struct change, count);
+    struct down_author *authors = ARENA_ARRAY(w->a, struct down_author, count);
+    if (!changes || !authors)
+        return ERR_NOMEM;
+    if (count)
+        qsort(w->told.at, count, sizeof(struct told), by_server_seq);
+    for (uint32_t i = 0; i < count; i++) {
+        changes[i] = w->told.at[i].change;
+        authors[i] = w->told.at[i].by;
+    }
+    return down_write(head, changes, authors, count, payload, d);
+}
+
+enum err down_build(struct server *s, struct cstore *st, struct arena *a, const struct down_ask *ask,
+                    struct buf *frame_out, bool *any_out, struct diag *d)
+{
+    struct down_ask mine = *ask;
+    struct down w = {.st = st, .a = a, .ask = &mine};
     struct counters now;
+    uint64_t cursor = 0;
     bool more = false;
-    *any_out = *more_out = false;
     enum err rc = cstore_county(st, a, NULL, NULL, &now, d);
     if (rc)
         return rc;
-    if (cursor > now.server_seq) /* told by a centre that was since restored from a backup */
-        cursor = 0;
-    rc = gather(&w, area, now.server_seq, bytes_max < DOWN_FRAME_MAX ? bytes_max : DOWN_FRAME_MAX, &cursor, &more, d);
-    if (rc == ERR_NOMEM)
-        return diag_set(d, rc, "Out of memory while gathering what device %016llx may see.",
-                        (unsigned long long)device->device);
-    /* A frame without changes moves the cursor past what was only this device's own, before looking costs too much. */
-    if (rc || (w.changes.count == 0 && w.looked_at < OWN_TOUCHES_MAX))
-        return rc;
-    struct batch_head head = {.epoch = s->centre.epoch,
-                              .inc = s->centre.epoch,
-                              .now_ms = srv_now_ms(s),
-                              .anchor_ms = srv_now_ms(s),
-                              .cursor = cursor};
+    if (mine.cursor > now.server_seq) /* told by a centre that was since restored from a backup */
+        mine.cursor = 0;
+    if (mine.bytes_max > DOWN_FRAME_MAX)
+        mine.bytes_max = DOWN_FRAME_MAX;
     struct buf payload;
     buf_init(&payload, FRAME_RAW_MAX);
-    rc = down_write(&head, w.changes.at, w.authors.at, w.changes.count, &payload, d);
+    rc = gather(&w, now.server_seq, &cursor, &more, d);
+    const struct batch_head head = {.inc = s->centre.epoch,
+                                    .epoch = s->centre.epoch,
+                                    .now_ms = srv_now_ms(s),
+                                    .cursor_from = mine.cursor,
+                                    .cursor = cursor,
+                                    .caught_up = !more};
     if (!rc)
-        rc = seal(s, device, buf_str(&payload), cursor, frame_out, d);
+        rc = write_told(&w, &head, &payload, d);
+    if (!rc)
+        rc = seal(s, ask->device, buf_str(&payload), cursor, frame_out, d);
     buf_free(&payload);
-    if (!rc) {
-        *any_out = true;
-        *more_out = more;
-    }
-    return rc;
+    if (!rc)
+        *any_out = w.told.count > 0;
+    return rc ? diag_set(d, rc, "What device %016llx may see could not be gathered.",
+                         (unsigned long long)ask->device->device)
+              : ERR_OK;
 }

@@ -105,8 +105,9 @@ struct cases {
     bool conflict;          /* out: a field now has versions that differ */
     VEC(struct row_id) interviews; /* out: those that were touched, each once */
 };
-/* Changes of one author, all current from `server_seq` on (a frame's changes become visible together and share one number). In a
- * transaction. ERR_CORRUPT, ERR_SYNTAX: the changes are at fault, and nothing of this transaction may be committed. */
+/* Changes of one author, in a transaction. All changes of a frame have one server sequence: they become visible together, no
+ * cursor ever stands between. The centre's own changes carry theirs as their `seq`, up to `server_seq`. ERR_CORRUPT,
+ * ERR_SYNTAX: the changes are at fault, and nothing of this transaction may be committed. */
 enum err cases_apply(struct cases *c, struct case_author author, const struct change *changes,
                      const int64_t *hlc_effective, uint32_t count, uint64_t server_seq, struct diag *d) MUST_USE;
 
@@ -230,18 +231,33 @@ struct accepted {
     struct person person;
     struct batch_row batch; /* with the receipt to send */
     bool duplicate;
+    bool caught_up; /* the receipt says so: no downlink is needed */
+};
+/* How a frame came: the value of its Authorization header, and the cursor its sender told (UINT64_MAX = none). */
+struct accept_with {
+    struct str authorization;
+    uint64_t cursor;
 };
 /* Takes the write turn itself. ERR_OK: stored or quarantined, `batch.receipt` answers. Otherwise nothing was kept. */
-enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str frame, struct str authorization,
-                    struct accepted *out, struct diag *d) MUST_USE;
-/* A receipt for what is in the ledger after `since`, made on request and not stored. */
+enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str frame,
+                    const struct accept_with *with, struct accepted *out, struct diag *d) MUST_USE;
+/* A receipt for what is in the ledger after `since`, made on request and not stored. A revoked device is told so, signed. */
 enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
                       uint64_t since, bool fresh_token, struct buf *frame_out, struct diag *d) MUST_USE;
 
 /* ---- downlink (down.c) ---- */
-/* One frame of what the device may see after `cursor`, about `bytes_max` before sealing; *any_out false: nothing new. */
-enum err down_build(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
-                    struct str area, uint64_t cursor, size_t bytes_max, struct buf *frame_out, bool *any_out,
-                    bool *more_out, struct diag *d) MUST_USE;
+struct down_ask {
+    const struct device_row *device;
+    struct str area;
+    uint64_t cursor;
+    size_t bytes_max; /* about, before sealing */
+};
+/* One frame of what the device may see after its cursor; when that is nothing, a frame that says so. *any_out: whether it holds changes. */
+enum err down_build(struct server *s, struct cstore *st, struct arena *a, const struct down_ask *ask,
+                    struct buf *frame_out, bool *any_out, struct diag *d) MUST_USE;
+/* Whether there is nothing for the device between its cursor and the store's newest sequence. Gives up, with false, when
+ * finding out would take long. */
+enum err down_nothing(struct cstore *st, struct arena *a, const struct down_ask *ask, uint64_t newest,
+                      bool *nothing_out, struct diag *d) MUST_USE;
 
 #endif

@@ -28,21 +28,23 @@ static bool prefer_cursor(struct call *c, uint64_t *cursor_out)
 static enum err post_batch(struct call *c, struct diag *d)
 {
     struct accepted x = {0};
-    uint64_t cursor = 0;
+    struct accept_with with = {
+        .authorization = http_header_find(c->request->headers, c->request->header_count, "Authorization"),
+        .cursor = UINT64_MAX};
     struct buf down;
-    bool any = false, more = false;
-    struct str token = http_header_find(c->request->headers, c->request->header_count, "Authorization");
-    enum err rc = srv_accept(c->server, c->st, c->a, c->request->body, token, &x, d);
+    bool any = false;
+    bool wants_down = prefer_cursor(c, &with.cursor);
+    enum err rc = srv_accept(c->server, c->st, c->a, c->request->body, &with, &x, d);
     if (rc)
         return rc;
     reply_header(c->reply, "Content-Type", FRAME_TYPE);
     buf_put_str(&c->reply->body, x.batch.receipt);
-    if (x.device.revoked_ms || !prefer_cursor(c, &cursor))
+    if (x.device.revoked_ms || x.caught_up || !wants_down)
         return ERR_OK;
     /* What rides along is a gift: when it cannot be made, the receipt still counts. */
+    const struct down_ask ask = {&x.device, x.person.area, with.cursor, SRV_REPLY_DOWN_MAX};
     buf_init(&down, FRAME_SIZE_MAX);
-    rc = down_build(c->server, c->st, c->a, &x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX, &down, &any, &more,
-                    NULL);
+    rc = down_build(c->server, c->st, c->a, &ask, &down, &any, NULL);
     if (!rc && any && down.n <= SRV_REPLY_DOWN_MAX)
         buf_put_str(&c->reply->body, buf_str(&down));
     buf_free(&down);
@@ -68,24 +70,15 @@ static enum err get_receipts(struct call *c, struct diag *d)
 static enum err get_down(struct call *c, struct diag *d)
 {
     uint64_t cursor = 0, bytes_max = DOWN_DEFAULT;
-    struct buf frame;
-    bool any = false, more = false;
+    bool any = false;
     if (!query_u64(c, "c", &cursor))
         return diag_set(d, ERR_USAGE, "The query needs c=CURSOR.");
     (void)query_u64(c, "m", &bytes_max);
     if (bytes_max < DOWN_MIN)
         bytes_max = DOWN_MIN;
-    buf_init(&frame, FRAME_SIZE_MAX);
-    enum err rc = down_build(c->server, c->st, c->a, &c->device, c->person.area, cursor, (size_t)bytes_max, &frame,
-                             &any, &more, d);
-    if (!rc && any) {
-        reply_header(c->reply, "Content-Type", FRAME_TYPE);
-        buf_put_str(&c->reply->body, buf_str(&frame));
-    } else if (!rc) {
-        c->reply->status = 204;
-    }
-    buf_free(&frame);
-    return rc;
+    const struct down_ask ask = {&c->device, c->person.area, cursor, (size_t)bytes_max};
+    reply_header(c->reply, "Content-Type", FRAME_TYPE);
+    return down_build(c->server, c->st, c->a, &ask, &c->reply->body, &any, d);
 }
 
 /* "bytes=N-", "bytes=N-M"; anything else is the whole object. */

@@ -97,7 +97,8 @@ struct batch_row {
     enum receipt_status status;
     struct str reason;
     struct str receipt; /* the signed frame that answers it, for ever */
-    uint64_t server_seq;
+    enum err cause;        /* QUARANTINED */
+    uint64_t server_seq;   /* of all its changes; 0 = they were not applied */
     uint32_t change_count;
     int64_t received_ms;
 };

@@ -43,8 +43,8 @@ static const struct migration migrations[] = {
      "CREATE TABLE batch ("
      "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, bseq INTEGER NOT NULL,"
      "  batch_id BLOB NOT NULL, hash BLOB NOT NULL, status INTEGER NOT NULL, reason TEXT NOT NULL,"
-     "  server_seq INTEGER NOT NULL, change_count INTEGER NOT NULL, received_ms INTEGER NOT NULL,"
-     "  again INTEGER NOT NULL DEFAULT 0, receipt BLOB NOT NULL, frame BLOB NOT NULL, payload BLOB NOT NULL,"
+     "  cause INTEGER NOT NULL, server_seq INTEGER NOT NULL, change_count INTEGER NOT NULL,"
+     "  received_ms INTEGER NOT NULL, again INTEGER NOT NULL DEFAULT 0, receipt BLOB NOT NULL, frame BLOB NOT NULL, payload BLOB NOT NULL,"
      "  PRIMARY KEY (county, device, inc, bseq)) STRICT;"
      "CREATE INDEX batch_apart ON batch (county, received_ms) WHERE status = 3;"
      "CREATE TABLE clone ("
@@ -565,8 +565,8 @@ enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct di
     struct stmt *q = NULL;
     enum err rc = one(s,
                       "INSERT INTO batch (county, device, inc, bseq, batch_id, hash, status, reason, server_seq,"
-                      " change_count, received_ms, receipt, frame, payload)"
-                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                      " change_count, received_ms, receipt, frame, payload, cause)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
                       &q, d);
     if (rc)
         return rc;
@@ -583,13 +583,15 @@ enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct di
     bind_blob(q, 12, b->receipt.p, b->receipt.n);
     bind_blob(q, 13, b->frame.p, b->frame.n);
     bind_blob(q, 14, b->payload.n ? b->payload.p : "", b->payload.n);
+    bind_i64(q, 15, b->cause);
     rc = stmt_run(q, d);
     stmt_done(q);
     return rc;
 }
 
 #define BATCH_COLUMNS                                                                                                 \
-    "SELECT device, inc, bseq, batch_id, hash, status, reason, server_seq, change_count, received_ms, receipt"        \
+    "SELECT device, inc, bseq, batch_id, hash, status, reason, server_seq, change_count, received_ms, receipt,"     \
+    " cause"                                                                                                          \
     " FROM batch WHERE county = ?1 AND device = ?2 AND inc = ?3"
 
 static enum err batch_read_row(struct stmt *q, struct arena *a, struct batch_row *out, struct diag *d)
@@ -599,6 +601,7 @@ static enum err batch_read_row(struct stmt *q, struct arena *a, struct batch_row
                           .batch_seq = col_u64(q, 2),
                           .status = (enum receipt_status)col_i64(q, 5),
                           .server_seq = col_u64(q, 7),
+                          .cause = (enum err)col_i64(q, 11),
                           .change_count = (uint32_t)col_i64(q, 8),
                           .received_ms = col_i64(q, 9)};
     if (!col_bytes(q, 3, b.batch_id, BATCH_ID_SIZE) || !col_bytes(q, 4, b.hash, sizeof b.hash))
@@ -711,7 +714,8 @@ enum err cstore_clone(struct cstore *s, struct arena *a, uint64_t device, uint32
     rc = stmt_step(q, &row, d);
     if (!rc && !row)
         rc = ERR_NOT_FOUND;
-    struct batch_row b = {.device = device, .inc = inc, .batch_seq = batch_seq, .status = RECEIPT_QUARANTINED};
+    struct batch_row b = {.device = device, .inc = inc, .batch_seq = batch_seq, .status = RECEIPT_QUARANTINED,
+                          .cause = ERR_EXISTS};
     if (!rc) {
         memcpy(b.batch_id, batch_id, BATCH_ID_SIZE);
         b.received_ms = col_i64(q, 1);
