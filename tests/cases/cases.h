@@ -10,7 +10,7 @@
 enum outcome { CASE_PASSED, CASE_FAILED, CASE_DECIDED, CASE_SKIPPED };
 
 struct decision {
-    struct str rule, kind, matcher, ours; /* columns of the table */
+    struct str rule, kind, matcher, holds; /* columns of the table */
     uint32_t used;
 };
 
@@ -32,7 +32,17 @@ struct report {
 void report_case(struct report *r, enum outcome o, struct str id, const char *why);
 void report_skip(struct report *r, const char *reason);
 
+/* The decisions, built in. ERR_SYNTAX when a row says nothing about our result. */
+enum err decisions_read(struct report *r, struct arena *a);
+/* Does a rule speak of this case, and does our result follow it? Texts as the rule's condition sees them. */
+bool decided(struct report *r, struct arena *a, const char *kind, struct str subject, struct str got,
+             struct str expected);
+bool pattern_found(struct str pattern, struct str text);
+
+#define CASES_OFFSET_MIN (-7 * 60) /* America/Phoenix, where every expectation was recorded */
+
 /* Each runs one case; the arena is cleared after it. */
 void case_xpath(struct report *r, struct arena *a, const struct json *c);
+void case_scenario(struct report *r, struct arena *a, const struct json *c);
 
 #endif

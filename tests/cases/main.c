@@ -11,7 +11,7 @@
 static const struct {
     const char *name;
     void (*run)(struct report *r, struct arena *a, const struct json *c);
-} kinds[] = {{"xpath", case_xpath}};
+} kinds[] = {{"xpath", case_xpath}, {"scenario", case_scenario}};
 
 void report_case(struct report *r, enum outcome o, struct str id, const char *why)
 {
@@ -72,6 +72,9 @@ static int run_file(struct report *r, size_t kind, const char *path)
             run_line(r, kind, line, (size_t)n, number);
     free(line);
     fclose(f);
+    for (uint32_t i = 0; r->list_failed && i < r->decision_count; i++)
+        if (r->decisions[i].used)
+            printf("decided: %.*s × %u\n", STR_ARG(r->decisions[i].rule), r->decisions[i].used);
     printf("decided otherwise: %u\n", r->decided);
     for (uint32_t i = 0; i < r->reason_count; i++)
         printf("skipped: %s × %u\n", r->reasons[i].reason, r->reasons[i].count);
@@ -100,10 +103,15 @@ int main(int argc, char **argv)
     while (count == 2 && kind < sizeof(kinds) / sizeof(*kinds) && strcmp(kinds[kind].name, plain[0]) != 0)
         kind++;
     if (count != 2 || kind == sizeof(kinds) / sizeof(*kinds)) {
-        fprintf(stderr, "usage: doorstep-cases xpath FILE.jsonl [--list-failed] [--state] [--base DIR]\n");
+        fprintf(stderr,
+                "usage: doorstep-cases xpath|scenario FILE.jsonl [--list-failed] [--state] [--base DIR]\n");
         return 2;
     }
-    if (crypto_init(NULL))
-        return 1;
-    return run_file(&r, kind, plain[1]);
+    struct arena a;
+    arena_init(&a, 1 << 20);
+    int code = 2;
+    if (crypto_init(NULL) == ERR_OK && decisions_read(&r, &a) == ERR_OK)
+        code = run_file(&r, kind, plain[1]);
+    arena_free(&a);
+    return code;
 }

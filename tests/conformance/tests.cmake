@@ -1,0 +1,19 @@
+# doorstep-cases runs the published cases; docs/forms-decisions.tsv is built into it.
+set(decisions ${PROJECT_SOURCE_DIR}/docs/forms-decisions.tsv)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${decisions})
+file(READ ${decisions} hex HEX)
+string(REGEX REPLACE "(..)" "0x\\1," hex "${hex}")
+file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/cases/decisions_table.c @ONLY CONTENT
+"#include <stddef.h>
+extern const unsigned char forms_decisions[];
+extern const size_t forms_decisions_size;
+const unsigned char forms_decisions[] = {@hex@0};
+const size_t forms_decisions_size = sizeof(forms_decisions) - 1;
+")
+
+add_executable(doorstep-cases cases/main.c cases/decisions.c cases/case_xpath.c
+    ${CMAKE_CURRENT_BINARY_DIR}/cases/decisions_table.c)
+target_link_libraries(doorstep-cases PRIVATE ds_language ds_forms ds_crypto)
+target_compile_definitions(doorstep-cases PRIVATE _GNU_SOURCE=)
+
+ds_script_test(conformance.xpath tests/conformance/xpath conformance 300 $<TARGET_FILE:doorstep-cases>)
