@@ -177,7 +177,7 @@ static inline struct answer enrol_ask(struct world *w, const struct handheld *h,
     memcpy(q.sign_public, h->sign.public, sizeof q.sign_public);
     buf_init(&body, 1u << 16);
     OK(enrol_request_write(&q, srv_centre(w->server)->keys.seal_public, NULL, &body, &w->d));
-    struct answer r = ask(w, &(struct asking){HTTP_POST, "/v1/enrol", .body = buf_str(&body)});
+    struct answer r = ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/enrol", .body = buf_str(&body)});
     buf_free(&body);
     return r;
 }
@@ -274,7 +274,7 @@ static inline struct str frame_of(struct world *w, struct handheld *h, const str
 
 static inline struct answer send_frame(struct world *w, const struct handheld *h, struct str frame)
 {
-    return ask(w, &(struct asking){HTTP_POST, "/v1/b", .body = frame, .authorization = h->token});
+    return ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/b", .body = frame, .authorization = h->token});
 }
 
 /* The receipt at the front of a reply, verified and opened as the handheld does. */
@@ -337,7 +337,7 @@ static inline struct downlink pulled(struct world *w, struct handheld *h, uint64
 {
     char url[100];
     (void)snprintf(url, sizeof url, "/v1/d?c=%llu%s", (unsigned long long)cursor, limit);
-    struct answer r = ask(w, &(struct asking){HTTP_GET, url, .authorization = h->token});
+    struct answer r = ask(w, &(struct asking){.method = HTTP_GET, .url = url, .authorization = h->token});
     assert_int_equal(r.status, 200);
     return down_of(w, h, r.body);
 }

@@ -77,8 +77,8 @@ static void test_wrong_token_and_broken_request(void **state)
     struct handheld h = {0};
     keys_make(w, &h);
     assert_int_equal(enrol_ask(w, &h, 12345).status, 403);
-    assert_int_equal(ask(w, &(struct asking){HTTP_POST, "/v1/enrol", .body = STR("hello")}).status, 400);
-    assert_int_equal(ask(w, &(struct asking){HTTP_POST, "/v1/enrol"}).status, 400);
+    assert_int_equal(ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/enrol", .body = STR("hello")}).status, 400);
+    assert_int_equal(ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/enrol"}).status, 400);
     assert_int_equal(counts_of(w).devices, 0);
 }
 
@@ -107,7 +107,7 @@ static void test_ticket_needs_a_sensible_person(void **state)
 
 static int status_of_get(struct world *w, const char *url, struct str authorization)
 {
-    return ask(w, &(struct asking){HTTP_GET, url, .authorization = authorization}).status;
+    return ask(w, &(struct asking){.method = HTTP_GET, .url = url, .authorization = authorization}).status;
 }
 
 static void test_token_opens_the_doors_until_it_runs_out(void **state)
@@ -120,7 +120,7 @@ static void test_token_opens_the_doors_until_it_runs_out(void **state)
     sim_advance(w->sim, SRV_TOKEN_LIFE_MS + 1000);
     assert_int_equal(status_of_get(w, "/v1/d?c=0", h.token), 403);
     /* The way to a new one stays open: the reply is sealed to the handheld. */
-    struct answer r = ask(w, &(struct asking){HTTP_GET, "/v1/a?since=0", .authorization = h.token});
+    struct answer r = ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
     assert_int_equal(r.status, 200);
     struct receipt receipt = receipt_of(w, &h, r.body, NULL);
     assert_true(receipt.token.n > 0);
@@ -159,7 +159,7 @@ static void test_public_pages(void **state)
 {
     struct world *w = *state;
     assert_int_equal(status_of_get(w, "/v1/health", STR_NONE), 200);
-    struct answer keys = ask(w, &(struct asking){HTTP_GET, "/v1/keys"});
+    struct answer keys = ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/keys"});
     struct keyset set;
     unsigned char print[16];
     OK(root_print_of(srv_centre(w->server)->keys.root_public, print));
@@ -172,14 +172,14 @@ static void test_public_pages(void **state)
 static void test_unknown_addresses_say_so(void **state)
 {
     struct world *w = *state;
-    struct answer r = ask(w, &(struct asking){HTTP_GET, "/v1/nothing"});
+    struct answer r = ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/nothing"});
     assert_int_equal(r.status, 404);
     const struct json *j = NULL;
     OK(json_read(&w->a, r.body, &j, &w->d));
     assert_true(str_eq_z(json_text(j, "error"), "not-found"));
-    assert_int_equal(ask(w, &(struct asking){HTTP_POST, "/v1/health"}).status, 405);
-    assert_int_equal(ask(w, &(struct asking){HTTP_GET, ""}).status, 404);
-    assert_int_equal(ask(w, &(struct asking){HTTP_GET, "/v1/o/"}).status, 403);
+    assert_int_equal(ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/health"}).status, 405);
+    assert_int_equal(ask(w, &(struct asking){.method = HTTP_GET, .url = ""}).status, 404);
+    assert_int_equal(ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/o/"}).status, 403);
 }
 
 /* ---- publishing and objects ---- */
@@ -199,7 +199,7 @@ static void test_object_is_fetched_whole_or_from_where_it_broke_off(void **state
     assert_false(p.changed);
     desk_end(&k);
     hex_write(p.hash, SHA256_SIZE, url + 6);
-    struct asking q = {HTTP_GET, url, .authorization = h.token};
+    struct asking q = {.method = HTTP_GET, .url = url, .authorization = h.token};
     struct answer r = ask(w, &q);
     assert_int_equal(r.status, 200);
     assert_true(str_eq_z(r.body, villages));
