@@ -598,7 +598,9 @@ static enum err merge_row(struct store *s, struct arena *a, int64_t key, const s
     if (!rc)
         rc = record_load(s, a, &row, &r, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
-        rc = record_apply(a, &r, &changes[i], s->id.by.device, s->id.by.inc, changes[i].hlc, 0, &result);
+        struct change own = changes[i];
+        own.row = row.id;
+        rc = record_apply(a, &r, &own, s->id.by.device, s->id.by.inc, own.hlc, 0, &result);
         if (rc)
             rc = diag_set(d, rc, "the interview could not be finalised (no memory); the draft is safe");
     }

@@ -376,8 +376,10 @@ static void act(struct world *w, struct device *v)
         (void)!run_deliver(w, v);
     else
         visit(w, v, false);
-    if (sim_chance(w->sim, 30))
+    if (!is_off(v) && sim_chance(w->sim, 30)) {
         sim_kill(v->machine);
+        device_restart(w, v);
+    }
     after_action(w, v);
     if (!w->failed) {
         sim_cut_after(v->machine, 0);
