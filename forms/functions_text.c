@@ -143,8 +143,7 @@ static enum err fn_count_selected(struct eval *e, const struct value *args, uint
 /* -- conditions
  * ------------------------------------------------------------------------------------------------- */
 
-static enum err fn_boolean_from(struct eval *e, const struct value *args, uint32_t count,
-                                       struct value *out)
+static enum err fn_boolean_from(struct eval *e, const struct value *args, uint32_t count, struct value *out)
 {
     (void)e, (void)count;
     *out = value_bool(str_eq_nocase(args[0].text, STR("true")) || str_eq_z(args[0].text, "1"));
@@ -170,9 +169,9 @@ static enum err fn_checklist(struct eval *e, const struct value *args, uint32_t 
     return rc;
 }
 
-/* weighted-checklist(min, max, a, weight of a, b, weight of b ...) */
-static enum err fn_weighted(struct eval *e, const struct value *args, uint32_t count,
-                                      struct value *out)
+/* weighted-checklist(min, max, a, weight of a, b, weight of b ...): -1 is no bound, other negative numbers
+ * are. */
+static enum err fn_weighted(struct eval *e, const struct value *args, uint32_t count, struct value *out)
 {
     double low = value_number(e, &args[0]), high = value_number(e, &args[1]);
     double total = 0;
@@ -195,7 +194,7 @@ static enum err fn_weighted(struct eval *e, const struct value *args, uint32_t c
         if (rc)
             return rc;
     }
-    *out = value_bool((low < 0 || total >= low) && (high < 0 || total <= high));
+    *out = value_bool((low == -1 || total >= low) && (high == -1 || total <= high));
     return rc;
 }
 
