@@ -18,7 +18,8 @@ static void print_help(const struct cli_command *c, const struct cli_option *opt
     printf("\nExample:\n  %s\n", c->example);
 }
 
-static const struct cli_option *find_option(const struct cli_option *options, int count, const char *name, size_t n)
+static const struct cli_option *find_option(const struct cli_option *options, int count, const char *name,
+                                            size_t n)
 {
     for (int i = 0; i < count; i++)
         if (strlen(options[i].name) == n && memcmp(options[i].name, name, n) == 0)
@@ -26,8 +27,8 @@ static const struct cli_option *find_option(const struct cli_option *options, in
     return NULL;
 }
 
-int cli_parse(const struct cli_command *c, const struct cli_option *options, int option_count, int argc, char **argv,
-              const char **arguments, int min, int max, int *count_out)
+int cli_parse(const struct cli_command *c, const struct cli_option *options, int option_count, int argc,
+              char **argv, const char **arguments, int min, int max, int *count_out)
 {
     int usage = err_action(ERR_USAGE)->exit_code;
     int n = 0;
@@ -37,7 +38,10 @@ int cli_parse(const struct cli_command *c, const struct cli_option *options, int
         const char *word = argv[i];
         if (plain || word[0] != '-' || word[1] == '\0') {
             if (n == max) {
-                fprintf(stderr, "doorstep %s: one argument too many: %s\n`doorstep %s --help` shows how it is used.\n", c->name, word, c->name);
+                fprintf(
+                    stderr,
+                    "doorstep %s: one argument too many: %s\n`doorstep %s --help` shows how it is used.\n",
+                    c->name, word, c->name);
                 return usage;
             }
             arguments[n++] = word;
@@ -52,9 +56,11 @@ int cli_parse(const struct cli_command *c, const struct cli_option *options, int
             return 0;
         }
         const char *equals = strchr(word, '=');
-        const struct cli_option *o = find_option(options, option_count, word, equals ? (size_t)(equals - word) : strlen(word));
+        const struct cli_option *o = find_option(options, option_count, word,
+                                                 equals ? (size_t)(equals - word) : strlen(word));
         if (!o || (equals && !o->value_name)) {
-            fprintf(stderr, "doorstep %s: no option %s\n`doorstep %s --help` lists them.\n", c->name, word, c->name);
+            fprintf(stderr, "doorstep %s: no option %s\n`doorstep %s --help` lists them.\n", c->name, word,
+                    c->name);
             return usage;
         }
         if (!o->value_name) {
@@ -64,13 +70,16 @@ int cli_parse(const struct cli_command *c, const struct cli_option *options, int
         } else if (i + 1 < argc) {
             *o->value = argv[++i];
         } else {
-            fprintf(stderr, "doorstep %s: %s needs a value: %s %s\n", c->name, o->name, o->name, o->value_name);
+            fprintf(stderr, "doorstep %s: %s needs a value: %s %s\n", c->name, o->name, o->name,
+                    o->value_name);
             return usage;
         }
     }
     if (n < min) {
-        fprintf(stderr, "doorstep %s: something is missing. It is used like this:\n  doorstep %s %s\nExample:\n  %s\n", c->name, c->name,
-                c->arguments, c->example);
+        fprintf(
+            stderr,
+            "doorstep %s: something is missing. It is used like this:\n  doorstep %s %s\nExample:\n  %s\n",
+            c->name, c->name, c->arguments, c->example);
         return usage;
     }
     *count_out = n;

@@ -1,7 +1,8 @@
-/* The command line of `doorstep`: options from a table, help from the same table, errors that say what to do next.
+/* The command line of `doorstep`: options from a table, help from the same table, errors that say what to do
+ * next.
  *
- * Every command is a row: name, one-line summary, usage, example. Output for programs goes to standard output as JSON when asked; messages,
- * progress and prompts go to standard error.
+ * Every command is a row: name, one-line summary, usage, example. Output for programs goes to standard output
+ * as JSON when asked; messages, progress and prompts go to standard error.
  */
 #ifndef DOORSTEP_AGENT_CLI_H
 #define DOORSTEP_AGENT_CLI_H
@@ -20,12 +21,14 @@ struct cli_command {
     const char *arguments; /* "FORM" */
     const char *summary;
     const char *example;
-    int (*run)(int argc, char **argv, struct seam *seam); /* argv[0] is the command's name; returns an exit code */
+    int (*run)(int argc, char **argv,
+               struct seam *seam); /* argv[0] is the command's name; returns an exit code */
 };
 
-/* Reads options wherever they stand; the rest goes to `arguments` (at most `max`). Returns -1 to go on, else an exit code (0 after --help). */
-int cli_parse(const struct cli_command *c, const struct cli_option *options, int option_count, int argc, char **argv,
-              const char **arguments, int min, int max, int *count_out);
+/* Reads options wherever they stand; the rest goes to `arguments` (at most `max`). Returns -1 to go on, else
+ * an exit code (0 after --help). */
+int cli_parse(const struct cli_command *c, const struct cli_option *options, int option_count, int argc,
+              char **argv, const char **arguments, int min, int max, int *count_out);
 
 /* Prints the diag and what to do next to standard error; returns the exit code of its cause. */
 int cli_fail(const char *command, enum err rc, const struct diag *d);

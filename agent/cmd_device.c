@@ -31,7 +31,8 @@ static bool confirm_root(void *self, const char *fingerprint)
     (void)self;
     if (!isatty(STDIN_FILENO))
         return false;
-    fprintf(stderr, "The centre's fingerprint is\n\n  %s\n\nIs it the one on the county's sheet? Type yes: ", fingerprint);
+    fprintf(stderr, "The centre's fingerprint is\n\n  %s\n\nIs it the one on the county's sheet? Type yes: ",
+            fingerprint);
     return fgets(line, sizeof line, stdin) && (strcmp(line, "yes\n") == 0 || strcmp(line, "y\n") == 0);
 }
 
@@ -58,8 +59,8 @@ static int run_enrol(int argc, char **argv, struct seam *seam)
         code = cli_fail("enrol", rc, &d);
     } else {
         const struct identity *id = store_identity(s);
-        printf("enrolled at %.*s as %.*s, device %016llx, area %.*s\n", STR_ARG(id->by.county), STR_ARG(id->by.person_name),
-               (unsigned long long)id->by.device, STR_ARG(id->by.area));
+        printf("enrolled at %.*s as %.*s, device %016llx, area %.*s\n", STR_ARG(id->by.county),
+               STR_ARG(id->by.person_name), (unsigned long long)id->by.device, STR_ARG(id->by.area));
         fprintf(stderr, "Next: `doorstep sync` fetches forms, rules and households.\n");
         code = 0;
     }
@@ -68,8 +69,11 @@ static int run_enrol(int argc, char **argv, struct seam *seam)
 }
 
 const struct cli_command command_enrol = {
-    .name = "enrol", .arguments = "CODE [--centre URL] [--root FINGERPRINT]", .summary = "make this device known to a centre",
-    .example = "doorstep enrol 7K2M-94QX-BT3N-5 --centre http://127.0.0.1:8080 --root \"7F3A 09C2 11D0 5E6B 88A1 0C4D 92EF 3B57\"",
+    .name = "enrol",
+    .arguments = "CODE [--centre URL] [--root FINGERPRINT]",
+    .summary = "make this device known to a centre",
+    .example = "doorstep enrol 7K2M-94QX-BT3N-5 --centre http://127.0.0.1:8080 --root \"7F3A 09C2 11D0 5E6B "
+               "88A1 0C4D 92EF 3B57\"",
     .run = run_enrol,
 };
 
@@ -79,25 +83,31 @@ static void show_progress(void *self, const struct deliver_progress *p)
 {
     (void)self;
     if (p->wait_ms > 0)
-        fprintf(stderr, "\rno connection, next try in %lld s; %llu bytes wait        ", (long long)((p->wait_ms + 999) / 1000),
-                (unsigned long long)p->bytes_waiting);
+        fprintf(stderr, "\rno connection, next try in %lld s; %llu bytes wait        ",
+                (long long)((p->wait_ms + 999) / 1000), (unsigned long long)p->bytes_waiting);
     else
-        fprintf(stderr, "\r%llu frames delivered, %llu bytes left, %llu changes and %llu objects received        ",
+        fprintf(stderr,
+                "\r%llu frames delivered, %llu bytes left, %llu changes and %llu objects received        ",
                 (unsigned long long)p->totals.frames_receipted, (unsigned long long)p->bytes_waiting,
-                (unsigned long long)p->totals.changes_received, (unsigned long long)p->totals.objects_received);
+                (unsigned long long)p->totals.changes_received,
+                (unsigned long long)p->totals.objects_received);
     fflush(stderr);
 }
 
 static void print_totals(const struct sync_totals *t, bool json)
 {
-    const char *format =
-        json ? "{\"frames_sent\":%llu,\"frames_receipted\":%llu,\"frames_quarantined\":%llu,\"changes_received\":%llu,\"objects_received\":%llu,"
-               "\"bytes_up\":%llu,\"bytes_down\":%llu,\"exchanges\":%llu,\"failures\":%llu}\n"
-             : "frames sent %llu, with receipt %llu, set aside by the centre %llu; received %llu changes, %llu objects; %llu bytes up, %llu bytes down, "
-               "%llu exchanges, %llu failed\n";
-    printf(format, (unsigned long long)t->frames_sent, (unsigned long long)t->frames_receipted, (unsigned long long)t->frames_quarantined,
-           (unsigned long long)t->changes_received, (unsigned long long)t->objects_received, (unsigned long long)t->bytes_up,
-           (unsigned long long)t->bytes_down, (unsigned long long)t->exchanges, (unsigned long long)t->failures);
+    const char *format = json
+                             ? "{\"frames_sent\":%llu,\"frames_receipted\":%llu,\"frames_quarantined\":%llu,"
+                               "\"changes_received\":%llu,\"objects_received\":%llu,"
+                               "\"bytes_up\":%llu,\"bytes_down\":%llu,\"exchanges\":%llu,\"failures\":%llu}\n"
+                             : "frames sent %llu, with receipt %llu, set aside by the centre %llu; received "
+                               "%llu changes, %llu objects; %llu bytes up, %llu bytes down, "
+                               "%llu exchanges, %llu failed\n";
+    printf(format, (unsigned long long)t->frames_sent, (unsigned long long)t->frames_receipted,
+           (unsigned long long)t->frames_quarantined, (unsigned long long)t->changes_received,
+           (unsigned long long)t->objects_received, (unsigned long long)t->bytes_up,
+           (unsigned long long)t->bytes_down, (unsigned long long)t->exchanges,
+           (unsigned long long)t->failures);
 }
 
 static int run_sync(int argc, char **argv, struct seam *seam)
@@ -119,7 +129,8 @@ static int run_sync(int argc, char **argv, struct seam *seam)
     int code = cli_parse(&command_sync, options, COUNT(options), argc, argv, args, 0, 0, &n);
     if (code >= 0)
         return code;
-    if ((bytes && !str_to_u64(str_of(bytes), &o.bytes_max)) || (tries && (!str_to_u64(str_of(tries), &tries_max) || tries_max > 1000))) {
+    if ((bytes && !str_to_u64(str_of(bytes), &o.bytes_max)) ||
+        (tries && (!str_to_u64(str_of(tries), &tries_max) || tries_max > 1000))) {
         diag_set(&d, ERR_USAGE, "--max-bytes and --tries take whole numbers");
         return cli_fail("sync", ERR_USAGE, &d);
     }
@@ -139,23 +150,30 @@ static int run_sync(int argc, char **argv, struct seam *seam)
 }
 
 const struct cli_command command_sync = {
-    .name = "sync", .arguments = "[--max-bytes N] [--json]", .summary = "deliver what is finalised, fetch what is new",
-    .example = "doorstep sync --max-bytes 200000", .run = run_sync,
+    .name = "sync",
+    .arguments = "[--max-bytes N] [--json]",
+    .summary = "deliver what is finalised, fetch what is new",
+    .example = "doorstep sync --max-bytes 200000",
+    .run = run_sync,
 };
 
 /* ---- status ---- */
 
-static void status_json(const struct identity *id, const struct store_status *st, const struct household *h, uint32_t count,
-                        const struct published *p, uint32_t published)
+static void status_json(const struct identity *id, const struct store_status *st, const struct household *h,
+                        uint32_t count, const struct published *p, uint32_t published)
 {
     struct buf b;
     buf_init(&b, 64u << 20);
     buf_printf(&b, "{\"enrolled\":%s,\"centre\":", id->enrolled ? "true" : "false");
     buf_put_json(&b, id->url);
-    buf_printf(&b, ",\"device\":\"%016llx\",\"households\":%u,\"drafts\":%u,\"finalised_unsent\":%u,\"frames_waiting\":%u,\"frames_receipted\":%u,"
-                   "\"frames_quarantined\":%u,\"bytes_waiting\":%llu,\"objects_missing\":%u,\"changes\":%llu,\"last_contact\":",
-               (unsigned long long)id->by.device, st->households, st->drafts, st->finalised_unsent, st->frames_waiting, st->frames_receipted,
-               st->frames_quarantined, (unsigned long long)st->bytes_waiting, st->objects_missing, (unsigned long long)st->changes);
+    buf_printf(&b,
+               ",\"device\":\"%016llx\",\"households\":%u,\"drafts\":%u,\"finalised_unsent\":%u,\"frames_"
+               "waiting\":%u,\"frames_receipted\":%u,"
+               "\"frames_quarantined\":%u,\"bytes_waiting\":%llu,\"objects_missing\":%u,\"changes\":%llu,"
+               "\"last_contact\":",
+               (unsigned long long)id->by.device, st->households, st->drafts, st->finalised_unsent,
+               st->frames_waiting, st->frames_receipted, st->frames_quarantined,
+               (unsigned long long)st->bytes_waiting, st->objects_missing, (unsigned long long)st->changes);
     buf_put_json(&b, st->last_contact);
     buf_put_z(&b, ",\"caseload\":[");
     for (uint32_t i = 0; i < count; i++) {
@@ -186,27 +204,30 @@ static void status_json(const struct identity *id, const struct store_status *st
     buf_free(&b);
 }
 
-static void status_text(const struct identity *id, const struct store_status *st, const struct household *h, uint32_t count,
-                        const struct published *p, uint32_t published)
+static void status_text(const struct identity *id, const struct store_status *st, const struct household *h,
+                        uint32_t count, const struct published *p, uint32_t published)
 {
     if (id->enrolled)
-        printf("%.*s · %.*s · device %016llx · area %.*s\n", STR_ARG(id->by.county), STR_ARG(id->by.person_name),
-               (unsigned long long)id->by.device, STR_ARG(id->by.area));
+        printf("%.*s · %.*s · device %016llx · area %.*s\n", STR_ARG(id->by.county),
+               STR_ARG(id->by.person_name), (unsigned long long)id->by.device, STR_ARG(id->by.area));
     else
         printf("not enrolled yet: answers are kept here until `doorstep enrol`\n");
-    printf("drafts %u · finalised and not yet cut %u · frames waiting %u (%llu bytes) · with receipt %u · set aside by the centre %u\n", st->drafts,
-           st->finalised_unsent, st->frames_waiting, (unsigned long long)st->bytes_waiting, st->frames_receipted, st->frames_quarantined);
+    printf("drafts %u · finalised and not yet cut %u · frames waiting %u (%llu bytes) · with receipt %u · "
+           "set aside by the centre %u\n",
+           st->drafts, st->finalised_unsent, st->frames_waiting, (unsigned long long)st->bytes_waiting,
+           st->frames_receipted, st->frames_quarantined);
     printf("last contact %.*s\n", STR_ARG(st->last_contact.n ? st->last_contact : STR("never")));
     if (published > 0)
         printf("\nforms, lists, rules\n");
     for (uint32_t i = 0; i < published; i++)
-        printf("  %-5.*s %.*s %.*s%s\n", STR_ARG(p[i].kind), STR_ARG(p[i].id), STR_ARG(p[i].version), p[i].held ? "" : "  (sync fetches it)");
+        printf("  %-5.*s %.*s %.*s%s\n", STR_ARG(p[i].kind), STR_ARG(p[i].id), STR_ARG(p[i].version),
+               p[i].held ? "" : "  (sync fetches it)");
     if (count > 0)
         printf("\nhouseholds\n");
     for (uint32_t i = 0; i < count; i++)
         printf("  %.*s  %.*s  %.*s%s%.*s%s\n", STR_ARG(h[i].code), STR_ARG(h[i].name),
-               STR_ARG(h[i].last_visit.n ? str_sub(h[i].last_visit, 0, 10) : STR("not visited")), h[i].last_level.n ? "  " : "",
-               STR_ARG(h[i].last_level), h[i].draft ? "  (draft)" : "");
+               STR_ARG(h[i].last_visit.n ? str_sub(h[i].last_visit, 0, 10) : STR("not visited")),
+               h[i].last_level.n ? "  " : "", STR_ARG(h[i].last_level), h[i].draft ? "  (draft)" : "");
 }
 
 static int run_status(int argc, char **argv, struct seam *seam)
@@ -251,8 +272,11 @@ static int run_status(int argc, char **argv, struct seam *seam)
 }
 
 const struct cli_command command_status = {
-    .name = "status", .arguments = "[--json]", .summary = "what this device holds, and what is not delivered yet",
-    .example = "doorstep status --json", .run = run_status,
+    .name = "status",
+    .arguments = "[--json]",
+    .summary = "what this device holds, and what is not delivered yet",
+    .example = "doorstep status --json",
+    .run = run_status,
 };
 
 /* ---- check ---- */
@@ -261,8 +285,8 @@ static void print_findings(const struct form_findings *f, const char *file)
 {
     for (uint32_t i = 0; i < f->list.count; i++) {
         const struct form_finding *x = &f->list.at[i];
-        printf("%s: %s:%u:%u: %.*s%s%.*s\n", x->severity == FINDING_ERROR ? "error" : "warning", file, x->line, x->column, STR_ARG(x->node),
-               x->node.n ? ": " : "", STR_ARG(x->text));
+        printf("%s: %s:%u:%u: %.*s%s%.*s\n", x->severity == FINDING_ERROR ? "error" : "warning", file,
+               x->line, x->column, STR_ARG(x->node), x->node.n ? ": " : "", STR_ARG(x->text));
     }
 }
 
@@ -270,15 +294,19 @@ static void print_findings_json(const struct form_findings *f, const struct form
 {
     struct buf b;
     buf_init(&b, 16u << 20);
-    buf_printf(&b, "{\"ok\":%s,\"errors\":%u", form && f->error_count == 0 ? "true" : "false", f->error_count);
+    buf_printf(&b, "{\"ok\":%s,\"errors\":%u", form && f->error_count == 0 ? "true" : "false",
+               f->error_count);
     if (form) {
         struct form_summary m = form_summary(form);
         buf_put_z(&b, ",\"id\":");
         buf_put_json(&b, form_id(form));
         buf_put_z(&b, ",\"version\":");
         buf_put_json(&b, form_version(form));
-        buf_printf(&b, ",\"questions\":%u,\"groups\":%u,\"repeats\":%u,\"calculations\":%u,\"constraints\":%u,\"languages\":%u,\"lists\":%u,\"choices\":%u",
-                   m.questions, m.groups, m.repeats, m.calculations, m.constraints, m.languages, m.lists, m.choices);
+        buf_printf(&b,
+                   ",\"questions\":%u,\"groups\":%u,\"repeats\":%u,\"calculations\":%u,\"constraints\":%u,"
+                   "\"languages\":%u,\"lists\":%u,\"choices\":%u",
+                   m.questions, m.groups, m.repeats, m.calculations, m.constraints, m.languages, m.lists,
+                   m.choices);
     }
     buf_put_z(&b, ",\"findings\":[");
     for (uint32_t i = 0; i < f->list.count; i++) {
@@ -298,9 +326,11 @@ static void print_findings_json(const struct form_findings *f, const struct form
 static void print_summary(const struct form *form)
 {
     struct form_summary m = form_summary(form);
-    printf("%.*s (%.*s%s%.*s): %u questions, %u groups, %u repeats, %u calculations, %u constraints, %u languages, %u lists with %u choices\n",
-           STR_ARG(form_title(form)), STR_ARG(form_id(form)), form_version(form).n ? ", version " : "", STR_ARG(form_version(form)), m.questions,
-           m.groups, m.repeats, m.calculations, m.constraints, m.languages, m.lists, m.choices);
+    printf("%.*s (%.*s%s%.*s): %u questions, %u groups, %u repeats, %u calculations, %u constraints, %u "
+           "languages, %u lists with %u choices\n",
+           STR_ARG(form_title(form)), STR_ARG(form_id(form)), form_version(form).n ? ", version " : "",
+           STR_ARG(form_version(form)), m.questions, m.groups, m.repeats, m.calculations, m.constraints,
+           m.languages, m.lists, m.choices);
     for (uint32_t i = 0; i < form_resource_count(form); i++)
         printf("  wants %.*s\n", STR_ARG(form_resource(form, i)));
 }
@@ -345,6 +375,9 @@ static int run_check(int argc, char **argv, struct seam *seam)
 }
 
 const struct cli_command command_check = {
-    .name = "check", .arguments = "FORM [--pack FILE]", .summary = "find every mistake in a form, and in a rule pack for it",
-    .example = "doorstep check household.xml", .run = run_check,
+    .name = "check",
+    .arguments = "FORM [--pack FILE]",
+    .summary = "find every mistake in a form, and in a rule pack for it",
+    .example = "doorstep check household.xml",
+    .run = run_check,
 };

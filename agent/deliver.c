@@ -21,7 +21,11 @@ static enum http_method method_of(const char *name)
     static const struct {
         const char *name;
         enum http_method method;
-    } table[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE}};
+    } table[] = {{"GET", HTTP_GET},
+                 {"HEAD", HTTP_HEAD},
+                 {"POST", HTTP_POST},
+                 {"PUT", HTTP_PUT},
+                 {"DELETE", HTTP_DELETE}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (strcmp(table[i].name, name) == 0)
             return table[i].method;
@@ -51,7 +55,9 @@ static enum err url_of(struct arena *a, struct str base, struct str path, struct
 static void step_http(struct run *run, const struct step *step)
 {
     struct arena a;
-    struct http_request request = {.method = method_of(step->method), .body = step->body, .body_max = step->reply_max};
+    struct http_request request = {.method = method_of(step->method),
+                                   .body = step->body,
+                                   .body_max = step->reply_max};
     struct http_reply reply = {0};
     struct diag quiet = {0};
 
@@ -66,7 +72,8 @@ static void step_http(struct run *run, const struct step *step)
         sync_feed_failure(run->client, rc, reply.bytes_up, reply.bytes_down);
     else
         sync_feed_reply(run->client, reply.status, buf_str(&reply.body),
-                        http_header_find(reply.headers, reply.header_count, "Content-Type"), reply.bytes_up, reply.bytes_down);
+                        http_header_find(reply.headers, reply.header_count, "Content-Type"), reply.bytes_up,
+                        reply.bytes_down);
     buf_free(&reply.body);
     arena_free(&a);
 }
@@ -113,31 +120,18 @@ static enum err carry_out(struct run *run, const struct step *step, bool *done_o
     enum err rc = ERR_OK;
 
     switch (step->kind) {
-    case STEP_HTTP:
-        step_http(run, step);
-        return ERR_OK;
-    case STEP_FRAME:
-        return step_frame(run, d);
-    case STEP_WANTED:
-        return step_wanted(run, d);
-    case STEP_RECEIPT:
-        rc = store_receipt(run->store, &step->receipt, step->receipt_frame, d);
-        break;
-    case STEP_DOWN:
-        rc = store_down(run->store, step, d);
-        break;
-    case STEP_OBJECT:
-        rc = store_object_put(run->store, step->hash, step->object, d);
-        break;
+    case STEP_HTTP: step_http(run, step); return ERR_OK;
+    case STEP_FRAME: return step_frame(run, d);
+    case STEP_WANTED: return step_wanted(run, d);
+    case STEP_RECEIPT: rc = store_receipt(run->store, &step->receipt, step->receipt_frame, d); break;
+    case STEP_DOWN: rc = store_down(run->store, step, d); break;
+    case STEP_OBJECT: rc = store_object_put(run->store, step->hash, step->object, d); break;
     case STEP_WAIT:
         tell(run, step->wait_ms);
         run->seam->sleep_ms(run->seam->self, step->wait_ms);
         break;
-    case STEP_DONE:
-        *done_out = true;
-        return ERR_OK;
-    case STEP_STOPPED:
-        return diag_set(d, step->cause, "the sync stopped; what has no receipt is still held");
+    case STEP_DONE: *done_out = true; return ERR_OK;
+    case STEP_STOPPED: return diag_set(d, step->cause, "the sync stopped; what has no receipt is still held");
     }
     sync_feed_done(run->client, rc);
     tell(run, 0);
@@ -147,15 +141,22 @@ static enum err carry_out(struct run *run, const struct step *step, bool *done_o
 static enum err open_client(struct run *run, struct diag *d)
 {
     const struct identity *id = store_identity(run->store);
-    struct sync_config c = {.device = id->by.device, .inc = id->by.inc, .seal = id->seal, .token = id->by.token, .cursor = id->cursor,
-                            .epoch = id->epoch, .bytes_max = run->o->bytes_max, .tries_max = run->o->tries_max};
+    struct sync_config c = {.device = id->by.device,
+                            .inc = id->by.inc,
+                            .seal = id->seal,
+                            .token = id->by.token,
+                            .cursor = id->cursor,
+                            .epoch = id->epoch,
+                            .bytes_max = run->o->bytes_max,
+                            .tries_max = run->o->tries_max};
     enum err rc = keyset_read(&run->arena, id->keyset, NULL, &c.keys, d);
     if (!rc)
         rc = run->seam->random(run->seam->self, &c.jitter_seed, sizeof c.jitter_seed);
     return rc ? rc : sync_client_open(&run->arena, &c, &run->client, d);
 }
 
-enum err deliver(struct store *s, const struct seam *seam, const struct deliver_options *o, struct sync_totals *totals_out, struct diag *d)
+enum err deliver(struct store *s, const struct seam *seam, const struct deliver_options *o,
+                 struct sync_totals *totals_out, struct diag *d)
 {
     struct run run = {.store = s, .seam = seam, .o = o};
     uint32_t frames = 0;
@@ -173,7 +174,8 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
     }
     if (run.client)
         *totals_out = sync_totals(run.client);
-    seam->log(seam->self, rc ? LOG_SYNC_FAILED : LOG_SYNC_DONE, (int64_t)totals_out->frames_receipted, (int64_t)totals_out->bytes_up, rc);
+    seam->log(seam->self, rc ? LOG_SYNC_FAILED : LOG_SYNC_DONE, (int64_t)totals_out->frames_receipted,
+              (int64_t)totals_out->bytes_up, rc);
     sync_client_close(run.client);
     buf_free(&run.frame);
     arena_free(&run.arena);
@@ -208,7 +210,8 @@ static enum err read_code(struct enrolment *e, const struct enrol_options *o, st
         return ERR_OK;
     }
     if (!enrol_token_read(str_of(o->code), &e->token60))
-        return diag_set(d, ERR_USAGE, "this code has a typing mistake: it is 13 letters and digits, XXXX-XXXX-XXXX-C");
+        return diag_set(d, ERR_USAGE,
+                        "this code has a typing mistake: it is 13 letters and digits, XXXX-XXXX-XXXX-C");
     if (!o->url)
         return diag_set(d, ERR_USAGE, "a typed code needs the centre's address too: --centre URL");
     e->url = str_of(o->url);
@@ -220,8 +223,8 @@ static enum err read_code(struct enrolment *e, const struct enrol_options *o, st
     return ERR_OK;
 }
 
-static enum err exchange(struct enrolment *e, enum http_method method, const char *path, struct str body, struct str *reply_out,
-                         struct diag *d)
+static enum err exchange(struct enrolment *e, enum http_method method, const char *path, struct str body,
+                         struct str *reply_out, struct diag *d)
 {
     struct http_request request = {.method = method, .body = body, .body_max = 256u << 10};
     struct http_reply reply = {0};
@@ -230,9 +233,12 @@ static enum err exchange(struct enrolment *e, enum http_method method, const cha
     if (!rc)
         rc = e->seam->http(e->seam->self, &request, &e->arena, &reply, d);
     if (!rc && reply.status == 403)
-        rc = diag_set(d, ERR_DENIED, "the centre does not accept this code: it may be used up or older than 48 hours; ask for a new one");
+        rc = diag_set(d, ERR_DENIED,
+                      "the centre does not accept this code: it may be used up or older than 48 hours; ask "
+                      "for a new one");
     else if (!rc && (reply.status < 200 || reply.status > 299))
-        rc = diag_set(d, ERR_NET, "%.*s answered %d: is this the centre's address?", STR_ARG(e->url), reply.status);
+        rc = diag_set(d, ERR_NET, "%.*s answered %d: is this the centre's address?", STR_ARG(e->url),
+                      reply.status);
     if (!rc) {
         *reply_out = arena_str(&e->arena, buf_str(&reply.body));
         rc = reply_out->p ? ERR_OK : diag_set(d, ERR_NOMEM, "no memory to enrol");
@@ -256,13 +262,18 @@ static enum err know_root(struct enrolment *e, const struct enrol_options *o, st
         return rc;
     root_print_text(hash, text);
     if (!o->confirm || !o->confirm(o->self, text))
-        return diag_set(d, ERR_DENIED, "the centre's fingerprint is %s and nobody confirmed it: compare it with the county's sheet, or give --root", text);
+        return diag_set(d, ERR_DENIED,
+                        "the centre's fingerprint is %s and nobody confirmed it: compare it with the "
+                        "county's sheet, or give --root",
+                        text);
     return ERR_OK;
 }
 
 static enum err ask_centre(struct enrolment *e, const struct enrol_options *o, struct diag *d)
 {
-    struct enrol_request request = {.token60 = e->token60, .model = str_of(o->model ? o->model : "handheld"), .version = STR(DOORSTEP_VERSION),
+    struct enrol_request request = {.token60 = e->token60,
+                                    .model = str_of(o->model ? o->model : "handheld"),
+                                    .version = STR(DOORSTEP_VERSION),
                                     .now_ms = e->seam->wall_ms(e->seam->self)};
     struct buf body;
     struct str reply;
@@ -288,7 +299,8 @@ enum err enrol(struct store *s, const struct seam *seam, const struct enrol_opti
     struct enrolment e = {.seam = seam};
 
     if (store_identity(s)->enrolled)
-        return diag_set(d, ERR_STATE, "this device is enrolled already, at %.*s", STR_ARG(store_identity(s)->url));
+        return diag_set(d, ERR_STATE, "this device is enrolled already, at %.*s",
+                        STR_ARG(store_identity(s)->url));
     arena_init(&e.arena, 4u << 20);
     enum err rc = read_code(&e, o, d);
     if (!rc)

@@ -1,4 +1,5 @@
-/* Enrolment and delivery: carries out what sync/client.h says is next, over the seam's HTTP, against the store.
+/* Enrolment and delivery: carries out what sync/client.h says is next, over the seam's HTTP, against the
+ * store.
  */
 #ifndef DOORSTEP_AGENT_DELIVER_H
 #define DOORSTEP_AGENT_DELIVER_H
@@ -19,18 +20,21 @@ struct deliver_options {
     void (*progress)(void *self, const struct deliver_progress *p); /* may be NULL */
 };
 
-/* Cuts what is finalised, then runs one sync to its end. Waits (back-off) happen through the seam. Whatever stops it, what has no receipt is still held. */
-enum err deliver(struct store *s, const struct seam *seam, const struct deliver_options *o, struct sync_totals *totals_out, struct diag *d) MUST_USE;
+/* Cuts what is finalised, then runs one sync to its end. Waits (back-off) happen through the seam. Whatever
+ * stops it, what has no receipt is still held. */
+enum err deliver(struct store *s, const struct seam *seam, const struct deliver_options *o,
+                 struct sync_totals *totals_out, struct diag *d) MUST_USE;
 
-/* Enrols this device. `code` is the text of the QR code ("dse1:...") or the typed token, which then needs `url`. `root_print`: the
- * fingerprint of the county's root to insist on ("7F3A 09C2 ..."), NULL only when `confirm` is given: it is shown the fingerprint and answers whether
- * a person recognises it. */
+/* Enrols this device. `code` is the text of the QR code ("dse1:...") or the typed token, which then needs
+ * `url`. `root_print`: the fingerprint of the county's root to insist on ("7F3A 09C2 ..."), NULL only when
+ * `confirm` is given: it is shown the fingerprint and answers whether a person recognises it. */
 struct enrol_options {
     const char *code, *url, *root_print;
     const char *model;
     void *self;
     bool (*confirm)(void *self, const char *fingerprint);
 };
-enum err enrol(struct store *s, const struct seam *seam, const struct enrol_options *o, struct diag *d) MUST_USE;
+enum err enrol(struct store *s, const struct seam *seam, const struct enrol_options *o,
+               struct diag *d) MUST_USE;
 
 #endif

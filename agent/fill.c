@@ -1,7 +1,8 @@
 /* `doorstep fill`: an interview in the terminal, question by question, or from a script.
  *
- * Every accepted answer is committed before "saved" is printed, so a killed terminal loses nothing: the next `fill` of the same form and
- * household goes on at the first question without an answer. Findings are shown only after the person's own judgement.
+ * Every accepted answer is committed before "saved" is printed, so a killed terminal loses nothing: the next
+ * `fill` of the same form and household goes on at the first question without an answer. Findings are shown
+ * only after the person's own judgement.
  */
 #include "agent/cli.h"
 #include "agent/work.h"
@@ -14,22 +15,52 @@
 #define CHOICES_SHOWN 25
 
 enum word {
-    W_HELP, W_SAVED, W_NOT_SAVED, W_NO_SUCH_CHOICE, W_ADD, W_FINISH, W_MISSING, W_JUDGEMENT, W_SENT_LATER, W_DRAFT_KEPT, W_ANSWERED, W_REQUIRED, W_READONLY,
-    W_CURRENT, W_START, W_MORE, W_RESUMED, W_REVISIT, W_NO_PACK, W_FILE, W_YES, W_DONT_KNOW, W_REFUSED, W_LANGUAGES, W_JUMP, W_NO_ERRORS, W_COUNT
+    W_HELP,
+    W_SAVED,
+    W_NOT_SAVED,
+    W_NO_SUCH_CHOICE,
+    W_ADD,
+    W_FINISH,
+    W_MISSING,
+    W_JUDGEMENT,
+    W_SENT_LATER,
+    W_DRAFT_KEPT,
+    W_ANSWERED,
+    W_REQUIRED,
+    W_READONLY,
+    W_CURRENT,
+    W_START,
+    W_MORE,
+    W_RESUMED,
+    W_REVISIT,
+    W_NO_PACK,
+    W_FILE,
+    W_YES,
+    W_DONT_KNOW,
+    W_REFUSED,
+    W_LANGUAGES,
+    W_JUMP,
+    W_NO_ERRORS,
+    W_COUNT
 };
 /* en, zh */
 static const char *const words[W_COUNT][2] = {
-    [W_HELP] = {"Enter: keep and go on   <  back   :list  jump   :errors  what is missing   :lang  language\n"
-                ":dk  do not know   :refused  does not want to say   :clear  empty it   :remove  remove this entry   :quit  leave, the draft stays",
-                "回车：保留并继续   <  返回   :list  跳转   :errors  未完成项   :lang  语言\n"
-                ":dk  不知道   :refused  不愿回答   :clear  清空   :remove  删除本条   :quit  退出（草稿保留）"},
+    [W_HELP] =
+        {"Enter: keep and go on   <  back   :list  jump   :errors  what is missing   :lang  language\n"
+         ":dk  do not know   :refused  does not want to say   :clear  empty it   :remove  remove this entry  "
+         " :quit  leave, the draft stays",
+         "回车：保留并继续   <  返回   :list  跳转   :errors  未完成项   :lang  语言\n"
+         ":dk  不知道   :refused  不愿回答   :clear  清空   :remove  删除本条   :quit  退出（草稿保留）"},
     [W_SAVED] = {"saved", "已保存"},
     [W_NOT_SAVED] = {"NOT saved", "未保存"},
-    [W_NO_SUCH_CHOICE] = {"no such choice: type its number, or /word to search", "没有这个选项：请输入编号，或用 /词 搜索"},
+    [W_NO_SUCH_CHOICE] = {"no such choice: type its number, or /word to search",
+                          "没有这个选项：请输入编号，或用 /词 搜索"},
     [W_ADD] = {"add one more? (y/n)", "再添加一条？（y/n）"},
-    [W_FINISH] = {"End of the interview. f: finish   <: back   q: leave, the draft stays", "访谈到此结束。f：完成   <：返回   q：退出（草稿保留）"},
+    [W_FINISH] = {"End of the interview. f: finish   <: back   q: leave, the draft stays",
+                  "访谈到此结束。f：完成   <：返回   q：退出（草稿保留）"},
     [W_MISSING] = {"Not complete yet:", "尚未完成："},
-    [W_JUDGEMENT] = {"Before you see the findings: your own judgement of this household (free text)", "在看到风险线索之前，请写下您自己对这户的判断"},
+    [W_JUDGEMENT] = {"Before you see the findings: your own judgement of this household (free text)",
+                     "在看到风险线索之前，请写下您自己对这户的判断"},
     [W_SENT_LATER] = {"Finalised. It leaves with the next sync.", "已完成。下次同步时上传。"},
     [W_DRAFT_KEPT] = {"The draft is kept. The same command goes on.", "草稿已保留。用同一命令可继续。"},
     [W_ANSWERED] = {"answers saved", "个答案已保存"},
@@ -39,9 +70,12 @@ static const char *const words[W_COUNT][2] = {
     [W_START] = {"beginning", "开头"},
     [W_MORE] = {"more: /word searches", "项未显示：用 /词 搜索"},
     [W_RESUMED] = {"Going on with the draft.", "继续草稿。"},
-    [W_REVISIT] = {"A further visit: earlier answers are carried, change what has changed.", "再次走访：已带出上次答案，请只修改有变化的内容。"},
-    [W_NO_PACK] = {"No rule pack for this form on the device: nothing was judged.", "设备上没有本表的规则包：未做研判。"},
-    [W_FILE] = {"photos and files are not taken in the terminal; Enter goes on", "终端中不拍照、不选文件；回车继续"},
+    [W_REVISIT] = {"A further visit: earlier answers are carried, change what has changed.",
+                   "再次走访：已带出上次答案，请只修改有变化的内容。"},
+    [W_NO_PACK] = {"No rule pack for this form on the device: nothing was judged.",
+                   "设备上没有本表的规则包：未做研判。"},
+    [W_FILE] = {"photos and files are not taken in the terminal; Enter goes on",
+                "终端中不拍照、不选文件；回车继续"},
     [W_YES] = {"y confirms", "输入 y 确认"},
     [W_DONT_KNOW] = {"does not know", "不知道"},
     [W_REFUSED] = {"refused", "拒答"},
@@ -147,7 +181,8 @@ static void show_head(struct ui *ui, const struct question_view *v)
     }
 }
 
-static uint32_t show_choices(struct ui *ui, struct place p, struct str search, struct choice_view **choices_out)
+static uint32_t show_choices(struct ui *ui, struct place p, struct str search,
+                             struct choice_view **choices_out)
 {
     uint32_t count = 0, total = 0, shown = 0;
     struct diag d = {0};
@@ -172,7 +207,8 @@ static uint32_t show_choices(struct ui *ui, struct place p, struct str search, s
 }
 
 /* "3", "1 4", "female": numbers of the list, else values. */
-static bool choices_from(struct str typed, const struct choice_view *choices, uint32_t count, bool many, struct buf *out)
+static bool choices_from(struct str typed, const struct choice_view *choices, uint32_t count, bool many,
+                         struct buf *out)
 {
     struct str one;
     for (uint32_t taken = 0; str_word(&typed, &one); taken++) {
@@ -201,8 +237,8 @@ static struct str today_text(struct ui *ui, char out[static 16])
     return (struct str){out, civil_write_date(civil_days(c.year, c.month, c.day), out)};
 }
 
-static enum go take_answer(struct ui *ui, struct place p, const struct question_view *v, struct str typed, const struct choice_view *choices,
-                           uint32_t count)
+static enum go take_answer(struct ui *ui, struct place p, const struct question_view *v, struct str typed,
+                           const struct choice_view *choices, uint32_t count)
 {
     struct diag d = {0};
     struct buf b;
@@ -366,7 +402,8 @@ static enum go command(struct ui *ui, struct place p, struct str typed, bool *ha
     return GO_AGAIN;
 }
 
-static void show_current(struct ui *ui, const struct question_view *v, const struct choice_view *choices, uint32_t count)
+static void show_current(struct ui *ui, const struct question_view *v, const struct choice_view *choices,
+                         uint32_t count)
 {
     struct str value = v->value;
     if (v->status == ANSWER_DONT_KNOW)
@@ -443,7 +480,8 @@ static enum go ask_repeat(struct ui *ui, const struct stop *st)
         return go;
     if (typed.n == 0 || (typed.p[0] != 'y' && typed.p[0] != 'Y'))
         return GO_NEXT;
-    if (session_repeat_add(ui->w->session, st->place, st->repeat, &added, &d) || session_jump(ui->w->session, added, &d)) {
+    if (session_repeat_add(ui->w->session, st->place, st->repeat, &added, &d) ||
+        session_jump(ui->w->session, added, &d)) {
         complain(ui, &d);
         return GO_AGAIN;
     }
@@ -532,7 +570,8 @@ static struct stop first_open(struct ui *ui)
         for (uint32_t i = 0; i < n; i++) {
             struct question_view v;
             struct diag d = {0};
-            if (!session_view(s, places[i], &ui->scratch, &v, &d) && !v.answered && !v.readonly && v.control != CONTROL_UPLOAD)
+            if (!session_view(s, places[i], &ui->scratch, &v, &d) && !v.answered && !v.readonly &&
+                v.control != CONTROL_UPLOAD)
                 return st;
         }
         st = session_next(s);
@@ -545,11 +584,18 @@ static void interview(struct ui *ui)
     struct session *s = ui->w->session;
     bool resumed = ui->w->visit.resumed;
 
-    printf("%s\n%s\n", resumed ? word(ui, W_RESUMED) : ui->w->visit.revisit ? word(ui, W_REVISIT) : "", word(ui, W_HELP));
+    printf("%s\n%s\n",
+           resumed                ? word(ui, W_RESUMED)
+           : ui->w->visit.revisit ? word(ui, W_REVISIT)
+                                  : "",
+           word(ui, W_HELP));
     struct stop st = resumed ? first_open(ui) : session_next(s);
     for (;;) {
         struct arena_mark mark = arena_mark(&ui->scratch);
-        enum go go = st.kind == STOP_END ? finish(ui) : st.kind == STOP_REPEAT ? ask_repeat(ui, &st) : st.kind == STOP_START ? GO_NEXT : ask_stop(ui, &st);
+        enum go go = st.kind == STOP_END      ? finish(ui)
+                     : st.kind == STOP_REPEAT ? ask_repeat(ui, &st)
+                     : st.kind == STOP_START  ? GO_NEXT
+                                              : ask_stop(ui, &st);
         arena_release(&ui->scratch, mark);
         if (go == GO_QUIT || ui->eof) {
             printf("\n%s\n", word(ui, W_DRAFT_KEPT));
@@ -627,7 +673,9 @@ static enum err script_add(struct script *sc, struct str ref, struct diag *d)
 static enum err script_status(struct script *sc, struct str ref, struct str what, struct diag *d)
 {
     struct place p;
-    enum answer_status status = str_eq_z(what, "refused") ? ANSWER_REFUSED : str_eq_z(what, "dont_know") ? ANSWER_DONT_KNOW : ANSWER_NONE;
+    enum answer_status status = str_eq_z(what, "refused")     ? ANSWER_REFUSED
+                                : str_eq_z(what, "dont_know") ? ANSWER_DONT_KNOW
+                                                              : ANSWER_NONE;
     if (status == ANSWER_NONE)
         return diag_set(d, ERR_USAGE, "@status takes refused or dont_know, not %.*s", STR_ARG(what));
     enum err rc = session_place(sc->w->session, ref, &p, d);
@@ -659,7 +707,9 @@ static enum err script_command(struct script *sc, struct str name, struct str re
                 return session_language(sc->w->session, i, d);
         return diag_set(d, ERR_NOT_FOUND, "the form has no language %.*s", STR_ARG(rest));
     }
-    return diag_set(d, ERR_USAGE, "no command %.*s: @add, @remove, @status, @language and @judgement are known", STR_ARG(name));
+    return diag_set(d, ERR_USAGE,
+                    "no command %.*s: @add, @remove, @status, @language and @judgement are known",
+                    STR_ARG(name));
 }
 
 static enum err script_line(struct script *sc, struct str line, struct diag *d)
@@ -723,7 +773,8 @@ static void list_violations(struct work *w, struct arena *a)
         struct question_view v;
         struct diag d = {0};
         if (!session_view(w->session, places[i], a, &v, &d))
-            fprintf(stderr, "  %.*s: %.*s\n", STR_ARG(v.ref), STR_ARG(v.message.n ? v.message : STR("required")));
+            fprintf(stderr, "  %.*s: %.*s\n", STR_ARG(v.ref),
+                    STR_ARG(v.message.n ? v.message : STR("required")));
     }
 }
 
@@ -761,8 +812,8 @@ static int scripted(struct work *w, const char *file, bool draft, bool json, boo
 
 static int run_fill(int argc, char **argv, struct seam *seam)
 {
-    const char *data = NULL, *answers = NULL, *household = NULL, *pack = NULL, *language = NULL, *type = NULL, *draft = NULL, *fresh = NULL,
-               *json = NULL, *lang = NULL, *tz = NULL, *args[1];
+    const char *data = NULL, *answers = NULL, *household = NULL, *pack = NULL, *language = NULL, *type = NULL,
+               *draft = NULL, *fresh = NULL, *json = NULL, *lang = NULL, *tz = NULL, *args[1];
     const struct cli_option options[] = {
         {"--household", "CODE", "the household that is visited", &household},
         {"--answers", "FILE", "take the answers from a script: REF<TAB>VALUE lines", &answers},
@@ -784,7 +835,8 @@ static int run_fill(int argc, char **argv, struct seam *seam)
     struct work_options o = {.seam = seam, .pack = pack};
     const char *dir;
 
-    code = cli_parse(&command_fill, options, (int)(sizeof options / sizeof *options), argc, argv, args, 1, 1, &n);
+    code = cli_parse(&command_fill, options, (int)(sizeof options / sizeof *options), argc, argv, args, 1, 1,
+                     &n);
     if (code >= 0)
         return code;
     arena_init(&a, 1u << 20);
@@ -823,6 +875,9 @@ static int run_fill(int argc, char **argv, struct seam *seam)
 }
 
 const struct cli_command command_fill = {
-    .name = "fill", .arguments = "FORM [--household CODE] [--answers FILE]", .summary = "hold an interview, in the terminal or from a script",
-    .example = "doorstep fill monitoring --household 5303-0042", .run = run_fill,
+    .name = "fill",
+    .arguments = "FORM [--household CODE] [--answers FILE]",
+    .summary = "hold an interview, in the terminal or from a script",
+    .example = "doorstep fill monitoring --household 5303-0042",
+    .run = run_fill,
 };

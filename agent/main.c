@@ -12,16 +12,23 @@
 #endif
 
 static const struct cli_command command_expr = {
-    .name = "expr", .arguments = "[options] EXPRESSION", .summary = "evaluate one expression and print it as JSON",
-    .example = "doorstep expr 'if(3 > 2, \"yes\", \"no\")'", .run = cmd_expr,
+    .name = "expr",
+    .arguments = "[options] EXPRESSION",
+    .summary = "evaluate one expression and print it as JSON",
+    .example = "doorstep expr 'if(3 > 2, \"yes\", \"no\")'",
+    .run = cmd_expr,
 };
 static const struct cli_command command_risk = {
-    .name = "risk", .arguments = "judge FORM PACK --answers FILE", .summary = "judge a household by a rule pack and say why",
-    .example = "doorstep risk judge monitoring.xform.xml pack.cn.json --answers trouble.tsv", .run = cmd_risk,
+    .name = "risk",
+    .arguments = "judge FORM PACK --answers FILE",
+    .summary = "judge a household by a rule pack and say why",
+    .example = "doorstep risk judge monitoring.xform.xml pack.cn.json --answers trouble.tsv",
+    .run = cmd_risk,
 };
 
 static const struct cli_command *const commands[] = {
-    &command_enrol, &command_fill, &command_check, &command_expr, &command_risk, &command_sync, &command_status,
+    &command_enrol, &command_fill, &command_check,  &command_expr,
+    &command_risk,  &command_sync, &command_status,
 };
 
 static void print_commands(FILE *to)
@@ -29,16 +36,19 @@ static void print_commands(FILE *to)
     fprintf(to, "doorstep: household surveys at the door, offline first\n\nCommands:\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\n`doorstep COMMAND --help` shows options and an example. Data lie in --data DIR or $DOORSTEP_DATA.\n");
+    fprintf(to, "\n`doorstep COMMAND --help` shows options and an example. Data lie in --data DIR or "
+                "$DOORSTEP_DATA.\n");
 }
 
 int main(int argc, char **argv)
 {
     struct diag d = {0};
     struct seam seam = {0};
-    struct posix_options options = {.ca_file = getenv("DOORSTEP_CA_FILE"), .log_file = getenv("DOORSTEP_LOG")};
+    struct posix_options options = {.ca_file = getenv("DOORSTEP_CA_FILE"),
+                                    .log_file = getenv("DOORSTEP_LOG")};
 
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_commands(argc < 2 ? stderr : stdout);
         return argc < 2 ? err_action(ERR_USAGE)->exit_code : 0;
     }

@@ -1,13 +1,14 @@
 /* The handheld's store: the one place where an answer becomes a change.
  *
- * One sealed database holds who this device is, the rows it knows (households, interviews, members, visits), their merged state, the
- * log of its own changes, and the frames cut from it. Objects that are public (forms, lists, rule packs) lie beside it
- * in a plain database, by hash.
+ * One sealed database holds who this device is, the rows it knows (households, interviews, members, visits),
+ * their merged state, the log of its own changes, and the frames cut from it. Objects that are public (forms,
+ * lists, rule packs) lie beside it in a plain database, by hash.
  *
  * Always true:
  *   - a call that says ERR_OK has committed; nothing is told to a person before that;
  *   - an answer and the change that reports it are one row: the log is the draft, so they cannot differ;
- *   - an earlier visit's values stay as they were until the visit that changes them is finalised: `prev` costs nothing;
+ *   - an earlier visit's values stay as they were until the visit that changes them is finalised: `prev`
+ * costs nothing;
  *   - a frame is frozen before its first byte leaves, and forgotten only with a verified receipt;
  *   - drafts never travel; finalising makes all changes of a visit travel together.
  */
@@ -22,9 +23,11 @@
 
 struct store;
 
-/* `dir` is made when it is not there. A key file that is missing beside an existing database is ERR_DENIED, never a new key. */
-enum err store_open(const char *dir, const struct seam *seam, struct store **store_out, struct diag *d) MUST_USE;
-void store_close(struct store *s); /* accepts NULL */
+/* `dir` is made when it is not there. A key file that is missing beside an existing database is ERR_DENIED,
+ * never a new key. */
+enum err store_open(const char *dir, const struct seam *seam, struct store **store_out,
+                    struct diag *d) MUST_USE;
+void store_close(struct store *s);                              /* accepts NULL */
 enum err store_check(struct store *s, struct diag *d) MUST_USE; /* integrity of both databases */
 
 /* Who this device is. Texts live until the next store call that changes them. */
@@ -41,14 +44,18 @@ struct identity {
 const struct identity *store_identity(const struct store *s);
 /* A device id as people and other programs read it: 16 hex digits. */
 struct str device_text(struct arena *a, uint64_t device);
-/* Takes the identity, and with it everything that was captured before: rows made so far become this device's. */
+/* Takes the identity, and with it everything that was captured before: rows made so far become this device's.
+ */
 enum err store_enrol(struct store *s, const struct identity *id, struct diag *d) MUST_USE;
 
 /* Objects by hash. Put checks the hash. */
-enum err store_object_put(struct store *s, const unsigned char hash[static SHA256_SIZE], struct str bytes, struct diag *d) MUST_USE;
-enum err store_object_get(struct store *s, const unsigned char hash[static SHA256_SIZE], struct buf *out, struct diag *d) MUST_USE;
+enum err store_object_put(struct store *s, const unsigned char hash[static SHA256_SIZE], struct str bytes,
+                          struct diag *d) MUST_USE;
+enum err store_object_get(struct store *s, const unsigned char hash[static SHA256_SIZE], struct buf *out,
+                          struct diag *d) MUST_USE;
 /* The next object the catalogue names and this device lacks. *any_out false: none. */
-enum err store_object_wanted(struct store *s, unsigned char hash_out[static SHA256_SIZE], uint64_t *size_out, bool *any_out, struct diag *d) MUST_USE;
+enum err store_object_wanted(struct store *s, unsigned char hash_out[static SHA256_SIZE], uint64_t *size_out,
+                             bool *any_out, struct diag *d) MUST_USE;
 
 /* What the centre has published and not retired, newest first within (kind, id). */
 struct published {
@@ -57,7 +64,8 @@ struct published {
     uint64_t size;
     bool held;
 };
-enum err store_published(struct store *s, struct arena *a, struct published **list_out, uint32_t *count_out, struct diag *d) MUST_USE;
+enum err store_published(struct store *s, struct arena *a, struct published **list_out, uint32_t *count_out,
+                         struct diag *d) MUST_USE;
 
 struct household {
     int64_t key;
@@ -65,10 +73,13 @@ struct household {
     struct str last_visit, last_level; /* of the newest finalised visit this device knows, "" = none */
     bool draft;
 };
-enum err store_households(struct store *s, struct arena *a, struct household **list_out, uint32_t *count_out, struct diag *d) MUST_USE;
-enum err store_household(struct store *s, struct arena *a, struct str code, struct household *out, struct diag *d) MUST_USE;
+enum err store_households(struct store *s, struct arena *a, struct household **list_out, uint32_t *count_out,
+                          struct diag *d) MUST_USE;
+enum err store_household(struct store *s, struct arena *a, struct str code, struct household *out,
+                         struct diag *d) MUST_USE;
 /* The departments' values about a household as one JSON object ("" = none) and the newest as-of date. */
-enum err store_department(struct store *s, struct arena *a, int64_t household, struct str *json_out, struct str *as_of_out, struct diag *d) MUST_USE;
+enum err store_department(struct store *s, struct arena *a, int64_t household, struct str *json_out,
+                          struct str *as_of_out, struct diag *d) MUST_USE;
 
 /* A visit under way. */
 struct visit_start {
@@ -80,10 +91,10 @@ struct visit_start {
     struct str type, language;
 };
 struct visit {
-    int64_t key;       /* row of the visit */
-    int64_t interview; /* row of the interview */
-    bool resumed;      /* a draft was there */
-    bool revisit;      /* the interview was finalised before: earlier answers are carried */
+    int64_t key;           /* row of the visit */
+    int64_t interview;     /* row of the interview */
+    bool resumed;          /* a draft was there */
+    bool revisit;          /* the interview was finalised before: earlier answers are carried */
     struct str prev_ended; /* of the visit before, ISO, "" = none */
     struct str started;
     /* Answers to open the session with: the interview as it is now, drafts included. */
@@ -96,9 +107,11 @@ struct visit {
     struct visit_rows *rows;
     struct arena *arena;
 };
-enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start, struct visit *visit_out, struct diag *d) MUST_USE;
+enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start,
+                          struct visit *visit_out, struct diag *d) MUST_USE;
 /* Commits what the session says has changed. Only then may a screen say "saved". */
-enum err store_visit_save(struct store *s, struct visit *v, const struct session_change *changes, uint32_t count, struct diag *d) MUST_USE;
+enum err store_visit_save(struct store *s, struct visit *v, const struct session_change *changes,
+                          uint32_t count, struct diag *d) MUST_USE;
 
 struct visit_finish {
     unsigned char xml_hash[SHA256_SIZE];
@@ -107,17 +120,20 @@ struct visit_finish {
     unsigned char pack_hash[SHA256_SIZE];
     const struct judgement *findings; /* when judged */
 };
-enum err store_visit_finalise(struct store *s, struct visit *v, const struct visit_finish *finish, struct diag *d) MUST_USE;
+enum err store_visit_finalise(struct store *s, struct visit *v, const struct visit_finish *finish,
+                              struct diag *d) MUST_USE;
 
 /* Sync. Cut freezes what is finalised into frames; the rest serves sync/client.h. */
 enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d) MUST_USE;
 /* The oldest frame without receipt after batch `after`; *any_out false: none. */
-enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_out, struct buf *frame_out, bool *any_out, struct diag *d) MUST_USE;
+enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_out, struct buf *frame_out,
+                          bool *any_out, struct diag *d) MUST_USE;
 enum err store_receipt(struct store *s, const struct receipt *r, struct str frame, struct diag *d) MUST_USE;
 enum err store_down(struct store *s, const struct step *step, struct diag *d) MUST_USE;
 
 struct store_status {
-    uint32_t households, drafts, finalised_unsent, frames_waiting, frames_receipted, frames_quarantined, objects_missing;
+    uint32_t households, drafts, finalised_unsent, frames_waiting, frames_receipted, frames_quarantined,
+        objects_missing;
     uint64_t bytes_waiting;
     uint64_t changes;
     struct str last_contact; /* ISO, "" = never */

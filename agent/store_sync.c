@@ -2,8 +2,10 @@
  */
 #include "agent/store_impl.h"
 
-#define CUT_CHANGES_MAX 4000       /* changes of one frame */
-#define CUT_VALUES_MAX (48u << 10) /* bytes of their values: stays below BATCH_RAW_AIM with everything else */
+#define CUT_CHANGES_MAX 4000 /* changes of one frame */
+#define CUT_VALUES_MAX                                                                   \
+    (48u << 10) /* bytes of their values: stays below BATCH_RAW_AIM with everything else \
+                 */
 
 /* ---- cutting ---- */
 
@@ -32,17 +34,20 @@ static bool row_of_number(void *self, uint64_t number, struct row_id *id_out)
     if (!db_prepare(s->db, "SELECT device, inc, counter FROM row WHERE number = ?", &q, &quiet)) {
         bind_i64(q, 1, (int64_t)number);
         if (!stmt_step(q, &row, &quiet) && row)
-            *id_out = (struct row_id){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1), (uint32_t)col_i64(q, 2)};
+            *id_out = (struct row_id){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1),
+                                      (uint32_t)col_i64(q, 2)};
     }
     stmt_done(q);
     return row;
 }
 
-/* What may travel: changes of finalised visits, and changes that belong to no visit, but an interview only with its first visit. */
+/* What may travel: changes of finalised visits, and changes that belong to no visit, but an interview only
+ * with its first visit. */
 static enum err collect(struct store *s, struct arena *a, struct cut *cut, struct diag *d)
 {
     static const char sql[] =
-        "SELECT chg.seq, r.device, r.inc, r.counter, chg.fld, chg.op, chg.status, chg.person, chg.role, chg.hlc, chg.seen, chg.val"
+        "SELECT chg.seq, r.device, r.inc, r.counter, chg.fld, chg.op, chg.status, chg.person, chg.role, "
+        "chg.hlc, chg.seen, chg.val"
         " FROM chg JOIN row r ON r.key = chg.row LEFT JOIN row v ON v.key = chg.visit"
         " WHERE chg.batch = 0 AND (v.state = 1 OR (chg.visit = 0 AND (r.kind <> 2"
         "   OR EXISTS (SELECT 1 FROM row w WHERE w.parent = r.key AND w.kind = 4 AND w.state = 1))))"
@@ -66,10 +71,16 @@ static enum err collect(struct store *s, struct arena *a, struct cut *cut, struc
                 break;
             }
             *c = (struct change){.seq = (uint64_t)col_i64(q, 0),
-                                 .row = {(uint64_t)col_i64(q, 1), (uint32_t)col_i64(q, 2), (uint32_t)col_i64(q, 3)},
-                                 .field = (uint32_t)col_i64(q, 4), .op = (enum change_op)col_i64(q, 5), .status = (uint8_t)col_i64(q, 6),
-                                 .person = (uint32_t)col_i64(q, 7), .role = (uint8_t)col_i64(q, 8), .hlc = col_i64(q, 9),
-                                 .seen = (uint64_t)col_i64(q, 10), .value = value};
+                                 .row = {(uint64_t)col_i64(q, 1), (uint32_t)col_i64(q, 2),
+                                         (uint32_t)col_i64(q, 3)},
+                                 .field = (uint32_t)col_i64(q, 4),
+                                 .op = (enum change_op)col_i64(q, 5),
+                                 .status = (uint8_t)col_i64(q, 6),
+                                 .person = (uint32_t)col_i64(q, 7),
+                                 .role = (uint8_t)col_i64(q, 8),
+                                 .hlc = col_i64(q, 9),
+                                 .seen = (uint64_t)col_i64(q, 10),
+                                 .value = value};
         }
     }
     stmt_done(q);
@@ -127,10 +138,15 @@ static enum err mark_cut(struct store *s, uint64_t seq, uint64_t batch, struct d
 
 static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct diag *d)
 {
-    struct batch_head head = {.device = s->id.by.device, .inc = s->id.by.inc, .epoch = s->id.epoch,
+    struct batch_head head = {.device = s->id.by.device,
+                              .inc = s->id.by.inc,
+                              .epoch = s->id.epoch,
                               .now_ms = s->seam->wall_ms(s->seam->self)};
     struct batch_rows rows = {.self = s, .number_of = number_of_row, .id_of = row_of_number};
-    struct frame_seal seal = {.type = FRAME_UP, .device = head.device, .inc = head.inc, .schema = BATCH_SCHEMA_CHANGES,
+    struct frame_seal seal = {.type = FRAME_UP,
+                              .device = head.device,
+                              .inc = head.inc,
+                              .schema = BATCH_SCHEMA_CHANGES,
                               .author = &s->id.sign};
     struct keyset keys;
     struct buf payload, bytes;
@@ -154,7 +170,9 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
     if (!rc)
         rc = frame_parse(buf_str(&bytes), &frame, &size, d);
     if (!rc)
-        rc = db_prepare(s->db, "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame) VALUES(?, ?, ?, ?, ?)", &q, d);
+        rc = db_prepare(s->db,
+                        "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame) VALUES(?, ?, ?, ?, ?)",
+                        &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)seal.batch_seq);
         bind_i64(q, 2, (int64_t)lo);
@@ -202,7 +220,8 @@ enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d)
     enum err rc = ERR_OK;
 
     if (!s->id.enrolled)
-        return diag_set(d, ERR_STATE, "this device is not enrolled yet: `doorstep enrol` with the code from the county");
+        return diag_set(d, ERR_STATE,
+                        "this device is not enrolled yet: `doorstep enrol` with the code from the county");
     while (!rc && any) {
         rc = cut_one(s, &any, d);
         frames += !rc && any;
@@ -214,12 +233,15 @@ enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d)
 
 /* ---- sending and receipts ---- */
 
-enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_out, struct buf *frame_out, bool *any_out, struct diag *d)
+enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_out, struct buf *frame_out,
+                          bool *any_out, struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
 
-    enum err rc = db_prepare(s->db, "SELECT batch, frame FROM outbox WHERE status = 0 AND batch > ? ORDER BY batch LIMIT 1", &q, d);
+    enum err rc = db_prepare(
+        s->db, "SELECT batch, frame FROM outbox WHERE status = 0 AND batch > ? ORDER BY batch LIMIT 1", &q,
+        d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)after);
         rc = stmt_step(q, &row, d);
@@ -237,11 +259,13 @@ enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_o
 }
 
 /* A receipt counts only for the very bytes it names: the batch id is compared, never the number alone. */
-static enum err take_item(struct store *s, const struct receipt_item *item, struct str frame, int64_t time_ms, struct diag *d)
+static enum err take_item(struct store *s, const struct receipt_item *item, struct str frame, int64_t time_ms,
+                          struct diag *d)
 {
     struct stmt *q = NULL;
     enum err rc = db_prepare(s->db,
-                             "UPDATE outbox SET status = ?, reason = ?, receipt = ?, receipt_ms = ? WHERE batch = ? AND batch_id = ?"
+                             "UPDATE outbox SET status = ?, reason = ?, receipt = ?, receipt_ms = ? WHERE "
+                             "batch = ? AND batch_id = ?"
                              " AND status IN (0, 3)",
                              &q, d);
     if (!rc) {
@@ -289,7 +313,8 @@ enum err store_receipt(struct store *s, const struct receipt *r, struct str fram
     struct txn t = {0};
 
     if (r->device != s->id.by.device || r->inc != s->id.by.inc)
-        return diag_set(d, ERR_CORRUPT, "a receipt for another device arrived; nothing was marked as delivered");
+        return diag_set(d, ERR_CORRUPT,
+                        "a receipt for another device arrived; nothing was marked as delivered");
     enum err rc = txn_begin(&t, s->db, d);
     for (uint32_t i = 0; !rc && i < r->item_count; i++)
         rc = take_item(s, &r->items[i], frame, r->server_time_ms, d);
@@ -324,7 +349,8 @@ static enum err note_number(struct store *s, int64_t key, uint64_t number, struc
 }
 
 /* A row that is only named so far: kind 0 until its birth arrives. */
-static enum err row_for(struct store *s, struct counters *c, struct row_id id, struct row *out, struct diag *d)
+static enum err row_for(struct store *s, struct counters *c, struct row_id id, struct row *out,
+                        struct diag *d)
 {
     enum err rc = row_by_id(s, id, out, d);
     if (rc == ERR_NOT_FOUND) {
@@ -334,7 +360,8 @@ static enum err row_for(struct store *s, struct counters *c, struct row_id id, s
     return rc;
 }
 
-static enum err place_row(struct store *s, const struct row *row, const struct row_birth *birth, const struct row *parent, struct diag *d)
+static enum err place_row(struct store *s, const struct row *row, const struct row_birth *birth,
+                          const struct row *parent, struct diag *d)
 {
     struct stmt *q = NULL;
     int64_t interview = birth->kind == ROW_REPEAT || birth->kind == ROW_FINDING || birth->kind == ROW_VISIT
@@ -342,10 +369,11 @@ static enum err place_row(struct store *s, const struct row *row, const struct r
                             : 0;
     int64_t household = parent->kind == ROW_HOUSEHOLD ? parent->key : parent->household;
 
-    enum err rc = db_prepare(s->db,
-                             "UPDATE row SET kind = ?, parent = ?, interview = ?, household = ?, form = ?, repeat = ?, ord = ?,"
-                             " state = max(state, ?) WHERE key = ?",
-                             &q, d);
+    enum err rc = db_prepare(
+        s->db,
+        "UPDATE row SET kind = ?, parent = ?, interview = ?, household = ?, form = ?, repeat = ?, ord = ?,"
+        " state = max(state, ?) WHERE key = ?",
+        &q, d);
     if (!rc) {
         bind_i64(q, 1, birth->kind);
         bind_i64(q, 2, parent->key);
@@ -366,8 +394,11 @@ static enum err place_row(struct store *s, const struct row *row, const struct r
         return rc;
 
     /* Children that came before their parent learn where they are now. */
-    rc = db_prepare(s->db, "UPDATE row SET household = ?1, interview = CASE WHEN ?2 = 2 THEN ?3 WHEN interview = 0 THEN ?4 ELSE interview END"
-                           " WHERE parent = ?3 AND kind IN (2, 3, 4, 5, 6, 7)", &q, d);
+    rc = db_prepare(s->db,
+                    "UPDATE row SET household = ?1, interview = CASE WHEN ?2 = 2 THEN ?3 WHEN interview = 0 "
+                    "THEN ?4 ELSE interview END"
+                    " WHERE parent = ?3 AND kind IN (2, 3, 4, 5, 6, 7)",
+                    &q, d);
     if (!rc) {
         bind_i64(q, 1, birth->kind == ROW_HOUSEHOLD ? row->key : household);
         bind_i64(q, 2, birth->kind);
@@ -379,7 +410,8 @@ static enum err place_row(struct store *s, const struct row *row, const struct r
     return rc;
 }
 
-static enum err take_birth(struct store *s, struct counters *c, struct row *row, const struct record *r, struct diag *d)
+static enum err take_birth(struct store *s, struct counters *c, struct row *row, const struct record *r,
+                           struct diag *d)
 {
     struct row_birth birth;
     struct row parent = {0};
@@ -403,7 +435,8 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
     if (!rc)
         rc = record_load(s, a, &row, &r, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
-        rc = record_apply(a, &r, &changes[i], authors[i].device, authors[i].inc, authors[i].hlc, authors[i].server_seq, &result);
+        rc = record_apply(a, &r, &changes[i], authors[i].device, authors[i].inc, authors[i].hlc,
+                          authors[i].server_seq, &result);
         if (rc)
             rc = diag_set(d, rc, "no memory to take in what the centre sent; it will be sent again");
         if (authors[i].hlc > c->hlc_received)
@@ -428,8 +461,8 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
     return rc;
 }
 
-/* The changes and the cursor that says "seen" are one transaction: a cursor ahead of its data would later claim to have seen
- * what never arrived. */
+/* The changes and the cursor that says "seen" are one transaction: a cursor ahead of its data would later
+ * claim to have seen what never arrived. */
 enum err store_down(struct store *s, const struct step *step, struct diag *d)
 {
     struct txn t = {0};

@@ -77,7 +77,8 @@ static enum err host_resource(void *self, struct str uri, struct str *bytes_out,
     struct diag quiet = {0};
 
     if (name.n == 0 || str_find(name, STR("..")) >= 0)
-        return diag_set(d, ERR_SYNTAX, "the form names a list in a way that is not allowed: %.*s", STR_ARG(uri));
+        return diag_set(d, ERR_SYNTAX, "the form names a list in a way that is not allowed: %.*s",
+                        STR_ARG(uri));
     struct buf *slot = vec_push(&w->arena, &w->resources);
     if (!slot)
         return diag_set(d, ERR_NOMEM, "no memory for the list %.*s", STR_ARG(name));
@@ -86,22 +87,27 @@ static enum err host_resource(void *self, struct str uri, struct str *bytes_out,
     if (rc == ERR_NOT_FOUND)
         rc = resource_beside(w, name, slot, &quiet);
     if (rc)
-        return diag_set(d, rc == ERR_NOT_FOUND ? rc : quiet.code ? quiet.code : rc,
-                        "the list %.*s is not on this device: sync, or put it beside the form", STR_ARG(name));
+        return diag_set(d,
+                        rc == ERR_NOT_FOUND ? rc
+                        : quiet.code        ? quiet.code
+                                            : rc,
+                        "the list %.*s is not on this device: sync, or put it beside the form",
+                        STR_ARG(name));
     *bytes_out = buf_str(slot);
     return ERR_OK;
 }
 
 /* ---- opening ---- */
 
-static enum err find_published(struct work *w, const char *kind, struct str id, const unsigned char *hash, struct published *out,
-                               struct diag *d)
+static enum err find_published(struct work *w, const char *kind, struct str id, const unsigned char *hash,
+                               struct published *out, struct diag *d)
 {
     struct published *list;
     uint32_t count;
     enum err rc = store_published(w->o.store, &w->arena, &list, &count, d);
     for (uint32_t i = 0; !rc && i < count; i++)
-        if (str_eq_z(list[i].kind, kind) && (id.p ? str_eq(list[i].id, id) : memcmp(list[i].hash, hash, SHA256_SIZE) == 0)) {
+        if (str_eq_z(list[i].kind, kind) &&
+            (id.p ? str_eq(list[i].id, id) : memcmp(list[i].hash, hash, SHA256_SIZE) == 0)) {
             *out = list[i];
             return ERR_OK;
         }
@@ -118,7 +124,10 @@ static enum err form_source(struct work *w, struct str *fieldmap_out, struct dia
     if (rc == ERR_NOT_FOUND) {
         rc = find_published(w, "form", str_of(w->o.form), NULL, &p, d);
         if (rc == ERR_NOT_FOUND)
-            return diag_set(d, rc, "%s is neither a file nor the id of a form on this device: `doorstep status` lists the forms", w->o.form);
+            return diag_set(
+                d, rc,
+                "%s is neither a file nor the id of a form on this device: `doorstep status` lists the forms",
+                w->o.form);
         if (!rc)
             rc = store_object_get(w->o.store, p.hash, &w->form_bytes, d);
         if (!rc)
@@ -183,12 +192,23 @@ static enum err open_pack(struct work *w, struct diag *d)
 
 static enum err open_session(struct work *w, uint32_t language, struct diag *d)
 {
-    w->host = (struct session_host){.self = w, .now_ms = host_now, .zone = w->o.zone, .random = host_random, .property = host_property,
+    w->host = (struct session_host){.self = w,
+                                    .now_ms = host_now,
+                                    .zone = w->o.zone,
+                                    .random = host_random,
+                                    .property = host_property,
                                     .resource = host_resource};
     const struct visit *v = &w->visit;
-    struct session_options so = {.form = w->form, .host = &w->host, .resume = v->resumed || v->revisit, .revisit = v->revisit && !v->resumed,
-                                 .rows = v->now.rows, .row_count = v->now.row_count, .cells = v->now.cells,
-                                 .cell_count = v->now.cell_count, .row_key_next = v->row_key_next, .language = language};
+    struct session_options so = {.form = w->form,
+                                 .host = &w->host,
+                                 .resume = v->resumed || v->revisit,
+                                 .revisit = v->revisit && !v->resumed,
+                                 .rows = v->now.rows,
+                                 .row_count = v->now.row_count,
+                                 .cells = v->now.cells,
+                                 .cell_count = v->now.cell_count,
+                                 .row_key_next = v->row_key_next,
+                                 .language = language};
     enum err rc = session_open(&w->arena, &so, &w->session, d);
     return rc ? rc : work_save(w, d);
 }
@@ -206,7 +226,8 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
     if (!rc)
         rc = form_load(&w->arena, buf_str(&w->form_bytes), &w->form, &w->findings, d);
     if (!rc)
-        rc = fieldmap_read(&w->arena, fieldmap, form_field_count(w->form), form_repeat_count(w->form), &w->map, d);
+        rc = fieldmap_read(&w->arena, fieldmap, form_field_count(w->form), form_repeat_count(w->form),
+                           &w->map, d);
     if (!rc && o->household) {
         rc = store_household(o->store, &w->arena, str_of(o->household), &w->household, d);
         w->has_household = !rc;
@@ -256,8 +277,15 @@ enum err work_save(struct work *w, struct diag *d)
 static enum err open_prev(struct work *w, struct arena *a, struct session **prev_out, struct diag *d)
 {
     const struct saved_interview *p = &w->visit.prev;
-    struct session_options so = {.form = w->form, .host = &w->host, .resume = true, .frozen = true, .rows = p->rows, .row_count = p->row_count,
-                                 .cells = p->cells, .cell_count = p->cell_count, .row_key_next = w->visit.row_key_next};
+    struct session_options so = {.form = w->form,
+                                 .host = &w->host,
+                                 .resume = true,
+                                 .frozen = true,
+                                 .rows = p->rows,
+                                 .row_count = p->row_count,
+                                 .cells = p->cells,
+                                 .cell_count = p->cell_count,
+                                 .row_key_next = w->visit.row_key_next};
     return session_open(a, &so, prev_out, d);
 }
 
@@ -301,7 +329,8 @@ static struct str instance_id(struct work *w, struct arena *a)
     return STR_NONE;
 }
 
-enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out, struct diag *d)
+enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out,
+                     struct diag *d)
 {
     struct work_result r = {0};
     struct visit_finish f = {.judgement = own_judgement};

@@ -1,5 +1,5 @@
-/* Work: one interview under way. Joins the form, the session, the store and the rule pack, so that screens and scripts have four verbs: open, save
- * after each answer, finish, close.
+/* Work: one interview under way. Joins the form, the session, the store and the rule pack, so that screens
+ * and scripts have four verbs: open, save after each answer, finish, close.
  */
 #ifndef DOORSTEP_AGENT_WORK_H
 #define DOORSTEP_AGENT_WORK_H
@@ -39,24 +39,28 @@ struct work {
     struct form_findings findings; /* of the form, then of the pack */
 };
 
-/* On failure everything is released; work_close accepts a zeroed struct. `w` must stay where it is while open. */
+/* On failure everything is released; work_close accepts a zeroed struct. `w` must stay where it is while
+ * open. */
 enum err work_open(struct work *w, const struct work_options *o, struct diag *d) MUST_USE;
 void work_close(struct work *w);
 
-/* Commits what the session changed. When it fails the changes stay with the session and go with the next save. */
+/* Commits what the session changed. When it fails the changes stay with the session and go with the next
+ * save. */
 enum err work_save(struct work *w, struct diag *d) MUST_USE;
 
 /* Judges the answers as they are (no finalising). `j` lives in `a`. ERR_NOT_FOUND when no pack is at hand. */
 enum err work_judge(struct work *w, struct arena *a, struct judgement *j, struct diag *d) MUST_USE;
 
-/* Finalises: the session, then the judgement with `own_judgement` beside it, then the store. After ERR_OK the interview is on its way. */
+/* Finalises: the session, then the judgement with `own_judgement` beside it, then the store. After ERR_OK the
+ * interview is on its way. */
 struct work_result {
     bool judged;
     struct judgement judgement; /* in `a` */
     struct str instance_id;
     size_t xml_size;
 };
-enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out, struct diag *d) MUST_USE;
+enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out,
+                     struct diag *d) MUST_USE;
 
 /* Reads a file through the seam, capped. */
 enum err work_file(const struct seam *seam, const char *path, struct buf *out, struct diag *d) MUST_USE;

@@ -1,5 +1,5 @@
-/* Takes an answer: is it of the type, among the choices, within the constraint? Only then it is written. Also the answers
- * that are not answers, the whole-form violation set, and finalising.
+/* Takes an answer: is it of the type, among the choices, within the constraint? Only then it is written. Also
+ * the answers that are not answers, the whole-form violation set, and finalising.
  */
 #include "forms/instance.h"
 
@@ -75,15 +75,14 @@ static enum err read_typed_text(struct arena *a, enum field_type type, struct ca
     double number;
     int64_t whole;
     switch (type) {
-    case FIELD_INT:
-        return str_to_i64(c->text, &whole) ? ERR_OK : wrong_type(d, c->text, "a whole number");
+    case FIELD_INT: return str_to_i64(c->text, &whole) ? ERR_OK : wrong_type(d, c->text, "a whole number");
     case FIELD_DECIMAL:
         return num_read(c->text, &number) ? ERR_OK : wrong_type(d, c->text, "a number such as 12.5");
     case FIELD_BOOLEAN:
-        return str_eq_z(c->text, "true") || str_eq_z(c->text, "false") ? ERR_OK
-                                                                       : wrong_type(d, c->text, "true or false");
-    case FIELD_DATE:
-        return read_date(a, c, d);
+        return str_eq_z(c->text, "true") || str_eq_z(c->text, "false")
+                   ? ERR_OK
+                   : wrong_type(d, c->text, "true or false");
+    case FIELD_DATE: return read_date(a, c, d);
     case FIELD_TIME:
         return civil_read_time(c->text, &t) ? ERR_OK : wrong_type(d, c->text, "a time such as 14:30");
     case FIELD_DATETIME:
@@ -101,8 +100,7 @@ static enum err read_typed_text(struct arena *a, enum field_type type, struct ca
     case FIELD_BARCODE:
     case FIELD_SELECT_ONE:
     case FIELD_SELECT_MANY:
-    case FIELD_RANK:
-        return ERR_OK;
+    case FIELD_RANK: return ERR_OK;
     }
     return ERR_OK;
 }
@@ -148,7 +146,8 @@ static bool in_range(const struct control *c, struct str text)
     return start <= end ? v >= start && v <= end : v >= end && v <= start;
 }
 
-static enum err check_control(struct session *s, struct frame *f, uint32_t node, struct candidate *c, struct diag *d)
+static enum err check_control(struct session *s, struct frame *f, uint32_t node, struct candidate *c,
+                              struct diag *d)
 {
     const struct schema_node *n = node_at(s, node);
     const struct control *control = n->control == NONE ? NULL : &s->form->controls.at[n->control];
@@ -159,7 +158,8 @@ static enum err check_control(struct session *s, struct frame *f, uint32_t node,
     if (control->kind == CONTROL_RANGE && !in_range(control, c->text))
         return diag_set(d, ERR_SYNTAX, "%.*s is not between %.*s and %.*s.", STR_ARG(c->text),
                         STR_ARG(control->range_start), STR_ARG(control->range_end));
-    if (control->kind != CONTROL_SELECT_ONE && control->kind != CONTROL_SELECT_MANY && control->kind != CONTROL_RANK)
+    if (control->kind != CONTROL_SELECT_ONE && control->kind != CONTROL_SELECT_MANY &&
+        control->kind != CONTROL_RANK)
         return ERR_OK;
     if (control->kind != CONTROL_SELECT_ONE)
         rc = tidy_words(&s->scratch, &c->text);
@@ -173,7 +173,8 @@ static enum err check_control(struct session *s, struct frame *f, uint32_t node,
 
 /* --- messages --- */
 
-struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken, struct arena *a)
+struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken,
+                             struct arena *a)
 {
     const struct schema_node *n = node_at(s, node);
     const struct bind *b = n->bind == NONE ? NULL : &s->form->binds.at[n->bind];
@@ -208,8 +209,8 @@ static enum err may_answer(struct session *s, struct place p, struct frame **f_o
     return ERR_OK;
 }
 
-static enum err check_answer(struct session *s, struct frame *f, uint32_t node, struct candidate *c, bool forced,
-                             struct diag *d)
+static enum err check_answer(struct session *s, struct frame *f, uint32_t node, struct candidate *c,
+                             bool forced, struct diag *d)
 {
     enum field_type type = node_at(s, node)->type;
     bool holds = true;
@@ -306,7 +307,8 @@ static void sort_cells(struct session *s, struct cell_id *at, struct cell_id *sp
 uint32_t session_violations(struct session *s, struct arena *a, struct place **places_out)
 {
     uint32_t count = s->violations.count;
-    struct cell_id *cells = ARENA_ARRAY(a, struct cell_id, count + 1), *spare = ARENA_ARRAY(a, struct cell_id, count + 1);
+    struct cell_id *cells = ARENA_ARRAY(a, struct cell_id, count + 1),
+                   *spare = ARENA_ARRAY(a, struct cell_id, count + 1);
     struct place *places = ARENA_ARRAY(a, struct place, count + 1);
     if (!cells || !spare || !places)
         return 0;

@@ -1,6 +1,7 @@
-/* A form: compiled once, then immutable. The XForm XML (and from issue C on the XLSForm) becomes arrays with 32-bit
- * indices: schema nodes, binds, controls, compiled expressions, dependency edges in topological order, translations,
- * choice lists. Everything wrong with it is found here, in one pass, with line, column and a suggestion.
+/* A form: compiled once, then immutable. The XForm XML (and from issue C on the XLSForm) becomes arrays with
+ * 32-bit indices: schema nodes, binds, controls, compiled expressions, dependency edges in topological order,
+ * translations, choice lists. Everything wrong with it is found here, in one pass, with line, column and a
+ * suggestion.
  *
  * Source: ODK XForms specification 1.0 and the inventory in docs/FORMS.md.
  */
@@ -27,11 +28,11 @@ struct form_findings {
     uint32_t error_count;
 };
 
-/* Reads an XForm. The form lives in `a` and keeps no pointer into `xml`. Returns ERR_SYNTAX when there is at least one error
- * (all of them are in `findings`, the first in `d`), ERR_LIMIT beyond limits.h (bytes, nodes, depth, languages). XML entities that the
- * document declares are never expanded: refused. */
-enum err form_load(struct arena *a, struct str xml, const struct form **form_out, struct form_findings *findings,
-                   struct diag *d) MUST_USE;
+/* Reads an XForm. The form lives in `a` and keeps no pointer into `xml`. Returns ERR_SYNTAX when there is at
+ * least one error (all of them are in `findings`, the first in `d`), ERR_LIMIT beyond limits.h (bytes, nodes,
+ * depth, languages). XML entities that the document declares are never expanded: refused. */
+enum err form_load(struct arena *a, struct str xml, const struct form **form_out,
+                   struct form_findings *findings, struct diag *d) MUST_USE;
 
 struct str form_id(const struct form *f);
 struct str form_version(const struct form *f); /* "" when it has none */
@@ -41,26 +42,40 @@ struct str form_language(const struct form *f, uint32_t i);
 uint32_t form_language_default(const struct form *f);
 
 enum field_type {
-    FIELD_STRING, FIELD_INT, FIELD_DECIMAL, FIELD_BOOLEAN, FIELD_DATE, FIELD_TIME, FIELD_DATETIME, FIELD_GEOPOINT, FIELD_GEOTRACE,
-    FIELD_GEOSHAPE, FIELD_BINARY, FIELD_BARCODE, FIELD_SELECT_ONE, FIELD_SELECT_MANY, FIELD_RANK
+    FIELD_STRING,
+    FIELD_INT,
+    FIELD_DECIMAL,
+    FIELD_BOOLEAN,
+    FIELD_DATE,
+    FIELD_TIME,
+    FIELD_DATETIME,
+    FIELD_GEOPOINT,
+    FIELD_GEOTRACE,
+    FIELD_GEOSHAPE,
+    FIELD_BINARY,
+    FIELD_BARCODE,
+    FIELD_SELECT_ONE,
+    FIELD_SELECT_MANY,
+    FIELD_RANK
 };
 
-/* A field is a leaf of the primary instance (element or attribute), a container is a group or repeat. Numbered in document order;
- * the number is stable for one form version and names the field everywhere outside this folder. */
+/* A field is a leaf of the primary instance (element or attribute), a container is a group or repeat.
+ * Numbered in document order; the number is stable for one form version and names the field everywhere
+ * outside this folder. */
 struct form_field {
     uint32_t number;
-    struct str path;        /* "/monitor/member/age", no positions */
+    struct str path; /* "/monitor/member/age", no positions */
     enum field_type type;
-    uint32_t repeat;        /* number of the innermost repeat around it, FORM_NO_REPEAT = none */
+    uint32_t repeat; /* number of the innermost repeat around it, FORM_NO_REPEAT = none */
     bool attribute;
-    bool fresh;             /* bind ds:fresh="true()" (FORM_NS_DOORSTEP), or a preload: asked anew at every visit */
-    bool calculated;        /* has calculate or preload and no control */
-    struct str label;       /* in the default language, outputs left out; "" when it has none */
+    bool fresh;       /* bind ds:fresh="true()" (FORM_NS_DOORSTEP), or a preload: asked anew at every visit */
+    bool calculated;  /* has calculate or preload and no control */
+    struct str label; /* in the default language, outputs left out; "" when it has none */
 };
 struct form_repeat {
     uint32_t number;
     struct str path;
-    uint32_t parent;        /* repeat around it, or FORM_NO_REPEAT */
+    uint32_t parent; /* repeat around it, or FORM_NO_REPEAT */
 };
 #define FORM_NO_REPEAT UINT32_MAX
 uint32_t form_field_count(const struct form *f);
@@ -79,8 +94,10 @@ struct form_summary form_summary(const struct form *f);
 uint32_t form_resource_count(const struct form *f);
 struct str form_resource(const struct form *f, uint32_t i);
 
-/* A list as a tree of root/item rows: from CSV bytes (comma, or semicolon when the header has one; BOM skipped; short rows are
- * padded) or from external XML. The list lives in `a`. Equality look-ups build an index on first use. */
-enum err list_from_csv(struct arena *a, struct str csv, uint32_t index, const struct tree **tree_out, struct diag *d);
+/* A list as a tree of root/item rows: from CSV bytes (comma, or semicolon when the header has one; BOM
+ * skipped; short rows are padded) or from external XML. The list lives in `a`. Equality look-ups build an
+ * index on first use. */
+enum err list_from_csv(struct arena *a, struct str csv, uint32_t index, const struct tree **tree_out,
+                       struct diag *d);
 
 #endif

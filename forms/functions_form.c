@@ -1,5 +1,5 @@
-/* Functions that only a form has: pulldata('list', 'wanted column', 'key column', key). They look into the secondary
- * instances of the session, through the index of the list.
+/* Functions that only a form has: pulldata('list', 'wanted column', 'key column', key). They look into the
+ * secondary instances of the session, through the index of the list.
  */
 #include "forms/instance.h"
 
@@ -71,6 +71,12 @@ static enum err fn_pulldata(struct eval *e, const struct value *args, uint32_t c
 }
 
 const struct expr_function form_functions[] = {
-    {"pulldata", 4, 4, {ARG_STRING, ARG_STRING, ARG_STRING, ARG_STRING}, ARG_STRING, EXPR_USES_HOST, fn_pulldata},
+    {"pulldata",
+     4,
+     4,
+     {ARG_STRING, ARG_STRING, ARG_STRING, ARG_STRING},
+     ARG_STRING,
+     EXPR_USES_HOST,
+     fn_pulldata},
 };
 const uint32_t form_function_count = sizeof(form_functions) / sizeof(*form_functions);

@@ -1,6 +1,7 @@
-/* Frames and cells: making, filling, removing and ordering repeat instances, changing texts and visibility. Every change
- * of something that others can see goes through here, so that none is forgotten: it is recorded for the store, and its
- * readers are marked. Nothing here evaluates anything. Recursion follows the nesting of repeats (REF_DEPTH_MAX).
+/* Frames and cells: making, filling, removing and ordering repeat instances, changing texts and visibility.
+ * Every change of something that others can see goes through here, so that none is forgotten: it is recorded
+ * for the store, and its readers are marked. Nothing here evaluates anything. Recursion follows the nesting
+ * of repeats (REF_DEPTH_MAX).
  */
 #include "forms/instance.h"
 
@@ -106,8 +107,13 @@ static void record_row(struct session *s, struct frame *f)
     struct change_entry *e = push_change(s);
     if (!e)
         return;
-    *e = (struct change_entry){.op = SESSION_ROW_ADD, .frame = f->number, .node = NONE, .key = f->key,
-                               .parent_key = s->frames.at[f->parent]->key, .repeat = f->class - 1, .order = f->order};
+    *e = (struct change_entry){.op = SESSION_ROW_ADD,
+                               .frame = f->number,
+                               .node = NONE,
+                               .key = f->key,
+                               .parent_key = s->frames.at[f->parent]->key,
+                               .repeat = f->class - 1,
+                               .order = f->order};
     f->change = s->changes.count;
 }
 
@@ -136,8 +142,8 @@ static void forget_changes(struct session *s, struct frame *f)
     }
     struct change_entry *e = push_change(s);
     if (e)
-        *e = (struct change_entry){.op = SESSION_ROW_REMOVE, .frame = NONE, .node = NONE, .key = f->key,
-                                   .repeat = f->class - 1};
+        *e = (struct change_entry){
+            .op = SESSION_ROW_REMOVE, .frame = NONE, .node = NONE, .key = f->key, .repeat = f->class - 1};
 }
 
 /* --- frames --- */
@@ -165,7 +171,8 @@ static void frame_free(struct session *s, struct frame *f)
 {
     const struct frame_class *class = &s->form->classes.at[f->class];
     size_t n = sizeof(struct frame) + class->slot_count * sizeof(struct cell) +
-               class->child_count * sizeof(struct frame_list) + (class->prop_count + 63) / 64 * sizeof(uint64_t);
+               class->child_count * sizeof(struct frame_list) +
+               (class->prop_count + 63) / 64 * sizeof(uint64_t);
     for (uint32_t i = 0; i < class->slot_count; i++)
         if (f->cells[i].room)
             pool_free(&s->pool, (void *)(uintptr_t)f->cells[i].text.p, f->cells[i].room);
@@ -271,7 +278,8 @@ enum err frame_fill(struct session *s, struct frame *f, struct diag *d)
     return rc;
 }
 
-enum err frame_create(struct session *s, uint32_t class, uint32_t parent, struct frame **frame_out, struct diag *d)
+enum err frame_create(struct session *s, uint32_t class, uint32_t parent, struct frame **frame_out,
+                      struct diag *d)
 {
     struct frame *f = NULL;
     int64_t order = order_after_last(s, frame_list(s, s->frames.at[parent], class));
@@ -406,7 +414,8 @@ enum err cell_put(struct session *s, struct cell *c, struct str text)
     return ERR_OK;
 }
 
-enum err cell_set(struct session *s, struct frame *f, uint32_t node, struct str text, enum answer_status status)
+enum err cell_set(struct session *s, struct frame *f, uint32_t node, struct str text,
+                  enum answer_status status)
 {
     struct cell *c = cell_at(s, f, node);
     const struct schema_node *n = node_at(s, node);

@@ -2,20 +2,22 @@
 #ifndef DOORSTEP_FORMS_LIMITS_H
 #define DOORSTEP_FORMS_LIMITS_H
 
-#define FORM_BYTES_MAX (64u << 20)      /* the largest public form we met is 4 MB; lists belong outside the form */
-#define FORM_DEPTH_MAX 96               /* element depth; real forms stay below 20 */
-#define FORM_NODES_MAX 200000           /* schema nodes; the largest real form has 6,000 */
-#define FORM_MEMORY_MAX (512u << 20)    /* arena of one compiled form */
+#define FORM_BYTES_MAX                                                                                 \
+    (64u << 20)               /* the largest public form we met is 4 MB; lists belong outside the form \
+                               */
+#define FORM_DEPTH_MAX 96     /* element depth; real forms stay below 20 */
+#define FORM_NODES_MAX 200000 /* schema nodes; the largest real form has 6,000 */
+#define FORM_MEMORY_MAX (512u << 20) /* arena of one compiled form */
 #define FORM_LANGUAGES_MAX 64
-#define FORM_FINDINGS_MAX 200           /* more than a person reads */
-#define EXPR_TEXT_MAX 200000            /* bytes of one expression */
-#define EXPR_DEPTH_MAX 200              /* nesting of brackets and predicates; also the only recursion depth */
-#define EXPR_STACK_MAX 256              /* values on the evaluation stack */
+#define FORM_FINDINGS_MAX 200 /* more than a person reads */
+#define EXPR_TEXT_MAX 200000  /* bytes of one expression */
+#define EXPR_DEPTH_MAX 200    /* nesting of brackets and predicates; also the only recursion depth */
+#define EXPR_STACK_MAX 256    /* values on the evaluation stack */
 #define SESSION_MEMORY_MAX (256u << 20) /* arena of one interview */
 #define SESSION_ROWS_MAX 100000         /* repeat instances of one interview */
 #define ANSWER_BYTES_MAX 65536          /* one answer's text */
-#define LIST_ROWS_MAX 2000000           /* rows of one list held in memory; larger ones live in the store (issue B) */
-#define CYCLE_CHAIN_MAX 50              /* nodes named in the message of a dependency cycle */
-#define ACTION_DEPTH_MAX 16             /* value-changed actions that trigger each other */
+#define LIST_ROWS_MAX 2000000 /* rows of one list held in memory; larger ones live in the store (issue B) */
+#define CYCLE_CHAIN_MAX 50    /* nodes named in the message of a dependency cycle */
+#define ACTION_DEPTH_MAX 16   /* value-changed actions that trigger each other */
 
 #endif

@@ -1,5 +1,6 @@
-/* The compiled form as others see it: its fields and summary, paths to references, and the context rule. Read-only
- * once form_load has returned; no name is compared after that except where a caller hands in a path as text.
+/* The compiled form as others see it: its fields and summary, paths to references, and the context rule.
+ * Read-only once form_load has returned; no name is compared after that except where a caller hands in a path
+ * as text.
  */
 #include "forms/model.h"
 
@@ -167,8 +168,8 @@ static enum err path_missing(const struct form *f, uint32_t at, struct str local
         rc = diag_set(d, ERR_NOT_FOUND, "%.*s has no \"%.*s\"; there is one at %.*s.", STR_ARG(where),
                       STR_ARG(local), STR_ARG(path));
     } else if (near.n) {
-        rc = diag_set(d, ERR_NOT_FOUND, "%.*s has no \"%.*s\". Is \"%.*s\" meant?", STR_ARG(where), STR_ARG(local),
-                      STR_ARG(near));
+        rc = diag_set(d, ERR_NOT_FOUND, "%.*s has no \"%.*s\". Is \"%.*s\" meant?", STR_ARG(where),
+                      STR_ARG(local), STR_ARG(near));
     } else {
         rc = diag_set(d, ERR_NOT_FOUND, "%.*s has no \"%.*s\".", STR_ARG(where), STR_ARG(local));
     }

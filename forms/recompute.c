@@ -1,10 +1,12 @@
-/* Brings everything up to date after a change: marks what reads the changed node, then evaluates marked properties in
- * their order, each at most once as long as no repeat grows, and stops where a value comes out as before. A frame's dirty
- * bit and the pending list of a property say the same; the bit decides. Runs in one loop without recursion.
+/* Brings everything up to date after a change: marks what reads the changed node, then evaluates marked
+ * properties in their order, each at most once as long as no repeat grows, and stops where a value comes out
+ * as before. A frame's dirty bit and the pending list of a property say the same; the bit decides. Runs in
+ * one loop without recursion.
  */
 #include "forms/instance.h"
 
-/* A count that depends on its own instances ("another one?") may grow a few times; one that never settles is cut off. */
+/* A count that depends on its own instances ("another one?") may grow a few times; one that never settles is
+ * cut off. */
 #define RECOUNTS_MAX 1000u
 
 /* --- marking --- */
@@ -41,8 +43,8 @@ void mark_frame(struct session *s, struct frame *f)
 }
 
 /* All frames in use of the property's class below `from`. Recursion follows the nesting of repeats. */
-static void mark_below(struct session *s, const struct frame *from, const struct dependant *d, const uint32_t *chain,
-                       uint32_t depth, const struct frame *changed)
+static void mark_below(struct session *s, const struct frame *from, const struct dependant *d,
+                       const uint32_t *chain, uint32_t depth, const struct frame *changed)
 {
     if (depth == 0) {
         if (!d->later || frame_compare(s, changed, from) < 0)
@@ -126,7 +128,8 @@ static enum err do_calculate(struct session *s, const struct prop *p, struct fra
 {
     struct value v;
     struct cell *c = cell_at(s, f, p->node);
-    bool moves = (p->uses & (EXPR_USES_CLOCK | EXPR_USES_RANDOM)) != 0 || node_at(s, p->node)->control != NONE;
+    bool moves = (p->uses & (EXPR_USES_CLOCK | EXPR_USES_RANDOM)) != 0 ||
+                 node_at(s, p->node)->control != NONE;
     if (s->frozen || (s->resumed && s->loading && moves && c->text.n))
         return ERR_OK; /* what was recorded, or corrected by hand, stands */
     enum err rc = evaluate(s, &s->scratch, p->expr, (struct node){0, f->number, p->node}, &v);
@@ -175,7 +178,8 @@ static enum err do_valid(struct session *s, const struct prop *p, struct frame *
     return rc;
 }
 
-enum err add_row(struct session *s, uint32_t class, struct frame *parent, struct frame **frame_out, struct diag *d)
+enum err add_row(struct session *s, uint32_t class, struct frame *parent, struct frame **frame_out,
+                 struct diag *d)
 {
     struct frame *f = NULL;
     enum err rc = frame_create(s, class, parent->number, &f, d);
@@ -227,7 +231,8 @@ static enum err do_count(struct session *s, const struct prop *p, struct frame *
     }
     if (list->recounts++ >= RECOUNTS_MAX)
         return ERR_OK;
-    enum err rc = evaluate(s, &s->scratch, p->expr, (struct node){0, f->number, node_at(s, p->node)->parent}, &v);
+    enum err rc = evaluate(s, &s->scratch, p->expr, (struct node){0, f->number, node_at(s, p->node)->parent},
+                           &v);
     if (rc)
         return rc;
     struct eval e = eval_for(s, &s->scratch);
@@ -244,26 +249,13 @@ static enum err do_prop(struct session *s, uint32_t prop, struct frame *f, struc
     struct arena_mark mark = arena_mark(&s->scratch);
     enum err rc = ERR_OK;
     switch (p->kind) {
-    case PROP_RELEVANT:
-        rc = do_relevant(s, p, f);
-        break;
-    case PROP_CALCULATE:
-        rc = do_calculate(s, p, f);
-        break;
-    case PROP_REQUIRED:
-        rc = do_flag(s, p, f, CELL_REQUIRED);
-        break;
-    case PROP_READONLY:
-        rc = do_flag(s, p, f, CELL_READONLY);
-        break;
-    case PROP_COUNT:
-        rc = do_count(s, p, f, d);
-        break;
-    case PROP_VALID:
-        rc = do_valid(s, p, f);
-        break;
-    case PROP_KINDS:
-        break;
+    case PROP_RELEVANT: rc = do_relevant(s, p, f); break;
+    case PROP_CALCULATE: rc = do_calculate(s, p, f); break;
+    case PROP_REQUIRED: rc = do_flag(s, p, f, CELL_REQUIRED); break;
+    case PROP_READONLY: rc = do_flag(s, p, f, CELL_READONLY); break;
+    case PROP_COUNT: rc = do_count(s, p, f, d); break;
+    case PROP_VALID: rc = do_valid(s, p, f); break;
+    case PROP_KINDS: break;
     }
     arena_release(&s->scratch, mark);
     return rc;
@@ -349,7 +341,10 @@ static enum err run_action(struct session *s, const struct action *a, const stru
         struct place *p = vec_push(&s->arena, &s->located);
         if (!p)
             return ERR_NOMEM;
-        *p = (struct place){.key = f->key, .field = node_at(s, a->target)->field, .node = a->target, .frame = f->number};
+        *p = (struct place){.key = f->key,
+                            .field = node_at(s, a->target)->field,
+                            .node = a->target,
+                            .frame = f->number};
         return ERR_OK;
     }
     struct arena_mark mark = arena_mark(&s->scratch);
@@ -417,7 +412,8 @@ static enum err run_triggered(struct session *s)
         for (uint32_t a = node_at(s, id.node)->actions; a != NONE && !rc; a = s->form->actions.at[a].next)
             rc = run_action(s, &s->form->actions.at[a], f);
     }
-    memmove(s->triggered.at, s->triggered.at + count, (s->triggered.count - count) * sizeof(*s->triggered.at));
+    memmove(s->triggered.at, s->triggered.at + count,
+            (s->triggered.count - count) * sizeof(*s->triggered.at));
     s->triggered.count -= count;
     return rc;
 }

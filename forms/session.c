@@ -1,6 +1,7 @@
-/* One interview: opening it in the order preload, first-load, load, computing; taking answers; adding and removing
- * repeats; telling the store what changed. An input is checked completely before anything is written, so a refused one
- * leaves no trace. When memory runs out in the middle the session says so and refuses everything after.
+/* One interview: opening it in the order preload, first-load, load, computing; taking answers; adding and
+ * removing repeats; telling the store what changed. An input is checked completely before anything is
+ * written, so a refused one leaves no trace. When memory runs out in the middle the session says so and
+ * refuses everything after.
  */
 #include "forms/instance.h"
 
@@ -16,11 +17,13 @@ static void warn(struct session *s, struct str text)
 static void warn_resource(struct session *s, const struct resource *r, struct diag *d)
 {
     struct diag text = {0};
-    diag_set(&text, ERR_NOT_FOUND, "The list %.*s is not there; its choices are empty. %s", STR_ARG(r->uri), d->text);
+    diag_set(&text, ERR_NOT_FOUND, "The list %.*s is not there; its choices are empty. %s", STR_ARG(r->uri),
+             d->text);
     warn(s, str_of(text.text));
 }
 
-/* Lists that came with the form were read with it; external ones are asked of the host. One that fails is empty. */
+/* Lists that came with the form were read with it; external ones are asked of the host. One that fails is
+ * empty. */
 static enum err open_resource(struct session *s, uint32_t i)
 {
     const struct resource *r = &s->form->resources.at[i];
@@ -28,7 +31,8 @@ static enum err open_resource(struct session *s, uint32_t i)
     struct str bytes = STR_NONE;
     struct diag d = {0};
     if (r->uri.n) {
-        enum err rc = s->host->resource ? s->host->resource(s->host->self, r->uri, &bytes, &d) : ERR_NOT_FOUND;
+        enum err rc = s->host->resource ? s->host->resource(s->host->self, r->uri, &bytes, &d)
+                                        : ERR_NOT_FOUND;
         if (!rc && (str_starts(r->uri, STR("jr://file-csv/")) || str_ends(r->uri, STR(".csv"))))
             rc = list_from_csv(&s->arena, bytes, i + 1, &t, &d);
         else if (!rc)
@@ -83,7 +87,8 @@ static enum err new_uuid(struct session *s, struct arena *a, struct str *out, st
     char text[41] = "uuid:";
     size_t at = 5;
     if (!s->host->random || s->host->random(s->host->self, b, sizeof(b)) != ERR_OK)
-        return diag_set(d, ERR_STATE, "The interview needs a new identifier, and there is no source of random numbers.");
+        return diag_set(d, ERR_STATE,
+                        "The interview needs a new identifier, and there is no source of random numbers.");
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
     for (uint32_t i = 0; i < 16; i++) {
@@ -102,21 +107,14 @@ static enum err preload_cell(struct session *s, struct frame *f, const struct bi
     struct arena_mark mark = arena_mark(&s->scratch);
     enum err rc = ERR_OK;
     switch (b->preload) {
-    case PRELOAD_UID:
-        rc = new_uuid(s, &s->scratch, &text, d);
-        break;
-    case PRELOAD_START:
-        text = now_text(s, &s->scratch, false);
-        break;
-    case PRELOAD_TODAY:
-        text = now_text(s, &s->scratch, true);
-        break;
+    case PRELOAD_UID: rc = new_uuid(s, &s->scratch, &text, d); break;
+    case PRELOAD_START: text = now_text(s, &s->scratch, false); break;
+    case PRELOAD_TODAY: text = now_text(s, &s->scratch, true); break;
     case PRELOAD_PROPERTY:
         text = s->host->property ? s->host->property(s->host->self, b->preload_name) : STR("");
         break;
     case PRELOAD_NONE:
-    case PRELOAD_END:
-        break;
+    case PRELOAD_END: break;
     }
     if (!rc && text.p)
         rc = cell_set(s, f, b->node, text, text.n ? ANSWER_GIVEN : ANSWER_NONE);
@@ -148,8 +146,9 @@ static enum err preload_all(struct session *s, struct diag *d)
 
 static enum err saved_by_other(struct diag *d, const char *what, uint64_t number)
 {
-    return diag_set(d, ERR_STATE, "The saved interview has a %s (%llu) that this version of the form does not know.",
-                    what, (unsigned long long)number);
+    return diag_set(d, ERR_STATE,
+                    "The saved interview has a %s (%llu) that this version of the form does not know.", what,
+                    (unsigned long long)number);
 }
 
 static void sort_list(struct session *s, struct frame_list *list)
@@ -199,7 +198,8 @@ static enum err load_row(struct session *s, const struct saved_row *row, struct 
     return rc ? rc : fixed_attributes(s, f);
 }
 
-static enum err load_cell(struct session *s, const struct saved_cell *cell, const struct map *keys, struct diag *d)
+static enum err load_cell(struct session *s, const struct saved_cell *cell, const struct map *keys,
+                          struct diag *d)
 {
     uint32_t number = 0;
     if (cell->field >= s->form->fields.count)
@@ -279,7 +279,8 @@ static enum err fill(struct session *s, const struct session_options *o, struct 
     return rc ? rc : recompute(s, d);
 }
 
-enum err session_open(struct arena *a, const struct session_options *o, struct session **session_out, struct diag *d)
+enum err session_open(struct arena *a, const struct session_options *o, struct session **session_out,
+                      struct diag *d)
 {
     struct session *s = ARENA_NEW(a, struct session);
     if (!s)
@@ -353,8 +354,12 @@ uint32_t session_changes(struct session *s, const struct session_change **change
             s->broken = true;
             break;
         }
-        *c = (struct session_change){.op = e->op, .key = e->key, .parent_key = e->parent_key, .repeat = e->repeat,
-                                     .order = e->order, .value = STR("")};
+        *c = (struct session_change){.op = e->op,
+                                     .key = e->key,
+                                     .parent_key = e->parent_key,
+                                     .repeat = e->repeat,
+                                     .order = e->order,
+                                     .value = STR("")};
         if (e->op != SESSION_SET)
             continue;
         const struct cell *cell = cell_at(s, s->frames.at[e->frame], e->node);
@@ -423,12 +428,13 @@ static bool parse_step(struct str token, struct str *local, bool *attribute, uin
     return true;
 }
 
-static enum err no_such_place(struct session *s, struct str ref, struct str local, uint32_t parent, struct diag *d)
+static enum err no_such_place(struct session *s, struct str ref, struct str local, uint32_t parent,
+                              struct diag *d)
 {
     struct str near = parent == NONE ? s->form->names.at[s->form->nodes.at[0].name].local
                                      : form_nearest_child(s->form, parent, local);
-    return diag_set(d, ERR_NOT_FOUND, "The form has no %.*s: there is no \"%.*s\".%s%.*s", STR_ARG(ref), STR_ARG(local),
-                    near.n ? " Near it: " : "", STR_ARG(near));
+    return diag_set(d, ERR_NOT_FOUND, "The form has no %.*s: there is no \"%.*s\".%s%.*s", STR_ARG(ref),
+                    STR_ARG(local), near.n ? " Near it: " : "", STR_ARG(near));
 }
 
 enum err session_place(struct session *s, struct str ref, struct place *place_out, struct diag *d)
@@ -437,13 +443,15 @@ enum err session_place(struct session *s, struct str ref, struct place *place_ou
     const struct frame *f = s->frames.at[0];
     uint32_t node = NONE;
     if (!str_starts(rest, STR("/")))
-        return diag_set(d, ERR_NOT_FOUND, "\"%.*s\" is not a path. A path begins with a slash.", STR_ARG(ref));
+        return diag_set(d, ERR_NOT_FOUND, "\"%.*s\" is not a path. A path begins with a slash.",
+                        STR_ARG(ref));
     rest = str_sub(rest, 1, rest.n);
     while (str_split(&rest, '/', &token)) {
         bool attribute;
         uint64_t position;
         if (!parse_step(str_trim(token), &local, &attribute, &position))
-            return diag_set(d, ERR_NOT_FOUND, "\"%.*s\" is not a path: the number in [ ] cannot be read.", STR_ARG(ref));
+            return diag_set(d, ERR_NOT_FOUND, "\"%.*s\" is not a path: the number in [ ] cannot be read.",
+                            STR_ARG(ref));
         uint32_t number = form_local(s->form, local), child = NONE;
         if (node == NONE)
             child = node_at(s, 0)->local == number ? 0 : NONE;
@@ -456,8 +464,8 @@ enum err session_place(struct session *s, struct str ref, struct place *place_ou
             continue;
         const struct frame_list *list = frame_list(s, f, node_at(s, node)->class);
         if (position < 1 || position > list->active)
-            return diag_set(d, ERR_NOT_FOUND, "There is no %.*s: %.*s has %u entries.", STR_ARG(ref), STR_ARG(local),
-                            list->active);
+            return diag_set(d, ERR_NOT_FOUND, "There is no %.*s: %.*s has %u entries.", STR_ARG(ref),
+                            STR_ARG(local), list->active);
         f = s->frames.at[list->at[position - 1]];
     }
     if (node == NONE)
@@ -527,10 +535,13 @@ uint32_t session_instances(struct session *s, struct place parent, uint32_t repe
 enum err session_ready(struct session *s, struct diag *d)
 {
     if (s->broken)
-        return diag_set(d, ERR_NOMEM, "Memory ran out before. Close the interview and open it again: what was saved is safe.");
+        return diag_set(
+            d, ERR_NOMEM,
+            "Memory ran out before. Close the interview and open it again: what was saved is safe.");
     if (s->finalised || s->frozen)
-        return diag_set(d, ERR_STATE, s->frozen ? "This is a record of an earlier interview; it cannot be changed."
-                                                : "The interview is finalised; it cannot be changed.");
+        return diag_set(d, ERR_STATE,
+                        s->frozen ? "This is a record of an earlier interview; it cannot be changed."
+                                  : "The interview is finalised; it cannot be changed.");
     s->now_ms = s->host->now_ms(s->host->self);
     return ERR_OK;
 }
@@ -541,7 +552,8 @@ static bool may_change_rows(const struct session *s, uint32_t class)
     return control != NONE && !s->form->controls.at[control].fixed_count;
 }
 
-enum err session_repeat_add(struct session *s, struct place at, uint32_t repeat, struct place *added_out, struct diag *d)
+enum err session_repeat_add(struct session *s, struct place at, uint32_t repeat, struct place *added_out,
+                            struct diag *d)
 {
     const struct frame *f = place_frame(s, at);
     struct frame *added = NULL;

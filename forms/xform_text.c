@@ -1,6 +1,7 @@
-/* Texts of a form: labels and messages with their outputs, and itext. A translated text is a number; its values are
- * sorted by text, language and form, so that a screen finds them without comparing names. Outputs inside itext are
- * compiled last, in the context of the first node that uses the text, because only then relative paths mean something.
+/* Texts of a form: labels and messages with their outputs, and itext. A translated text is a number; its
+ * values are sorted by text, language and form, so that a screen finds them without comparing names. Outputs
+ * inside itext are compiled last, in the context of the first node that uses the text, because only then
+ * relative paths mean something.
  */
 #include "forms/model.h"
 #include "forms/xml_doc.h"
@@ -43,7 +44,8 @@ static struct segments load_segments(struct loader *l, uint32_t element, uint32_
     uint32_t first = xml_at(doc, element)->first_child;
     for (uint32_t c = first; c != XML_NONE && !l->rc; c = xml_at(doc, c)->next) {
         if (xml_at(doc, c)->name == XML_NONE) {
-            add_literal(l, &out, trim_end(xml_at(doc, c)->text, c == first, xml_at(doc, c)->next == XML_NONE));
+            add_literal(l, &out,
+                        trim_end(xml_at(doc, c)->text, c == first, xml_at(doc, c)->next == XML_NONE));
             continue;
         }
         if (!xml_is(doc, c, NULL, "output")) {
@@ -137,7 +139,8 @@ struct label load_message(struct loader *l, uint32_t element, uint32_t context, 
 
 /* --- itext --- */
 
-static const char *const form_names[TEXT_FORMS] = {"long", "short", "guidance", "image", "big-image", "audio", "video"};
+static const char *const form_names[TEXT_FORMS] = {"long",      "short", "guidance", "image",
+                                                   "big-image", "audio", "video"};
 
 static bool form_of(struct str name, enum text_form *out)
 {
@@ -209,7 +212,8 @@ static void load_translation(struct loader *l, uint32_t element)
         return;
     }
     struct str *name = vec_push(l->a, &f->languages);
-    struct str lang = xml_attr(doc, element, "", "lang"), kept = arena_str(l->a, lang.p ? lang : STR("default"));
+    struct str lang = xml_attr(doc, element, "", "lang"),
+               kept = arena_str(l->a, lang.p ? lang : STR("default"));
     if (!name || !kept.p) {
         load_nomem(l);
         return;

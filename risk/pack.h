@@ -1,9 +1,10 @@
-/* A rule pack: JSON text made into parameters, named inputs, derived values and checks, compiled once by the form engine in rule mode.
+/* A rule pack: JSON text made into parameters, named inputs, derived values and checks, compiled once by the
+ * form engine in rule mode.
  *
- * A pack names its inputs and binds each to a path of a form, so that expressions say `$med_self >= param('med_self_poor')`; the
- * roster is a named set whose members keep the form's own field names: `count($members[health = 'serious'])`. `prev('npi')` and
- * `prev(disability_grade)` read the previous visit (same member), `dept('med_self')` the departments' record. Money is exact.
- * Format: docs/RISK.md.
+ * A pack names its inputs and binds each to a path of a form, so that expressions say `$med_self >=
+ * param('med_self_poor')`; the roster is a named set whose members keep the form's own field names:
+ * `count($members[health = 'serious'])`. `prev('npi')` and `prev(disability_grade)` read the previous visit
+ * (same member), `dept('med_self')` the departments' record. Money is exact. Format: docs/RISK.md.
  */
 #ifndef DOORSTEP_RISK_PACK_H
 #define DOORSTEP_RISK_PACK_H
@@ -12,10 +13,11 @@
 
 struct pack;
 
-/* Compiles against one form. Every mistake is in `findings` (unknown inputs, wrong types, unknown functions, cycles among derived values, parameters
- * never used ...); ERR_SYNTAX when any is an error. The pack lives in `a`. */
-enum err pack_load(struct arena *a, struct str json, const struct form *form, const struct pack **pack_out, struct form_findings *findings,
-                   struct diag *d) MUST_USE;
+/* Compiles against one form. Every mistake is in `findings` (unknown inputs, wrong types, unknown functions,
+ * cycles among derived values, parameters never used ...); ERR_SYNTAX when any is an error. The pack lives in
+ * `a`. */
+enum err pack_load(struct arena *a, struct str json, const struct form *form, const struct pack **pack_out,
+                   struct form_findings *findings, struct diag *d) MUST_USE;
 struct str pack_id(const struct pack *p);
 struct str pack_version(const struct pack *p);
 struct str pack_title(const struct pack *p, struct str language);

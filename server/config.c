@@ -1,5 +1,5 @@
-/* The centre's directory: keys, the signed keyset, the database. Secret keys are raw bytes in files of mode 0600; the
- * root's is needed only to sign a new keyset and may be moved to a safe after init.
+/* The centre's directory: keys, the signed keyset, the database. Secret keys are raw bytes in files of mode
+ * 0600; the root's is needed only to sign a new keyset and may be moved to a safe after init.
  *
  *   DIR/keyset.json      county, epoch, public keys, signed by the root: what devices are given
  *   DIR/keys/root.key    signs keysets           DIR/keys/sign.key    signs receipts and downlink
@@ -21,8 +21,8 @@ static enum err path_in(struct buf *b, const char *dir, const char *name, struct
     return b->failed ? diag_set(d, ERR_LIMIT, "The path of the centre's directory is too long.") : ERR_OK;
 }
 
-static enum err file_put(const struct seam *seam, const char *dir, const char *name, struct str bytes, bool secret,
-                         struct diag *d)
+static enum err file_put(const struct seam *seam, const char *dir, const char *name, struct str bytes,
+                         bool secret, struct diag *d)
 {
     struct buf path;
     enum err rc = path_in(&path, dir, name, d);
@@ -50,8 +50,9 @@ static enum err key_get(const struct seam *seam, const char *dir, const char *na
     buf_init(&bytes, 4096);
     enum err rc = file_get(seam, dir, name, &bytes, d);
     if (!rc && bytes.n != n)
-        rc = diag_set(d, ERR_CORRUPT, "%s/%s has %zu bytes instead of %zu: put the key file back from its copy.", dir,
-                      name, bytes.n, n);
+        rc = diag_set(d, ERR_CORRUPT,
+                      "%s/%s has %zu bytes instead of %zu: put the key file back from its copy.", dir, name,
+                      bytes.n, n);
     if (!rc)
         memcpy(out, bytes.p, n);
     if (bytes.p)
@@ -60,7 +61,8 @@ static enum err key_get(const struct seam *seam, const char *dir, const char *na
     return rc;
 }
 
-enum err centre_store_open(const struct seam *seam, const char *dir, struct cstore **store_out, struct diag *d)
+enum err centre_store_open(const struct seam *seam, const char *dir, struct cstore **store_out,
+                           struct diag *d)
 {
     struct buf path;
     enum err rc = path_in(&path, dir, "centre.db", d);
@@ -92,7 +94,8 @@ static enum err keys_draw(const struct seam *seam, struct fresh_keys *k, struct 
     return rc ? diag_set(d, rc, "Keys could not be made: the system gave no random bytes.") : ERR_OK;
 }
 
-static enum err keys_write(const struct seam *seam, const char *dir, const struct fresh_keys *k, struct diag *d)
+static enum err keys_write(const struct seam *seam, const char *dir, const struct fresh_keys *k,
+                           struct diag *d)
 {
     /* clang-format off */
     const struct { const char *name; const void *p; size_t n; } files[] = {
@@ -112,8 +115,8 @@ static enum err keys_write(const struct seam *seam, const char *dir, const struc
     return rc;
 }
 
-static enum err keyset_put(const struct seam *seam, const char *dir, const struct fresh_keys *k, struct str county,
-                           struct diag *d)
+static enum err keyset_put(const struct seam *seam, const char *dir, const struct fresh_keys *k,
+                           struct str county, struct diag *d)
 {
     struct keyset set = {.county = county, .epoch = FIRST_EPOCH, .issued_ms = seam->wall_ms(seam->self)};
     memcpy(set.root_public, k->root.public, sizeof set.root_public);
@@ -128,7 +131,8 @@ static enum err keyset_put(const struct seam *seam, const char *dir, const struc
     return rc;
 }
 
-/* The county's row in the database comes last: a directory without it was never finished and init may start over. */
+/* The county's row in the database comes last: a directory without it was never finished and init may start
+ * over. */
 enum err centre_make(const struct seam *seam, const char *dir, struct str county, char print_out[static 40],
                      struct diag *d)
 {
@@ -162,7 +166,8 @@ enum err centre_make(const struct seam *seam, const char *dir, struct str county
     return rc;
 }
 
-enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, struct centre *out, struct diag *d)
+enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, struct centre *out,
+                     struct diag *d)
 {
     struct centre c = {0};
     struct buf json;
@@ -171,7 +176,8 @@ enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, 
     if (!rc)
         rc = file_get(seam, dir, "keyset.json", &json, NULL);
     if (rc == ERR_NOT_FOUND)
-        rc = diag_set(d, ERR_STATE, "%s holds no county. Make one with: doorstepd init %s --county NAME", dir, dir);
+        rc = diag_set(d, ERR_STATE, "%s holds no county. Make one with: doorstepd init %s --county NAME", dir,
+                      dir);
     else if (rc)
         (void)diag_set(d, rc, "%s/keyset.json cannot be read.", dir);
     if (!rc) {
@@ -190,9 +196,10 @@ enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, 
         rc = x25519_public(&c.seal);
     if (!rc && (memcmp(c.sign.public, c.keys.sign_public, sizeof c.sign.public) != 0 ||
                 memcmp(c.seal.public, c.keys.seal_public, sizeof c.seal.public) != 0))
-        rc = diag_set(d, ERR_CORRUPT,
-                      "The secret keys in %s/keys are not those of %s/keyset.json: put both back from the same copy.",
-                      dir, dir);
+        rc = diag_set(
+            d, ERR_CORRUPT,
+            "The secret keys in %s/keys are not those of %s/keyset.json: put both back from the same copy.",
+            dir, dir);
     if (!rc) {
         c.county = c.keys.county;
         c.epoch = c.keys.epoch;

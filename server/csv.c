@@ -1,5 +1,6 @@
-/* Reading CSV as people's spreadsheets write it: RFC 4180, and kind to what is common besides (LF ends, a byte order mark, empty
- * lines, a last line without end). A quote inside a plain field is refused with its place: it is the sign of a broken file. */
+/* Reading CSV as people's spreadsheets write it: RFC 4180, and kind to what is common besides (LF ends, a
+ * byte order mark, empty lines, a last line without end). A quote inside a plain field is refused with its
+ * place: it is the sign of a broken file. */
 #include "server/parts.h"
 
 void csv_open(struct csv *c, struct str text)
@@ -39,8 +40,8 @@ static enum err quoted(struct csv *c, char *out, size_t *n, uint32_t column, str
                                "Row at line %u, column %u: text follows a closing quote.", line, column);
         }
     }
-    return diag_set_at(d, ERR_SYNTAX, line, column, "Row at line %u, column %u: the quote is never closed.", line,
-                       column);
+    return diag_set_at(d, ERR_SYNTAX, line, column, "Row at line %u, column %u: the quote is never closed.",
+                       line, column);
 }
 
 static enum err plain(struct csv *c, char *out, size_t *n, uint32_t column, struct diag *d)
@@ -94,7 +95,8 @@ enum err csv_row(struct csv *c, struct arena *a, struct str *fields_out, uint32_
         fields_out[count] = (struct str){text + from, n - from};
         if (!utf8_valid(fields_out[count]))
             return diag_set_at(d, ERR_SYNTAX, c->line, count + 1,
-                               "Line %u, column %u is not UTF-8: save the file as \"CSV UTF-8\".", c->line, count + 1);
+                               "Line %u, column %u is not UTF-8: save the file as \"CSV UTF-8\".", c->line,
+                               count + 1);
         count++;
         if (at_end(c) || c->rest.p[0] != ',')
             break;

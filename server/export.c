@@ -1,12 +1,14 @@
-/* Exports: a form's finalised visits as CSV in the column conventions of ODK Central, or as the exact XML bytes of each.
+/* Exports: a form's finalised visits as CSV in the column conventions of ODK Central, or as the exact XML
+ * bytes of each.
  *
- * CSV: one file for the form and one for each repeat. Columns are the form's answers in document order, group names joined by '-' ("visit-gps"), a
- * position split into -Latitude -Longitude -Altitude -Accuracy; SubmissionDate first; then KEY and what Central writes after it.
- * Rows of a repeat end with PARENT_KEY, KEY. Where any answer was "don't know", "refused" or "partial", a column
- * NAME-status stands behind it. All versions of a form go into one file: the newest version's columns, then those that only older ones have.
+ * CSV: one file for the form and one for each repeat. Columns are the form's answers in document order, group
+ * names joined by '-' ("visit-gps"), a position split into -Latitude -Longitude -Altitude -Accuracy;
+ * SubmissionDate first; then KEY and what Central writes after it. Rows of a repeat end with PARENT_KEY, KEY.
+ * Where any answer was "don't know", "refused" or "partial", a column NAME-status stands behind it. All
+ * versions of a form go into one file: the newest version's columns, then those that only older ones have.
  *
- * Always true: visits are read a few at a time, newest first; nothing is held whole. What could not be rebuilt has no XML and is told as
- * a warning, never left out silently.
+ * Always true: visits are read a few at a time, newest first; nothing is held whole. What could not be
+ * rebuilt has no XML and is told as a warning, never left out silently.
  */
 #include "server/parts.h"
 
@@ -31,8 +33,8 @@ struct file {
 struct version_form {
     struct form_row about;
     const struct form *form;
-    uint32_t *file_of_repeat;  /* by repeat number */
-    uint32_t *file_of_field;   /* by field number; UINT32_MAX = none */
+    uint32_t *file_of_repeat; /* by repeat number */
+    uint32_t *file_of_field;  /* by field number; UINT32_MAX = none */
     uint32_t *column_of_field;
 };
 struct exporting {
@@ -101,7 +103,8 @@ static enum err file_name(struct exporting *x, struct file *f)
     return f->name.p ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err file_for(struct exporting *x, struct str path, uint32_t parent, uint32_t *at_out, struct diag *d)
+static enum err file_for(struct exporting *x, struct str path, uint32_t parent, uint32_t *at_out,
+                         struct diag *d)
 {
     for (uint32_t i = 0; i < x->files.count; i++) {
         if (str_eq(x->files.at[i].path, path)) {
@@ -120,7 +123,8 @@ static enum err file_for(struct exporting *x, struct str path, uint32_t parent, 
     return file_name(x, f);
 }
 
-static enum err column_for(struct exporting *x, uint32_t file, const struct form_field *field, uint32_t *at_out)
+static enum err column_for(struct exporting *x, uint32_t file, const struct form_field *field,
+                           uint32_t *at_out)
 {
     struct file *f = &x->files.at[file];
     for (uint32_t i = 0; i < f->columns.count; i++) {
@@ -168,7 +172,8 @@ static enum err versions_load(struct exporting *x, struct diag *d)
     uint32_t count = 0;
     enum err rc = cstore_forms(x->k->st, x->k->a, x->form_id, &list, &count, d);
     if (!rc && count == 0)
-        rc = diag_set(d, ERR_NOT_FOUND, "No form \"%.*s\" was published here. See: doorstepd list DIR published",
+        rc = diag_set(d, ERR_NOT_FOUND,
+                      "No form \"%.*s\" was published here. See: doorstepd list DIR published",
                       STR_ARG(x->form_id));
     if (!rc && count > VERSIONS_MAX)
         rc = diag_set(d, ERR_LIMIT, "The form has more than %d versions.", VERSIONS_MAX);
@@ -208,12 +213,13 @@ static enum err each_submission(struct exporting *x,
     do {
         struct arena_mark mark = arena_mark(x->k->a);
         struct submission_row *list = NULL;
-        enum err rc = cstore_submissions(x->k->st, x->k->a, x->form_id, begun ? &last : NULL, SUBMISSIONS_PAGE,
-                                         &list, &count, d);
+        enum err rc = cstore_submissions(x->k->st, x->k->a, x->form_id, begun ? &last : NULL,
+                                         SUBMISSIONS_PAGE, &list, &count, d);
         for (uint32_t i = 0; !rc && i < count; i++)
             rc = take(x, &list[i], d);
         if (!rc && count) {
-            last = (struct submission_row){.visit = list[count - 1].visit, .received_ms = list[count - 1].received_ms};
+            last = (struct submission_row){.visit = list[count - 1].visit,
+                                           .received_ms = list[count - 1].received_ms};
             begun = true;
         }
         arena_release(x->k->a, mark);
@@ -375,7 +381,8 @@ static enum err line_write(struct exporting *x, const struct csv_line *l, const 
         buf_put_csv(&b, l->key);
         buf_printf(&b, ",%u,", who->person);
         buf_put_csv(&b, who->name);
-        buf_printf(&b, ",0,0,%s,,%016llx,0,", s->xml_matches ? "" : "xmlDiffers", (unsigned long long)s->device);
+        buf_printf(&b, ",0,0,%s,,%016llx,0,", s->xml_matches ? "" : "xmlDiffers",
+                   (unsigned long long)s->device);
         buf_put_csv(&b, v->about.version);
     } else {
         buf_put_csv(&b, l->parent_key);
@@ -383,7 +390,8 @@ static enum err line_write(struct exporting *x, const struct csv_line *l, const 
         buf_put_csv(&b, l->key);
     }
     buf_put_char(&b, '\n');
-    enum err rc = b.failed ? diag_set(d, b.failed, "A row of %.*s is too long.", STR_ARG(x->files.at[l->file].name))
+    enum err rc = b.failed ? diag_set(d, b.failed, "A row of %.*s is too long.",
+                                      STR_ARG(x->files.at[l->file].name))
                            : x->sink->write(x->sink->self, l->file, buf_str(&b), d);
     x->result.bytes += b.n;
     x->result.rows++;
@@ -433,7 +441,8 @@ static enum err lines_make(struct exporting *x, const struct submission_row *s, 
     for (uint32_t i = 0; i <= in->row_count; i++) {
         const struct saved_row *row = i ? &in->rows[i - 1] : NULL;
         struct csv_line *l = &ls.at[i];
-        *l = (struct csv_line){.row_key = row ? row->key : 0, .file = row ? v->file_of_repeat[row->repeat] : 0};
+        *l = (struct csv_line){.row_key = row ? row->key : 0,
+                               .file = row ? v->file_of_repeat[row->repeat] : 0};
         l->cells = ARENA_ARRAY(x->k->a, struct str, x->files.at[l->file].columns.count);
         if (!l->cells)
             return ERR_NOMEM;
@@ -494,8 +503,8 @@ static enum err submission_csv(struct exporting *x, const struct submission_row 
     return rc ? diag_set(d, rc, "Visit %.*s could not be exported.", STR_ARG(s->instance_id)) : ERR_OK;
 }
 
-enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink, struct export_result *out,
-                    struct diag *d)
+enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
+                    struct export_result *out, struct diag *d)
 {
     struct exporting *x = ARENA_NEW(k->a, struct exporting);
     if (!x)
@@ -545,8 +554,10 @@ static enum err submission_xml(struct exporting *x, const struct submission_row 
     if (!rc)
         rc = x->sink->end(x->sink->self, 0, d);
     if (!s->xml_matches)
-        desk_line(x->k, "warning", "%.*s is not byte by byte what the handheld wrote: answers are missing or were changed since",
-                  STR_ARG(buf_str(&name)));
+        desk_line(
+            x->k, "warning",
+            "%.*s is not byte by byte what the handheld wrote: answers are missing or were changed since",
+            STR_ARG(buf_str(&name)));
     x->result.submissions++;
     x->result.files++;
     x->result.bytes += s->xml.n;
@@ -554,8 +565,8 @@ static enum err submission_xml(struct exporting *x, const struct submission_row 
     return rc;
 }
 
-enum err export_xml(struct desk *k, struct str form_id, const struct export_sink *sink, struct export_result *out,
-                    struct diag *d)
+enum err export_xml(struct desk *k, struct str form_id, const struct export_sink *sink,
+                    struct export_result *out, struct diag *d)
 {
     struct exporting *x = ARENA_NEW(k->a, struct exporting);
     struct form_row *list = NULL;
@@ -565,7 +576,8 @@ enum err export_xml(struct desk *k, struct str form_id, const struct export_sink
     *x = (struct exporting){.k = k, .sink = sink, .form_id = form_id};
     enum err rc = cstore_forms(k->st, k->a, form_id, &list, &count, d);
     if (!rc && count == 0)
-        rc = diag_set(d, ERR_NOT_FOUND, "No form \"%.*s\" was published here. See: doorstepd list DIR published",
+        rc = diag_set(d, ERR_NOT_FOUND,
+                      "No form \"%.*s\" was published here. See: doorstepd list DIR published",
                       STR_ARG(form_id));
     if (!rc)
         rc = each_submission(x, submission_xml, d);

@@ -1,8 +1,9 @@
-/* Bringing registers in: households, departments' records, assignments. Reads the whole file first and tells every mistake by row and column;
- * only a file without mistakes is imported, in one transaction. The same file again changes nothing.
+/* Bringing registers in: households, departments' records, assignments. Reads the whole file first and tells
+ * every mistake by row and column; only a file without mistakes is imported, in one transaction. The same
+ * file again changes nothing.
  *
- * A household is known by its code, a department's record by (household, source). An empty cell leaves what is there: a register
- * does not erase what a visit has found.
+ * A household is known by its code, a department's record by (household, source). An empty cell leaves what
+ * is there: a register does not erase what a visit has found.
  */
 #include "platform/base/json.h"
 #include "platform/base/map.h"
@@ -30,11 +31,12 @@ static void row_error(struct importing *x, uint32_t line, uint32_t column, const
         desk_line(x->k, "error", "there are more; these are the first %d", ERRORS_TOLD_MAX);
 }
 
-static enum err finish(struct importing *x, enum err rc, bool dry_run, struct str what, struct import_result *out,
-                       struct diag *d)
+static enum err finish(struct importing *x, enum err rc, bool dry_run, struct str what,
+                       struct import_result *out, struct diag *d)
 {
     if (!rc && x->errors)
-        rc = diag_set(d, ERR_SYNTAX, "%u mistake%s; nothing was imported. Correct the lines above and import again.",
+        rc = diag_set(d, ERR_SYNTAX,
+                      "%u mistake%s; nothing was imported. Correct the lines above and import again.",
                       x->errors, x->errors == 1 ? "" : "s");
     if (!rc && !dry_run && (x->result.added || x->result.changed)) {
         rc = cstore_audit(x->k->st, x->now_ms, STR("centre"), STR("import"), what, d);
@@ -72,7 +74,8 @@ static bool is_area(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.'))
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+              c == '.'))
             return false;
     }
     return s.n > 0 && s.n <= CODE_BYTES_MAX;
@@ -153,8 +156,8 @@ static void header_read(struct importing *x, const struct str *names, uint32_t c
     }
 }
 
-static void household_check(struct importing *x, const struct header *h, const struct str *cells, uint32_t count,
-                            uint32_t line, struct case_field *fields, struct str *code_out)
+static void household_check(struct importing *x, const struct header *h, const struct str *cells,
+                            uint32_t count, uint32_t line, struct case_field *fields, struct str *code_out)
 {
     if (count > h->count)
         row_error(x, line, h->count + 1, "the row has more columns than the header", STR_NONE);
@@ -217,7 +220,8 @@ static enum err code_once(struct importing *x, struct map *codes, struct arena *
     return rc ? diag_set(d, rc, "Out of memory at line %u.", line) : ERR_OK;
 }
 
-enum err import_households(struct desk *k, struct str text, bool dry_run, struct import_result *out, struct diag *d)
+enum err import_households(struct desk *k, struct str text, bool dry_run, struct import_result *out,
+                           struct diag *d)
 {
     struct importing x = {.k = k, .now_ms = k->seam->wall_ms(k->seam->self)};
     struct csv csv;
@@ -231,7 +235,8 @@ enum err import_households(struct desk *k, struct str text, bool dry_run, struct
     csv_open(&csv, text);
     enum err rc = csv_row(&csv, k->a, cells, &count, d);
     if (!rc && count == 0)
-        rc = diag_set(d, ERR_SYNTAX, "The file is empty; its first line names the columns: code,area,name,...");
+        rc = diag_set(d, ERR_SYNTAX,
+                      "The file is empty; its first line names the columns: code,area,name,...");
     if (!rc)
         header_read(&x, cells, count, &header);
     if (!rc)
@@ -298,15 +303,17 @@ static enum err department_keep(struct importing *x, const struct department *p,
         row_error(x, p->line, p->column[2], "as_of must be a date such as 2026-11-05", p->as_of);
     enum err rc = p->household.n ? household_find(x, p->household, &household, d) : ERR_OK;
     if (rc == ERR_NOT_FOUND) {
-        row_error(x, p->line, p->column[0], "no household has this code; import the households first", p->household);
+        row_error(x, p->line, p->column[0], "no household has this code; import the households first",
+                  p->household);
         rc = ERR_OK;
     }
     if (rc || x->errors)
         return x->errors > errors ? ERR_OK : rc;
     struct cases c = {.st = x->k->st, .a = x->k->a};
     const struct row_birth birth = {.kind = ROW_DEPARTMENT, .parent = household};
-    const struct case_field fields[] = {
-        {DEPARTMENT_SOURCE, p->source}, {DEPARTMENT_AS_OF, p->as_of}, {DEPARTMENT_VALUES, p->values}};
+    const struct case_field fields[] = {{DEPARTMENT_SOURCE, p->source},
+                                        {DEPARTMENT_AS_OF, p->as_of},
+                                        {DEPARTMENT_VALUES, p->values}};
     struct case_edit edit = {.fields = fields, .field_count = 3};
     rc = department_find(x, household, p->source, &edit.row, d);
     bool is_new = rc == ERR_NOT_FOUND;
@@ -319,7 +326,8 @@ static enum err department_keep(struct importing *x, const struct department *p,
     return rc;
 }
 
-/* A number as it is written, when that is how we would write it; everything else is a text ("0123" is a code). */
+/* A number as it is written, when that is how we would write it; everything else is a text ("0123" is a
+ * code). */
 static void json_cell(struct buf *b, struct str v)
 {
     struct dec n;
@@ -413,7 +421,8 @@ static enum err departments_json(struct importing *x, struct str text, struct di
         return rc;
     const struct json *records = root->type == JSON_ARRAY ? root : json_get(root, "records");
     if (!records || records->type != JSON_ARRAY)
-        return diag_set(d, ERR_SYNTAX, "The file must be {\"records\": [ {household, source, as_of, values}, ... ]}.");
+        return diag_set(d, ERR_SYNTAX,
+                        "The file must be {\"records\": [ {household, source, as_of, values}, ... ]}.");
     for (const struct json *r = records->child; !rc && r; r = r->next) {
         struct arena_mark mark = arena_mark(x->k->a);
         struct buf values;
@@ -423,7 +432,8 @@ static enum err departments_json(struct importing *x, struct str text, struct di
                                .source = json_text(r, "source"),
                                .as_of = json_text(r, "as_of")};
         if (!values_write(json_get(r, "values"), &values))
-            row_error(x, r->line, 0, "values must be an object of texts, numbers and yes/no values", STR_NONE);
+            row_error(x, r->line, 0, "values must be an object of texts, numbers and yes/no values",
+                      STR_NONE);
         p.values = buf_str(&values);
         rc = department_keep(x, &p, d);
         buf_free(&values);
@@ -432,7 +442,8 @@ static enum err departments_json(struct importing *x, struct str text, struct di
     return rc;
 }
 
-enum err import_departments(struct desk *k, struct str text, bool dry_run, struct import_result *out, struct diag *d)
+enum err import_departments(struct desk *k, struct str text, bool dry_run, struct import_result *out,
+                            struct diag *d)
 {
     struct importing x = {.k = k, .now_ms = k->seam->wall_ms(k->seam->self)};
     struct str start = str_trim(text);
@@ -468,7 +479,8 @@ enum err assign_household(struct desk *k, struct str code, uint32_t person, stru
     if (!rc)
         rc = cstore_person(k->st, k->a, person, &who, d);
     if (!rc)
-        rc = cstore_records(k->st, k->a, RECORDS_OF_PARENT, household, ROW_ASSIGNMENT, 0, 1, &rows, &count, d);
+        rc = cstore_records(k->st, k->a, RECORDS_OF_PARENT, household, ROW_ASSIGNMENT, 0, 1, &rows, &count,
+                            d);
     struct cases c = {.st = k->st, .a = k->a};
     const struct row_birth birth = {.kind = ROW_ASSIGNMENT, .parent = household};
     const struct case_field fields[] = {{ASSIGNMENT_PERSON, buf_str(&number)},

@@ -1,4 +1,5 @@
-/* Overviews of the centre for people (tables, aligned also where Chinese and Latin letters mix) and for programs (JSON). Read only.
+/* Overviews of the centre for people (tables, aligned also where Chinese and Latin letters mix) and for
+ * programs (JSON). Read only.
  */
 #include "server/parts.h"
 
@@ -69,9 +70,11 @@ static size_t width_of(uint32_t c)
 {
     if (c >= 0x300 && c <= 0x36F)
         return 0;
-    bool wide = (c >= 0x1100 && c <= 0x115F) || (c >= 0x2E80 && c <= 0xA4CF) || (c >= 0xAC00 && c <= 0xD7A3) ||
-                (c >= 0xF900 && c <= 0xFAFF) || (c >= 0xFE30 && c <= 0xFE6F) || (c >= 0xFF00 && c <= 0xFF60) ||
-                (c >= 0xFFE0 && c <= 0xFFE6) || (c >= 0x1F300 && c <= 0x1FAFF) || (c >= 0x20000 && c <= 0x3FFFD);
+    bool wide = (c >= 0x1100 && c <= 0x115F) || (c >= 0x2E80 && c <= 0xA4CF) ||
+                (c >= 0xAC00 && c <= 0xD7A3) || (c >= 0xF900 && c <= 0xFAFF) ||
+                (c >= 0xFE30 && c <= 0xFE6F) || (c >= 0xFF00 && c <= 0xFF60) ||
+                (c >= 0xFFE0 && c <= 0xFFE6) || (c >= 0x1F300 && c <= 0x1FAFF) ||
+                (c >= 0x20000 && c <= 0x3FFFD);
     return wide ? 2 : 1;
 }
 
@@ -134,8 +137,8 @@ static void table_text(const struct table *t, struct buf *out)
     buf_put_char(out, '\n');
     for (uint32_t r = 0; r < t->rows; r++) {
         for (uint32_t c = 0; c < t->columns; c++)
-            cell_put(out, t->cells.at[r * t->columns + c], c + 1 == t->columns ? 4 * CELL_WIDTH_MAX : width[c],
-                     c + 1 == t->columns);
+            cell_put(out, t->cells.at[r * t->columns + c],
+                     c + 1 == t->columns ? 4 * CELL_WIDTH_MAX : width[c], c + 1 == t->columns);
         buf_put_char(out, '\n');
     }
 }
@@ -203,15 +206,15 @@ static enum err record_get(struct listing *l, struct row_id id, struct record *o
 }
 
 /* The newest finalised or begun visit of a household. */
-static enum err last_visit(struct listing *l, struct row_id household, struct str *date_out, struct str *level_out,
-                           struct diag *d)
+static enum err last_visit(struct listing *l, struct row_id household, struct str *date_out,
+                           struct str *level_out, struct diag *d)
 {
     struct record_row *rows = NULL;
     uint32_t count = 0;
     uint64_t after = 0;
     do {
-        enum err rc = cstore_records(l->k->st, l->k->a, RECORDS_OF_HOUSEHOLD, household, ROW_VISIT, after, PAGE,
-                                     &rows, &count, d);
+        enum err rc = cstore_records(l->k->st, l->k->a, RECORDS_OF_HOUSEHOLD, household, ROW_VISIT, after,
+                                     PAGE, &rows, &count, d);
         for (uint32_t i = 0; !rc && i < count; i++) {
             struct record r;
             after = rows[i].number;
@@ -269,7 +272,9 @@ static enum err visit_line(struct listing *l, const struct record_row *row, stru
                                 person.name,
                                 record_value(&r, VISIT_JUDGEMENT),
                                 record_value(&r, VISIT_LEVEL),
-                                !final ? STR("open") : s.xml_matches ? STR("as at the door") : STR("differs"),
+                                !final          ? STR("open")
+                                : s.xml_matches ? STR("as at the door")
+                                                : STR("differs"),
                                 record_value(&r, VISIT_INSTANCE)};
     return table_row(l->k, &l->table, cells);
 }
@@ -292,15 +297,16 @@ static enum err finding_line(struct listing *l, const struct record_row *row, st
 }
 
 static enum err records_listed(struct listing *l, int kind,
-                               enum err (*line)(struct listing *l, const struct record_row *row, struct diag *d),
+                               enum err (*line)(struct listing *l, const struct record_row *row,
+                                                struct diag *d),
                                struct diag *d)
 {
     struct record_row *rows = NULL;
     uint32_t count = 0;
     uint64_t after = 0;
     do {
-        enum err rc = cstore_records(l->k->st, l->k->a, RECORDS_OF_KIND, (struct row_id){0}, kind, after, PAGE,
-                                     &rows, &count, d);
+        enum err rc = cstore_records(l->k->st, l->k->a, RECORDS_OF_KIND, (struct row_id){0}, kind, after,
+                                     PAGE, &rows, &count, d);
         for (uint32_t i = 0; !rc && i < count; i++) {
             after = rows[i].number;
             rc = line(l, &rows[i], d);
@@ -308,7 +314,8 @@ static enum err records_listed(struct listing *l, int kind,
         if (rc)
             return rc;
         if (l->table.rows >= ROWS_MAX) {
-            desk_line(l->k, "warning", "only the first %u rows are shown; take an export for all", l->table.rows);
+            desk_line(l->k, "warning", "only the first %u rows are shown; take an export for all",
+                      l->table.rows);
             break;
         }
     } while (count == PAGE);
@@ -337,12 +344,9 @@ static enum err quarantine(struct listing *l, struct diag *d)
     enum err rc = cstore_quarantine(l->k->st, l->k->a, &list, &count, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
         const struct batch_row *b = &list[i].batch;
-        const struct str cells[] = {text_hex(l->k->a, b->device),
-                                    text_u64(l->k->a, b->batch_seq),
-                                    text_instant(l->k->a, b->received_ms),
-                                    text_u64(l->k->a, list[i].bytes),
-                                    list[i].clone ? STR("clone") : STR(""),
-                                    b->reason};
+        const struct str cells[] = {text_hex(l->k->a, b->device),           text_u64(l->k->a, b->batch_seq),
+                                    text_instant(l->k->a, b->received_ms),  text_u64(l->k->a, list[i].bytes),
+                                    list[i].clone ? STR("clone") : STR(""), b->reason};
         rc = table_row(l->k, &l->table, cells);
     }
     return rc;
@@ -417,7 +421,8 @@ static const struct {
 };
 /* clang-format on */
 
-enum err list_of(struct desk *k, struct str what, bool json, struct str language, struct buf *out, struct diag *d)
+enum err list_of(struct desk *k, struct str what, bool json, struct str language, struct buf *out,
+                 struct diag *d)
 {
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         if (!str_eq_z(what, lists[i].name))
@@ -435,6 +440,7 @@ enum err list_of(struct desk *k, struct str what, bool json, struct str language
             table_text(&l.table, out);
         return out->failed ? diag_set(d, out->failed, "The list is too long to show.") : ERR_OK;
     }
-    return diag_set(d, ERR_USAGE, "There is no list \"%.*s\"; there are households, visits, findings and quarantine.",
+    return diag_set(d, ERR_USAGE,
+                    "There is no list \"%.*s\"; there are households, visits, findings and quarantine.",
                     STR_ARG(what));
 }

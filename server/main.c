@@ -1,5 +1,6 @@
-/* doorstepd: the commands of the centre. Each row of the table below is one; `--help` behind any of them shows its
- * options and an example. Results go to standard output, remarks and mistakes to standard error; the exit code is that of the error table.
+/* doorstepd: the commands of the centre. Each row of the table below is one; `--help` behind any of them
+ * shows its options and an example. Results go to standard output, remarks and mistakes to standard error;
+ * the exit code is that of the error table.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +21,26 @@
 #define BODY_MAX FRAME_SIZE_MAX
 
 enum option {
-    OPTION_COUNTY, OPTION_LISTEN, OPTION_PRINT_PORT, OPTION_PERSON, OPTION_ROLE, OPTION_AREA, OPTION_URL,
-    OPTION_ID, OPTION_DRY_RUN, OPTION_HOUSEHOLD, OPTION_DUE, OPTION_JSON, OPTION_CSV, OPTION_XML, OPTION_FORM,
-    OPTION_OUT, OPTION_LANGUAGE, OPTION_THREADS, OPTION_LOG, OPTION_COUNT
+    OPTION_COUNTY,
+    OPTION_LISTEN,
+    OPTION_PRINT_PORT,
+    OPTION_PERSON,
+    OPTION_ROLE,
+    OPTION_AREA,
+    OPTION_URL,
+    OPTION_ID,
+    OPTION_DRY_RUN,
+    OPTION_HOUSEHOLD,
+    OPTION_DUE,
+    OPTION_JSON,
+    OPTION_CSV,
+    OPTION_XML,
+    OPTION_FORM,
+    OPTION_OUT,
+    OPTION_LANGUAGE,
+    OPTION_THREADS,
+    OPTION_LOG,
+    OPTION_COUNT
 };
 
 /* clang-format off */
@@ -181,8 +199,8 @@ static enum err call_serve(struct run *r, struct diag *d)
     struct http_serve *http = NULL;
     uint64_t threads = 2;
     struct http_serve_options o = {.body_max = BODY_MAX, .handle = handle};
-    if (given(r, OPTION_THREADS) && (!str_to_u64(r->option[OPTION_THREADS], &threads) || threads < 1 ||
-                                     threads > SRV_CONNECTIONS_MAX))
+    if (given(r, OPTION_THREADS) &&
+        (!str_to_u64(r->option[OPTION_THREADS], &threads) || threads < 1 || threads > SRV_CONNECTIONS_MAX))
         return diag_set(d, ERR_USAGE, "--threads must be 1 to %d.", SRV_CONNECTIONS_MAX);
     const struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = (uint32_t)threads};
     enum err rc = listen_read(r, &o, d);
@@ -210,7 +228,8 @@ static enum err call_serve(struct run *r, struct diag *d)
 
 /* ---- people and devices ---- */
 
-static enum err ticket_print(struct run *r, const struct centre *c, const struct enrol_ticket *t, struct diag *d)
+static enum err ticket_print(struct run *r, const struct centre *c, const struct enrol_ticket *t,
+                             struct diag *d)
 {
     char token[ENROL_TOKEN_TEXT], print[40];
     unsigned char hash[SHA256_SIZE];
@@ -243,8 +262,8 @@ static enum err ticket_print(struct run *r, const struct centre *c, const struct
         buf_printf(&r->out,
                    "person      %u %.*s\naddress     %.*s\ntoken       %s\nfingerprint %s\ncode        %.*s\n"
                    "The token works once, until %.16s UTC.\n",
-                   t->person.person, STR_ARG(t->person.name), STR_ARG(code.url), token, print, STR_ARG(buf_str(&qr)),
-                   until);
+                   t->person.person, STR_ARG(t->person.name), STR_ARG(code.url), token, print,
+                   STR_ARG(buf_str(&qr)), until);
     }
     buf_free(&qr);
     return ERR_OK;
@@ -260,7 +279,8 @@ static enum err call_enrol_token(struct run *r, struct diag *d)
         if (missing)
             return missing;
     }
-    if (!str_starts(r->option[OPTION_URL], STR("http://")) && !str_starts(r->option[OPTION_URL], STR("https://")))
+    if (!str_starts(r->option[OPTION_URL], STR("http://")) &&
+        !str_starts(r->option[OPTION_URL], STR("https://")))
         return diag_set(d, ERR_USAGE, "--url must begin with http:// or https://.");
     enum err rc = centre_read(&r->seam, r->dir, &r->memory, &c, d);
     if (!rc)
@@ -290,13 +310,15 @@ static enum err call_device(struct run *r, struct diag *d)
     if (!str_eq_z(what, "revoke") || r->argument_count != 3)
         return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
     if (!hex_read(r->arguments[2], bytes, sizeof bytes))
-        return diag_set(d, ERR_USAGE, "A handheld is named by 16 hexadecimal digits; see: doorstepd device list DIR");
+        return diag_set(d, ERR_USAGE,
+                        "A handheld is named by 16 hexadecimal digits; see: doorstepd device list DIR");
     for (int i = 0; i < 8; i++)
         device = device << 8 | bytes[i];
     enum err rc = people_revoke(r->store, device, r->seam.wall_ms(r->seam.self), d);
     if (!rc) {
         r->seam.log(r->seam.self, LOG_DEVICE_REVOKED, (int64_t)device, 0, ERR_OK);
-        buf_printf(&r->out, "Handheld %016llx is revoked. What it still sends is kept apart and not applied.\n",
+        buf_printf(&r->out,
+                   "Handheld %016llx is revoked. What it still sends is kept apart and not applied.\n",
                    (unsigned long long)device);
     }
     return rc;
@@ -323,8 +345,8 @@ static enum err call_publish(struct run *r, struct diag *d)
         buf_put_json(&r->out, result.id);
         buf_put_z(&r->out, ",\"version\":");
         buf_put_json(&r->out, result.version);
-        buf_printf(&r->out, ",\"hash\":\"%s\",\"fields\":%u,\"repeats\":%u,\"bytes\":%zu,\"changed\":%s}\n", hash,
-                   result.fields, result.repeats, bytes.n, result.changed ? "true" : "false");
+        buf_printf(&r->out, ",\"hash\":\"%s\",\"fields\":%u,\"repeats\":%u,\"bytes\":%zu,\"changed\":%s}\n",
+                   hash, result.fields, result.repeats, bytes.n, result.changed ? "true" : "false");
     } else {
         buf_printf(&r->out, "%s: %.*s %.*s %.*s (%zu bytes, %.16s)\n",
                    result.changed ? "published" : "is live already", STR_ARG(result.kind), STR_ARG(result.id),
@@ -353,8 +375,8 @@ static enum err call_import(struct run *r, struct diag *d)
                    (unsigned long long)n.same, dry ? "true" : "false");
     else
         buf_printf(&r->out, "%s: %llu rows, %llu new, %llu changed, %llu as they were\n",
-                   dry ? "would be imported" : "imported", (unsigned long long)n.rows, (unsigned long long)n.added,
-                   (unsigned long long)n.changed, (unsigned long long)n.same);
+                   dry ? "would be imported" : "imported", (unsigned long long)n.rows,
+                   (unsigned long long)n.added, (unsigned long long)n.changed, (unsigned long long)n.same);
     return ERR_OK;
 }
 
@@ -371,8 +393,9 @@ static enum err call_assign(struct run *r, struct diag *d)
         rc = assign_household(&r->desk, r->option[OPTION_HOUSEHOLD], (uint32_t)person,
                               given(r, OPTION_DUE) ? r->option[OPTION_DUE] : STR(""), &changed, d);
     if (!rc)
-        buf_printf(&r->out, "%s: household %.*s, person %llu\n", changed ? "assigned" : "was assigned so already",
-                   STR_ARG(r->option[OPTION_HOUSEHOLD]), (unsigned long long)person);
+        buf_printf(&r->out, "%s: household %.*s, person %llu\n",
+                   changed ? "assigned" : "was assigned so already", STR_ARG(r->option[OPTION_HOUSEHOLD]),
+                   (unsigned long long)person);
     return rc;
 }
 
@@ -424,7 +447,8 @@ static enum err folder_begin(void *self, uint32_t file, struct str name, struct 
 static enum err folder_write(void *self, uint32_t file, struct str bytes, struct diag *d)
 {
     struct folder *o = self;
-    return fwrite(bytes.p, 1, bytes.n, o->at[file].f) == bytes.n ? ERR_OK : folder_failed(d, o->at[file].part);
+    return fwrite(bytes.p, 1, bytes.n, o->at[file].f) == bytes.n ? ERR_OK
+                                                                 : folder_failed(d, o->at[file].part);
 }
 
 static enum err folder_end(void *self, uint32_t file, struct diag *d)
@@ -455,8 +479,10 @@ static enum err call_export(struct run *r, struct diag *d)
 {
     struct export_result n;
     struct folder folder = {.memory = &r->memory};
-    const struct export_sink sink = {
-        .self = &folder, .begin = folder_begin, .write = folder_write, .end = folder_end};
+    const struct export_sink sink = {.self = &folder,
+                                     .begin = folder_begin,
+                                     .write = folder_write,
+                                     .end = folder_end};
     bool csv = given(r, OPTION_CSV);
     if (csv == given(r, OPTION_XML))
         return diag_set(d, ERR_USAGE, "Say one of --csv and --xml. Example: %s", r->command->example);
@@ -474,12 +500,14 @@ static enum err call_export(struct run *r, struct diag *d)
     if (rc)
         return rc;
     if (given(r, OPTION_JSON))
-        buf_printf(&r->out, "{\"visits\":%llu,\"rows\":%llu,\"files\":%llu,\"bytes\":%llu,\"left_out\":%llu}\n",
+        buf_printf(&r->out,
+                   "{\"visits\":%llu,\"rows\":%llu,\"files\":%llu,\"bytes\":%llu,\"left_out\":%llu}\n",
                    (unsigned long long)n.submissions, (unsigned long long)n.rows, (unsigned long long)n.files,
                    (unsigned long long)n.bytes, (unsigned long long)n.left_out);
     else
-        buf_printf(&r->out, "%llu visits in %llu files, %llu bytes, in %s\n", (unsigned long long)n.submissions,
-                   (unsigned long long)n.files, (unsigned long long)n.bytes, folder.dir);
+        buf_printf(&r->out, "%llu visits in %llu files, %llu bytes, in %s\n",
+                   (unsigned long long)n.submissions, (unsigned long long)n.files,
+                   (unsigned long long)n.bytes, folder.dir);
     return ERR_OK;
 }
 
@@ -556,8 +584,8 @@ static enum err option_take(struct run *r, int argc, char **argv, int *at, struc
         r->option[o] = str_of(argv[++*at]);
         return ERR_OK;
     }
-    return diag_set(d, ERR_USAGE, "%s is no option of %s. See: doorstepd %s --help", argv[*at], r->command->name,
-                    r->command->name);
+    return diag_set(d, ERR_USAGE, "%s is no option of %s. See: doorstepd %s --help", argv[*at],
+                    r->command->name, r->command->name);
 }
 
 static enum err arguments_read(struct run *r, int argc, char **argv, struct diag *d)
@@ -572,8 +600,8 @@ static enum err arguments_read(struct run *r, int argc, char **argv, struct diag
         }
     }
     if (r->argument_count < r->command->argument_min || r->argument_count > r->command->argument_max)
-        return diag_set(d, ERR_USAGE, "Usage: doorstepd %s %s. Example: %s", r->command->name, r->command->arguments,
-                        r->command->example);
+        return diag_set(d, ERR_USAGE, "Usage: doorstepd %s %s. Example: %s", r->command->name,
+                        r->command->arguments, r->command->example);
     return ERR_OK;
 }
 
@@ -597,9 +625,10 @@ static enum err dir_check(const struct run *r, struct diag *d)
     buf_printf(&path, "%s/centre.db", r->dir);
     bool there = !path.failed && access(path.p, F_OK) == 0;
     buf_free(&path);
-    return there ? ERR_OK
-                 : diag_set(d, ERR_STATE, "%s holds no county. Make one with: doorstepd init %s --county NAME", r->dir,
-                            r->dir);
+    return there
+               ? ERR_OK
+               : diag_set(d, ERR_STATE, "%s holds no county. Make one with: doorstepd init %s --county NAME",
+                          r->dir, r->dir);
 }
 
 static enum err carry_out(struct run *r, int argc, char **argv, struct diag *d)

@@ -1,8 +1,8 @@
 /* People, their enrolment tokens, devices, and bearer tokens.
  *
- * Always true: a token a person types works once and for 48 hours, and only a keyed hash of it is stored; a bearer token is nothing but
- * (device, incarnation, end) under a keyed hash, so that nothing has to be looked up to refuse a forged one; whether the device is
- * revoked is asked of the database at every request.
+ * Always true: a token a person types works once and for 48 hours, and only a keyed hash of it is stored; a
+ * bearer token is nothing but (device, incarnation, end) under a keyed hash, so that nothing has to be looked
+ * up to refuse a forged one; whether the device is revoked is asked of the database at every request.
  */
 #include "server/parts.h"
 
@@ -105,7 +105,8 @@ enum err bearer_write(const unsigned char secret[static 32], uint64_t device, ui
     return ERR_OK;
 }
 
-enum err bearer_read(const unsigned char secret[static 32], struct str header, int64_t now_ms, struct bearer *out)
+enum err bearer_read(const unsigned char secret[static 32], struct str header, int64_t now_ms,
+                     struct bearer *out)
 {
     unsigned char bytes[BEARER_BYTES], mac[SHA256_SIZE];
     *out = (struct bearer){0};
@@ -143,7 +144,8 @@ static bool area_valid(struct str area)
         return false;
     for (size_t i = 0; i < area.n; i++) {
         char c = area.p[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.'))
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+              c == '.'))
             return false;
     }
     return true;
@@ -178,9 +180,11 @@ enum err people_ticket(struct cstore *st, const struct centre *c, const struct s
     if (name.n == 0 || name.n > NAME_MAX_BYTES || !utf8_valid(name))
         return diag_set(d, ERR_USAGE, "The person's name must have 1 to %d bytes of UTF-8.", NAME_MAX_BYTES);
     if (role != ROLE_CADRE && role != ROLE_ENUMERATOR)
-        return diag_set(d, ERR_USAGE, "A handheld is enrolled for a cadre or an enumerator: --role cadre|enumerator");
+        return diag_set(d, ERR_USAGE,
+                        "A handheld is enrolled for a cadre or an enumerator: --role cadre|enumerator");
     if (!area_valid(area))
-        return diag_set(d, ERR_USAGE, "The area must be a code of digits and letters (such as 990101001), or empty.");
+        return diag_set(d, ERR_USAGE,
+                        "The area must be a code of digits and letters (such as 990101001), or empty.");
     struct enrol_ticket t = {0};
     struct enrol_row e = {0};
     int64_t now = seam->wall_ms(seam->self);
@@ -239,8 +243,8 @@ static enum err device_new(struct server *s, struct cstore *st, const struct enr
 }
 
 /* Which device this token stands for: a new one, or the one that asked before with the same key. */
-static enum err device_for(struct server *s, struct cstore *st, struct arena *a, const struct enrol_request *q,
-                           struct device_row *out, struct diag *d)
+static enum err device_for(struct server *s, struct cstore *st, struct arena *a,
+                           const struct enrol_request *q, struct device_row *out, struct diag *d)
 {
     struct enrol_row ticket;
     unsigned char hash[SHA256_SIZE];
@@ -249,11 +253,13 @@ static enum err device_for(struct server *s, struct cstore *st, struct arena *a,
         return rc;
     rc = cstore_enrol(st, hash, &ticket, NULL);
     if (rc == ERR_NOT_FOUND)
-        return diag_set(d, ERR_DENIED, "This enrolment token is not one of the county's. Check what was typed.");
+        return diag_set(d, ERR_DENIED,
+                        "This enrolment token is not one of the county's. Check what was typed.");
     if (rc)
         return diag_set(d, rc, "The token could not be looked up.");
     if (ticket.device == 0 && srv_now_ms(s) >= ticket.until_ms)
-        return diag_set(d, ERR_DENIED, "This enrolment token has run out: it was valid for 48 hours. Ask for a new one.");
+        return diag_set(d, ERR_DENIED,
+                        "This enrolment token has run out: it was valid for 48 hours. Ask for a new one.");
     if (ticket.device == 0)
         return device_new(s, st, q, &ticket, out, d);
     rc = cstore_device(st, a, ticket.device, 1, out, d);
@@ -320,8 +326,8 @@ static enum err enrol_answer(struct server *s, const struct device_row *v, const
     return rc;
 }
 
-enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, struct str body, struct buf *reply,
-                      struct diag *d)
+enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, struct str body,
+                      struct buf *reply, struct diag *d)
 {
     struct enrol_request q;
     struct device_row v;

@@ -1,7 +1,9 @@
-/* Publishing: a form, a list or a rule pack becomes an object by its hash, and a row that every device is told about.
+/* Publishing: a form, a list or a rule pack becomes an object by its hash, and a row that every device is
+ * told about.
  *
- * Always true: what is published compiles; a version of a form never changes its contents; a field keeps its stable number through all
- * versions of its form as long as its path and type stay; of each (kind, id) one object is live.
+ * Always true: what is published compiles; a version of a form never changes its contents; a field keeps its
+ * stable number through all versions of its form as long as its path and type stay; of each (kind, id) one
+ * object is live.
  */
 #include "risk/pack.h"
 #include "server/parts.h"
@@ -26,15 +28,15 @@ static void findings_tell(struct desk *k, const struct form_findings *f)
 {
     for (uint32_t i = 0; i < f->list.count && i < LINES_SHOWN_MAX; i++) {
         const struct form_finding *x = &f->list.at[i];
-        desk_line(k, x->severity == FINDING_ERROR ? "error" : "warning", "line %u, column %u%s%.*s: %.*s", x->line,
-                  x->column, x->node.n ? ", " : "", STR_ARG(x->node), STR_ARG(x->text));
+        desk_line(k, x->severity == FINDING_ERROR ? "error" : "warning", "line %u, column %u%s%.*s: %.*s",
+                  x->line, x->column, x->node.n ? ", " : "", STR_ARG(x->node), STR_ARG(x->text));
     }
 }
 
 /* ---- what is there ---- */
 
-static enum err published_read(struct arena *a, const struct record_row *row, struct published *out, bool *is_out,
-                               struct diag *d)
+static enum err published_read(struct arena *a, const struct record_row *row, struct published *out,
+                               bool *is_out, struct diag *d)
 {
     struct record r;
     enum err rc = record_unpack(a, row->row, row->packed, &r, d);
@@ -79,8 +81,8 @@ enum err published_all(struct cstore *st, struct arena *a, struct published **ou
     return ERR_OK;
 }
 
-enum err published_live(struct cstore *st, struct arena *a, const char *kind, struct str id, struct published *out,
-                        struct diag *d)
+enum err published_live(struct cstore *st, struct arena *a, const char *kind, struct str id,
+                        struct published *out, struct diag *d)
 {
     struct published *list = NULL;
     uint32_t count = 0;
@@ -125,7 +127,8 @@ static enum err retire_others(struct desk *k, struct cases *c, const struct entr
     return rc;
 }
 
-static enum err catalogue(struct desk *k, const struct entry *e, int64_t now, bool *changed_out, struct diag *d)
+static enum err catalogue(struct desk *k, const struct entry *e, int64_t now, bool *changed_out,
+                          struct diag *d)
 {
     struct cases c = {.st = k->st, .a = k->a};
     struct row_id same = {0};
@@ -138,10 +141,10 @@ static enum err catalogue(struct desk *k, const struct entry *e, int64_t now, bo
     buf_put_u64(&number, e->size);
     enum err rc = retire_others(k, &c, e, now, &same, &was_live, d);
     const struct case_field fields[] = {
-        {PUBLISHED_KIND, e->kind},       {PUBLISHED_ID, e->id},
-        {PUBLISHED_VERSION, e->version}, {PUBLISHED_HASH, {hash, sizeof hash}},
+        {PUBLISHED_KIND, e->kind},          {PUBLISHED_ID, e->id},
+        {PUBLISHED_VERSION, e->version},    {PUBLISHED_HASH, {hash, sizeof hash}},
         {PUBLISHED_SIZE, buf_str(&number)}, {PUBLISHED_STATE, STR("live")},
-        {PUBLISHED_TITLE, e->title},     {PUBLISHED_FIELDS, e->fieldmap},
+        {PUBLISHED_TITLE, e->title},        {PUBLISHED_FIELDS, e->fieldmap},
     };
     struct case_edit edit = {.row = same,
                              .birth = row_id_none(same) ? &birth : NULL,
@@ -165,14 +168,14 @@ static enum err form_numbers(struct desk *k, const struct form *form, struct buf
         return diag_set(d, ERR_NOMEM, "Out of memory while numbering the form's fields.");
     for (uint32_t i = 0; i < fields; i++) {
         const struct form_field *f = form_field(form, i);
-        enum err rc =
-            cstore_field_number(k->st, form_id(form), false, f->path, (int)f->type, &field_number[i], d);
+        enum err rc = cstore_field_number(k->st, form_id(form), false, f->path, (int)f->type,
+                                          &field_number[i], d);
         if (rc)
             return rc;
     }
     for (uint32_t i = 0; i < repeats; i++) {
-        enum err rc =
-            cstore_field_number(k->st, form_id(form), true, form_repeat(form, i)->path, 0, &repeat_number[i], d);
+        enum err rc = cstore_field_number(k->st, form_id(form), true, form_repeat(form, i)->path, 0,
+                                          &repeat_number[i], d);
         if (rc)
             return rc;
     }
@@ -180,8 +183,8 @@ static enum err form_numbers(struct desk *k, const struct form *form, struct buf
     return map->failed;
 }
 
-static enum err version_check(struct desk *k, const struct form *form, const unsigned char *hash, bool *known_out,
-                              struct diag *d)
+static enum err version_check(struct desk *k, const struct form *form, const unsigned char *hash,
+                              bool *known_out, struct diag *d)
 {
     struct form_row *list = NULL;
     uint32_t count = 0;
@@ -190,10 +193,11 @@ static enum err version_check(struct desk *k, const struct form *form, const uns
         if (memcmp(list[i].hash, hash, SHA256_SIZE) == 0)
             *known_out = true;
         else if (str_eq(list[i].version, form_version(form)))
-            rc = diag_set(d, ERR_EXISTS,
-                          "Version \"%.*s\" of form %.*s was published with other contents. Give the changed form a "
-                          "new version.",
-                          STR_ARG(list[i].version), STR_ARG(list[i].id));
+            rc = diag_set(
+                d, ERR_EXISTS,
+                "Version \"%.*s\" of form %.*s was published with other contents. Give the changed form a "
+                "new version.",
+                STR_ARG(list[i].version), STR_ARG(list[i].id));
     }
     return rc;
 }
@@ -227,8 +231,11 @@ static enum err form_publish(struct desk *k, struct entry *e, struct str bytes, 
     }
     buf_free(&map);
     if (!rc && !known) {
-        struct form_row row = {
-            .id = e->id, .version = e->version, .title = e->title, .fieldmap = e->fieldmap, .published_ms = now};
+        struct form_row row = {.id = e->id,
+                               .version = e->version,
+                               .title = e->title,
+                               .fieldmap = e->fieldmap,
+                               .published_ms = now};
         memcpy(row.hash, e->hash, SHA256_SIZE);
         rc = cstore_form_put(k->st, &row, d);
     }
@@ -238,8 +245,8 @@ static enum err form_publish(struct desk *k, struct entry *e, struct str bytes, 
         for (ptrdiff_t slash; (slash = str_find(name, STR("/"))) >= 0;)
             name = str_sub(name, (size_t)slash + 1, name.n);
         if (published_live(k->st, k->a, "list", name, &list, NULL) == ERR_NOT_FOUND)
-            desk_line(k, "warning", "the form reads %.*s; publish it as: doorstepd publish DIR list %.*s", STR_ARG(uri),
-                      STR_ARG(name));
+            desk_line(k, "warning", "the form reads %.*s; publish it as: doorstepd publish DIR list %.*s",
+                      STR_ARG(uri), STR_ARG(name));
     }
     return rc;
 }
@@ -265,7 +272,8 @@ static enum err pack_publish(struct desk *k, struct entry *e, struct str bytes, 
         struct str xml;
         rc = published_live(k->st, k->a, "form", about.form_ids[i], &live, NULL);
         if (rc == ERR_NOT_FOUND)
-            return diag_set(d, ERR_STATE, "The pack is for form %.*s, which is not published. Publish the form first.",
+            return diag_set(d, ERR_STATE,
+                            "The pack is for form %.*s, which is not published. Publish the form first.",
                             STR_ARG(about.form_ids[i]));
         if (!rc)
             rc = cstore_object(k->st, k->a, live.hash, NULL, &xml, d);
@@ -280,8 +288,8 @@ static enum err pack_publish(struct desk *k, struct entry *e, struct str bytes, 
     return ERR_OK;
 }
 
-static enum err list_publish(struct desk *k, struct entry *e, struct str id, struct str file_name, struct str bytes,
-                             struct diag *d)
+static enum err list_publish(struct desk *k, struct entry *e, struct str id, struct str file_name,
+                             struct str bytes, struct diag *d)
 {
     e->id = id.n ? id : file_name;
     e->version = STR("");
@@ -302,7 +310,8 @@ enum err publish(struct desk *k, struct str kind, struct str id, struct str file
     struct publish_result r = {.kind = kind};
     int64_t now = k->seam->wall_ms(k->seam->self);
     if (bytes.n > CSTORE_OBJECT_MAX)
-        return diag_set(d, ERR_LIMIT, "An object of more than %u MiB cannot be published.", CSTORE_OBJECT_MAX >> 20);
+        return diag_set(d, ERR_LIMIT, "An object of more than %u MiB cannot be published.",
+                        CSTORE_OBJECT_MAX >> 20);
     enum err rc = sha256(bytes, e.hash);
     if (!rc)
         rc = cstore_begin(k->st, d);
@@ -315,7 +324,8 @@ enum err publish(struct desk *k, struct str kind, struct str id, struct str file
     else if (!rc)
         rc = diag_set(d, ERR_USAGE, "What is published is a form, a list or a pack.");
     if (!rc && id.n && !str_eq(id, e.id))
-        rc = diag_set(d, ERR_USAGE, "The %.*s calls itself %.*s, not %.*s.", STR_ARG(kind), STR_ARG(e.id), STR_ARG(id));
+        rc = diag_set(d, ERR_USAGE, "The %.*s calls itself %.*s, not %.*s.", STR_ARG(kind), STR_ARG(e.id),
+                      STR_ARG(id));
     if (!rc)
         rc = cstore_object_put(k->st, e.hash, kind, bytes, now, d);
     if (!rc)

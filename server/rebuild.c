@@ -1,8 +1,10 @@
-/* Submissions: when a visit is finalised, its interview is rebuilt from the records as its author saw them, written as XML, and compared with
- * the SHA-256 that the handheld stated. What matches is the very document of the door, kept byte by byte.
+/* Submissions: when a visit is finalised, its interview is rebuilt from the records as its author saw them,
+ * written as XML, and compared with the SHA-256 that the handheld stated. What matches is the very document
+ * of the door, kept byte by byte.
  *
- * Always true: a visit that cannot be rebuilt (its form is unknown, answers are still on their way) is kept and counted as differing, and
- * tried again when more of its interview arrives; nothing here ever keeps a frame from being accepted.
+ * Always true: a visit that cannot be rebuilt (its form is unknown, answers are still on their way) is kept
+ * and counted as differing, and tried again when more of its interview arrives; nothing here ever keeps a
+ * frame from being accepted.
  */
 #include <stdlib.h>
 
@@ -41,8 +43,8 @@ static enum err cached_form_load(struct cached_form *f, struct cstore *st, const
     if (!rc)
         rc = form_load(&f->memory, xml, &f->form, &findings, d);
     if (!rc)
-        rc = fieldmap_read(&f->memory, f->about.fieldmap, form_field_count(f->form), form_repeat_count(f->form),
-                           &f->map, d);
+        rc = fieldmap_read(&f->memory, f->about.fieldmap, form_field_count(f->form),
+                           form_repeat_count(f->form), &f->map, d);
     return rc;
 }
 
@@ -135,8 +137,8 @@ static enum err parts_load(struct rebuild *r, const struct cached_form *f, struc
         rc = part_add(r, p, &root, d);
     do {
         if (!rc)
-            rc = cstore_records(r->st, r->a, RECORDS_OF_INTERVIEW, interview, ROW_REPEAT, after, ROWS_PAGE, &rows,
-                                &count, d);
+            rc = cstore_records(r->st, r->a, RECORDS_OF_INTERVIEW, interview, ROW_REPEAT, after, ROWS_PAGE,
+                                &rows, &count, d);
         for (uint32_t i = 0; !rc && i < count; i++) {
             after = rows[i].number;
             rc = part_add(r, p, &rows[i], d);
@@ -205,7 +207,8 @@ static uint32_t first_child(struct part *const *order, uint32_t count, uint32_t 
     return lo;
 }
 
-/* Level by level from the interview down: a row whose parent is gone, or that is its own ancestor, is never reached. */
+/* Level by level from the interview down: a row whose parent is gone, or that is its own ancestor, is never
+ * reached. */
 static enum err parts_place(struct rebuild *r, struct parts *p)
 {
     uint32_t count = p->list.count - 1;
@@ -225,8 +228,8 @@ static enum err parts_place(struct rebuild *r, struct parts *p)
     uint32_t placed = 1;
     for (uint32_t next = 0; next < placed; next++) {
         uint32_t position = 0;
-        for (uint32_t i = first_child(order, count, queue[next]); i < count && order[i]->parent == queue[next];
-             i++) {
+        for (uint32_t i = first_child(order, count, queue[next]);
+             i < count && order[i]->parent == queue[next]; i++) {
             struct part *x = order[i];
             position = i > 0 && order[i - 1]->parent == x->parent && order[i - 1]->repeat == x->repeat
                            ? position + 1
@@ -247,7 +250,8 @@ static enum err parts_place(struct rebuild *r, struct parts *p)
 }
 
 /* "/survey/member[2]/age": the field's path with the positions of the instances around it. */
-static void ref_write(const struct parts *p, const struct form *form, uint32_t at, struct str path, struct buf *out)
+static void ref_write(const struct parts *p, const struct form *form, uint32_t at, struct str path,
+                      struct buf *out)
 {
     uint32_t chain[REPEAT_DEPTH_MAX], depth = 0;
     for (uint32_t i = at; i != NO_PART && i != 0 && depth < REPEAT_DEPTH_MAX; i = p->list.at[i].parent)
@@ -365,10 +369,12 @@ static enum err interview_write(struct rebuild *r, const struct cached_form *f, 
 static bool hash_is(struct str bytes, struct str hex)
 {
     unsigned char stated[SHA256_SIZE], ours[SHA256_SIZE];
-    return hex_read(hex, stated, SHA256_SIZE) && !sha256(bytes, ours) && memcmp(stated, ours, SHA256_SIZE) == 0;
+    return hex_read(hex, stated, SHA256_SIZE) && !sha256(bytes, ours) &&
+           memcmp(stated, ours, SHA256_SIZE) == 0;
 }
 
-static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct submission_row *s, struct diag *d)
+static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct submission_row *s,
+                              struct diag *d)
 {
     struct record_row row;
     struct record visit;

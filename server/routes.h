@@ -11,9 +11,9 @@ struct call {
     struct server *server;
     struct cstore *st;
     const struct http_request *request;
-    struct arena *texts; /* lives as long as the reply */
-    struct arena *a;     /* this request's working memory */
-    struct str tail;     /* what a '*' at the end of the path stands for */
+    struct arena *texts;      /* lives as long as the reply */
+    struct arena *a;          /* this request's working memory */
+    struct str tail;          /* what a '*' at the end of the path stands for */
     struct device_row device; /* when the route asks for a token */
     struct person person;
     int64_t token_left_ms;
@@ -34,7 +34,8 @@ struct route {
 };
 
 /* NULL when there is none; *path_known_out tells whether another method would have been right. */
-const struct route *route_find(enum http_method method, struct str path, struct str *tail_out, bool *path_known_out);
+const struct route *route_find(enum http_method method, struct str path, struct str *tail_out,
+                               bool *path_known_out);
 void reply_header(struct http_reply *reply, const char *name, struct str value);
 
 #endif

@@ -1,10 +1,10 @@
-/* The centre as a function: srv_handle takes a request and gives a reply, over a store in the centre's directory. HTTP
- * is a skin around it (platform/http_serve), and a simulation calls it as it is.
+/* The centre as a function: srv_handle takes a request and gives a reply, over a store in the centre's
+ * directory. HTTP is a skin around it (platform/http_serve), and a simulation calls it as it is.
  *
- * Always true: a receipt is signed inside the transaction that stores the frame and leaves only after its commit; a second process
- * (publish, import, revoke, export, status) may work on the same directory at any time, because every request reads what it needs
- * from the database. Safe to call from several threads: each call leases a connection of its own, writes take
- * turns.
+ * Always true: a receipt is signed inside the transaction that stores the frame and leaves only after its
+ * commit; a second process (publish, import, revoke, export, status) may work on the same directory at any
+ * time, because every request reads what it needs from the database. Safe to call from several threads: each
+ * call leases a connection of its own, writes take turns.
  */
 #ifndef DOORSTEP_SERVER_SERVER_H
 #define DOORSTEP_SERVER_SERVER_H
@@ -25,8 +25,8 @@ struct centre {
     unsigned char secret[32]; /* for bearer tokens and enrolment tokens */
 };
 
-/* Makes keys (root, sign, seal, secret; mode 0600), the signed keyset and the database. ERR_EXISTS when the directory
- * holds a county. `print_out`: fingerprint of the root, for people. */
+/* Makes keys (root, sign, seal, secret; mode 0600), the signed keyset and the database. ERR_EXISTS when the
+ * directory holds a county. `print_out`: fingerprint of the root, for people. */
 enum err centre_make(const struct seam *seam, const char *dir, struct str county, char print_out[static 40],
                      struct diag *d) MUST_USE;
 /* The root's secret key is not read: it may be kept elsewhere. */
@@ -35,10 +35,12 @@ enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, 
 enum err centre_store_open(const struct seam *seam, const char *dir, struct cstore **store_out,
                            struct diag *d) MUST_USE;
 
-#define SRV_TOKEN_LIFE_MS (30LL * 86400 * 1000) /* bearer tokens; renewed in receipts from a third before the end */
+#define SRV_TOKEN_LIFE_MS \
+    (30LL * 86400 * 1000) /* bearer tokens; renewed in receipts from a third before the end */
 #define SRV_ENROL_LIFE_MS (48LL * 3600 * 1000)
-#define SRV_REQUEST_MEMORY_MAX (256u << 20) /* working memory of one request: a 4 MiB frame unpacks to far less */
-#define SRV_REPLY_DOWN_MAX 8192             /* bytes of downlink that ride along with a receipt */
+#define SRV_REQUEST_MEMORY_MAX \
+    (256u << 20)                /* working memory of one request: a 4 MiB frame unpacks to far less */
+#define SRV_REPLY_DOWN_MAX 8192 /* bytes of downlink that ride along with a receipt */
 
 struct server_options {
     const struct seam *seam;
@@ -50,8 +52,9 @@ enum err srv_open(const struct server_options *o, struct server **server_out, st
 void srv_close(struct server *s); /* accepts NULL */
 const struct centre *srv_centre(const struct server *s);
 
-/* Never fails: whatever the request is, there is a reply. Its body buf must be initialised; its maximum caps the reply. Header texts
- * live in `a` or are literals. */
-void srv_handle(struct server *s, const struct http_request *request, struct arena *a, struct http_reply *reply);
+/* Never fails: whatever the request is, there is a reply. Its body buf must be initialised; its maximum caps
+ * the reply. Header texts live in `a` or are literals. */
+void srv_handle(struct server *s, const struct http_request *request, struct arena *a,
+                struct http_reply *reply);
 
 #endif

@@ -60,7 +60,8 @@ static enum err furnish(struct sim_centre *c, struct str form_xml, struct str ho
     return rc;
 }
 
-enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str households_csv, struct sim_centre **centre_out, struct diag *d)
+enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str households_csv,
+                         struct sim_centre **centre_out, struct diag *d)
 {
     struct arena memory;
     char print[40];
@@ -112,7 +113,8 @@ void sim_centre_close(struct sim_centre *c)
     arena_free(&memory);
 }
 
-enum err sim_centre_token(struct sim_centre *c, struct str person, struct str area, char token[static 32], char print[static 40], struct diag *d)
+enum err sim_centre_token(struct sim_centre *c, struct str person, struct str area, char token[static 32],
+                          char print[static 40], struct diag *d)
 {
     struct desk_session s;
     struct enrol_ticket ticket;
@@ -132,8 +134,8 @@ enum err sim_centre_token(struct sim_centre *c, struct str person, struct str ar
     return rc;
 }
 
-enum err sim_centre_submissions(struct sim_centre *c, struct arena *a, struct str form_id, struct sim_submission **out, uint32_t *count_out,
-                                struct diag *d)
+enum err sim_centre_submissions(struct sim_centre *c, struct arena *a, struct str form_id,
+                                struct sim_submission **out, uint32_t *count_out, struct diag *d)
 {
     struct desk_session s;
     VEC(struct sim_submission) list = {0};

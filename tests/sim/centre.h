@@ -1,5 +1,5 @@
-/* The centre's side of the simulated world: a real server on a simulated machine, and what the checkers ask of it. Apart from the device's
- * side because the two programs share no names.
+/* The centre's side of the simulated world: a real server on a simulated machine, and what the checkers ask
+ * of it. Apart from the device's side because the two programs share no names.
  */
 #ifndef DOORSTEP_TESTS_SIM_CENTRE_H
 #define DOORSTEP_TESTS_SIM_CENTRE_H
@@ -8,22 +8,25 @@
 
 struct sim_centre;
 
-/* Makes the county, publishes the form, imports the households (CSV), and starts answering at http://centre. */
-enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str households_csv, struct sim_centre **centre_out, struct diag *d);
+/* Makes the county, publishes the form, imports the households (CSV), and starts answering at http://centre.
+ */
+enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str households_csv,
+                         struct sim_centre **centre_out, struct diag *d);
 /* After a restart of its machine: opens the databases again, checks them, and answers. */
 enum err sim_centre_start(struct sim_centre *c, struct diag *d);
 void sim_centre_stop(struct sim_centre *c);
 void sim_centre_close(struct sim_centre *c);
 
 /* An enrolment token for someone who may see codes that begin with `area`, and the root's fingerprint. */
-enum err sim_centre_token(struct sim_centre *c, struct str person, struct str area, char token[static 32], char print[static 40], struct diag *d);
+enum err sim_centre_token(struct sim_centre *c, struct str person, struct str area, char token[static 32],
+                          char print[static 40], struct diag *d);
 
 struct sim_submission {
     struct str instance_id, xml;
     bool matches;
 };
-enum err sim_centre_submissions(struct sim_centre *c, struct arena *a, struct str form_id, struct sim_submission **out, uint32_t *count_out,
-                                struct diag *d);
+enum err sim_centre_submissions(struct sim_centre *c, struct arena *a, struct str form_id,
+                                struct sim_submission **out, uint32_t *count_out, struct diag *d);
 struct sim_centre_counts {
     uint64_t frames, quarantined, clones, duplicates;
 };
