@@ -22,6 +22,17 @@ struct made {
     bool foreign; /* nodes of a secondary instance */
 };
 
+/* Where in the text the compiler is: what the context node is, and what an enclosing function wants to know.
+ */
+struct here {
+    uint32_t schema;    /* schema node of the context */
+    bool foreign;       /* the context is in a secondary instance */
+    bool position_used; /* position() or last() */
+    bool all_instances; /* indexed-repeat: relative paths, too, mean every instance */
+    bool reads_count;   /* count(), position(): how many there are matters */
+    bool reads_order;   /* position(): and nothing else does */
+};
+
 struct compiler {
     struct arena *a;
     const struct expr_scope *scope;
@@ -29,11 +40,7 @@ struct compiler {
     struct diag *d;
     uint32_t depth;      /* values on the stack */
     uint32_t predicates; /* how many we are inside of */
-    uint32_t schema;     /* schema node of the context here */
-    bool foreign;        /* the context here is in a secondary instance */
-    bool position_used;
-    bool all_instances; /* indexed-repeat: relative paths, too, mean every instance */
-    bool reads_count;   /* count(), position(): how many there are matters */
+    struct here here;
 };
 
 static enum err compile(struct compiler *c, const struct ast *n, enum want want, struct made *made);
@@ -79,14 +86,14 @@ static enum err emit_constant(struct compiler *c, struct value v, uint32_t at)
     return emit(c, OP_CONST, c->x->constants.count - 1, 0, at, 1);
 }
 
-static uint32_t here(const struct compiler *c)
+static uint32_t next_op(const struct compiler *c)
 {
     return c->x->ops.count;
 }
 
 static void patch(struct compiler *c, uint32_t op)
 {
-    c->x->ops.at[op].a = here(c);
+    c->x->ops.at[op].a = next_op(c);
 }
 
 /* A read from the bound node itself, however deep inside predicates, has `fixed`: it is the same node for
@@ -135,7 +142,7 @@ static bool dated(const struct value *v)
 
 static bool foldable(const struct compiler *c, uint32_t first)
 {
-    for (uint32_t i = first; i < here(c); i++) {
+    for (uint32_t i = first; i < next_op(c); i++) {
         const struct op *op = &c->x->ops.at[i];
         switch (op->code) {
         case OP_CONST:
@@ -167,7 +174,7 @@ static bool foldable(const struct compiler *c, uint32_t first)
  * at run time stays. */
 static enum err fold(struct compiler *c, uint32_t first)
 {
-    if (here(c) == first || (here(c) - first == 1 && c->x->ops.at[first].code != OP_CALL) ||
+    if (next_op(c) == first || (next_op(c) - first == 1 && c->x->ops.at[first].code != OP_CALL) ||
         !foldable(c, first))
         return ERR_OK;
     uint32_t room = c->x->stack_need + 1;
@@ -182,7 +189,7 @@ static enum err fold(struct compiler *c, uint32_t first)
                      .rules = c->scope->rules,
                      .odk = c->scope->library == EXPR_ODK,
                      .diag = &trouble};
-    if (expr_run(c->x, &e, first, here(c), stack) || trouble.code || stack->type == VALUE_NODES)
+    if (expr_run(c->x, &e, first, next_op(c), stack) || trouble.code || stack->type == VALUE_NODES)
         return ERR_OK;
     uint32_t at = c->x->ops.at[first].at;
     c->x->ops.count = first;
@@ -334,45 +341,35 @@ static const struct ast *indexable(const struct ast *predicate, struct str *colu
     return value;
 }
 
-/* The context a predicate sees: nodes of `ref`, or of a secondary instance, or unknown ones. */
-struct outer {
-    uint32_t schema;
-    bool foreign, position_used, all_instances, reads_count;
-};
-
-static struct outer enter_predicate(struct compiler *c, struct made items)
+/* Inside a predicate the context is one of `items`: nodes of a schema node, of a secondary instance, or
+ * unknown. */
+static struct here enter_predicate(struct compiler *c, struct made items)
 {
-    struct outer o = {c->schema, c->foreign, c->position_used, c->all_instances, c->reads_count};
-    c->schema = items.ref;
-    c->foreign = items.foreign;
-    c->position_used = c->all_instances = c->reads_count = false;
+    struct here outside = c->here;
+    c->here = (struct here){.schema = items.ref, .foreign = items.foreign};
     c->predicates++;
-    return o;
+    return outside;
 }
 
-static void leave_predicate(struct compiler *c, struct outer o)
+static void leave_predicate(struct compiler *c, struct here outside)
 {
-    c->schema = o.schema;
-    c->foreign = o.foreign;
-    c->position_used = o.position_used;
-    c->all_instances = o.all_instances;
-    c->reads_count = o.reads_count;
+    c->here = outside;
     c->predicates--;
 }
 
 static enum err compile_predicate(struct compiler *c, const struct ast *n, struct made items,
                                   struct predicate *out, bool *position_used_out)
 {
-    struct outer o = enter_predicate(c, items);
+    struct here outside = enter_predicate(c, items);
     uint32_t depth = c->depth;
     struct made made = made_any;
-    out->first = here(c);
+    out->first = next_op(c);
     enum err rc = compile(c, n, WANT_ANY, &made);
-    out->end = here(c);
+    out->end = next_op(c);
     out->boolean = made.kind == ARG_BOOL || made.kind == ARG_STRING || made.kind == ARG_NODES;
     c->depth = depth;
-    *position_used_out = c->position_used;
-    leave_predicate(c, o);
+    *position_used_out = c->here.position_used;
+    leave_predicate(c, outside);
     return rc;
 }
 
@@ -385,7 +382,7 @@ static enum err compile_predicates(struct compiler *c, struct ast *const *list, 
     struct predicate *done = ARENA_ARRAY(c->a, struct predicate, count);
     if (!done)
         return ERR_NOMEM;
-    uint32_t jump = here(c);
+    uint32_t jump = next_op(c);
     enum err rc = emit(c, OP_JUMP, 0, 0, list[0]->at, 0);
     bool position_used = false;
     for (uint32_t i = 0; !rc && i < count; i++)
@@ -496,8 +493,10 @@ static enum err note_reads(struct compiler *c, const struct ast *n, struct start
         c->x->uses |= EXPR_USES_ALL;
         return ERR_OK;
     }
-    if (c->reads_count)
+    if (c->here.reads_count)
         rc = add_read(c, made->ref, READ_COUNT);
+    if (c->here.reads_order && !has_predicates(n))
+        return rc;
     return rc ? rc : add_read(c, made->ref, has_predicates(n) || n->base ? READ_DYNAMIC : READ_NODES);
 }
 
@@ -506,13 +505,13 @@ static enum err path_walked(struct compiler *c, const struct ast *n, struct made
 {
     struct diag what = {0};
     struct made base = made_any;
-    struct start s = {c->schema, n->absolute, true, c->foreign && !n->absolute, false};
+    struct start s = {c->here.schema, n->absolute, true, c->here.foreign && !n->absolute, false};
     enum err rc;
     if (n->base) {
-        bool counted = c->reads_count;
-        c->reads_count = false;
+        bool counted = c->here.reads_count;
+        c->here.reads_count = false;
         rc = compile(c, n->base, WANT_NODES, &base);
-        c->reads_count = counted;
+        c->here.reads_count = counted;
         if (!rc && base.kind != ARG_NODES && base.kind != ARG_ANY) {
             diag_set(&what, ERR_SYNTAX, "a path or \"[...]\" can only follow something that gives nodes");
             c->depth--;
@@ -521,7 +520,7 @@ static enum err path_walked(struct compiler *c, const struct ast *n, struct made
         s = (struct start){base.ref, false, base.ref != EXPR_REF_NONE, base.foreign, false};
     } else {
         rc = emit(c, n->absolute ? OP_ROOT : OP_CONTEXT, 0, 0, n->at, 1);
-        s.known = n->absolute || c->schema != EXPR_CONTEXT_NONE;
+        s.known = n->absolute || c->here.schema != EXPR_CONTEXT_NONE;
     }
     if (!rc && n->base_predicate_count)
         rc = filter(c, n, base);
@@ -578,7 +577,7 @@ static enum err path_plain(struct compiler *c, const struct ast *n, enum want wa
     bool from_current = n->base && is_current(n->base);
     if ((n->base && !from_current) || has_predicates(n))
         return ERR_OK;
-    uint32_t context = from_current ? c->scope->context : c->schema;
+    uint32_t context = from_current ? c->scope->context : c->here.schema;
     bool bind_current = from_current;
     if (n->absolute && c->predicates && context == EXPR_CONTEXT_NONE) {
         context = c->scope->context;
@@ -606,18 +605,20 @@ static enum err path_plain(struct compiler *c, const struct ast *n, enum want wa
         c->x->uses |= EXPR_USES_SELF;
 
     bool all = want == WANT_NODES || (want == WANT_COMPARE && many(c, context, ref));
-    if (all && !n->absolute && !c->all_instances)
+    if (all && !n->absolute && !c->here.all_instances)
         return ERR_OK; /* own branch only: walked */
     *done_out = true;
     *made = (struct made){all ? ARG_NODES : ARG_ANY, ref, false};
     rc = emit(c, all ? OP_REFS : OP_SCALAR, ref, bind_current, n->at, 1);
-    if (!rc && c->reads_count)
+    if (!rc && c->here.reads_count)
         rc = add_read(c, ref, READ_COUNT);
+    if (c->here.reads_order)
+        return rc;
     return rc ? rc
               : add_read_from(c, ref,
-                              c->all_instances ? READ_DYNAMIC
-                              : all            ? READ_NODES
-                                               : READ_SCALAR,
+                              c->here.all_instances ? READ_DYNAMIC
+                              : all                 ? READ_NODES
+                                                    : READ_SCALAR,
                               bind_current);
 }
 
@@ -641,7 +642,7 @@ static enum err compile_logic(struct compiler *c, const struct ast *n)
         uint32_t *jump = vec_push(c->a, &jumps);
         if (!jump)
             return ERR_NOMEM;
-        *jump = here(c);
+        *jump = next_op(c);
         rc = emit(c, is_and ? OP_AND_TEST : OP_OR_TEST, 0, 0, n->at, 0);
         if (!rc)
             rc = compile(c, n->items[i], WANT_ONE, &made);
@@ -783,11 +784,11 @@ static enum err compile_if(struct compiler *c, const struct ast *n, enum want wa
         if (!rc)
             rc = emit(c, OP_CHOOSE, 0, 0, n->at, -2);
     } else if (!rc) {
-        uint32_t test = here(c);
+        uint32_t test = next_op(c);
         rc = emit(c, OP_IF, 0, 0, n->at, -1);
         if (!rc)
             rc = compile(c, n->items[1], want, &one);
-        uint32_t jump = here(c);
+        uint32_t jump = next_op(c);
         if (!rc)
             rc = emit(c, OP_JUMP, 0, 0, n->at, -1);
         if (rc)
@@ -804,7 +805,7 @@ static enum err compile_if(struct compiler *c, const struct ast *n, enum want wa
 /* The first value that is not empty; `first_at` operations for it are already there. */
 static enum err compile_or_else(struct compiler *c, const struct ast *second, struct made *made)
 {
-    uint32_t test = here(c);
+    uint32_t test = next_op(c);
     enum err rc = emit(c, OP_NOT_EMPTY, 0, 0, second->at, -1);
     if (!rc)
         rc = compile(c, second, WANT_ONE, made);
@@ -821,14 +822,14 @@ static enum err compile_self(struct compiler *c, uint32_t at, bool current, enum
 {
     uint32_t ref = EXPR_REF_NONE;
     struct diag what = {0};
-    uint32_t schema = current ? c->scope->context : c->schema;
+    uint32_t schema = current ? c->scope->context : c->here.schema;
     if (want != WANT_NODES && path_ref(c, schema, false, &self_step, 1, &ref, &what) == ERR_OK &&
         ref != EXPR_REF_NONE) {
         *made = (struct made){ARG_ANY, ref, false};
         enum err rc = emit(c, OP_SCALAR, ref, current, at, 1);
         return rc ? rc : add_read_from(c, ref, READ_SCALAR, current);
     }
-    *made = (struct made){ARG_NODES, schema, !current && c->foreign};
+    *made = (struct made){ARG_NODES, schema, !current && c->here.foreign};
     return emit(c, current ? OP_CURRENT : OP_CONTEXT, 0, 0, at, 1);
 }
 
@@ -839,13 +840,13 @@ static enum err compile_argument(struct compiler *c, const struct expr_function 
     bool indexed = str_eq_z(STR("indexed-repeat"), f->name);
     if (indexed)
         kind = i > 0 && i % 2 == 0 ? ARG_NUMBER : ARG_NODES;
-    bool counted = str_eq_z(STR("count"), f->name) || str_eq_z(STR("position"), f->name);
-    bool all = c->all_instances, count = c->reads_count;
-    c->all_instances = indexed && kind == ARG_NODES;
-    c->reads_count = counted;
+    struct here outside = c->here;
+    c->here.all_instances = indexed && kind == ARG_NODES;
+    c->here.reads_order = str_eq_z(STR("position"), f->name);
+    c->here.reads_count = c->here.reads_order || str_eq_z(STR("count"), f->name);
     enum err rc = compile(c, arg, kind == ARG_NODES || kind == ARG_MANY ? WANT_NODES : WANT_ONE, made);
-    c->all_instances = all;
-    c->reads_count = count;
+    outside.position_used = c->here.position_used;
+    c->here = outside;
     if (!rc && kind == ARG_NODES && made->kind != ARG_NODES && made->kind != ARG_ANY &&
         made->kind != ARG_MANY) {
         struct diag what = {0};
@@ -862,7 +863,7 @@ static enum err compile_table_call(struct compiler *c, const struct ast *n, cons
 {
     enum err rc = ERR_OK;
     bool foreign = false;
-    uint32_t first = here(c);
+    uint32_t first = next_op(c);
     for (uint32_t i = 0; !rc && i < n->item_count; i++) {
         struct made one = made_any;
         rc = compile_argument(c, f, i, n->items[i], &one);
@@ -902,12 +903,12 @@ static enum err compile_call(struct compiler *c, const struct ast *n, enum want 
         return fault(c, n->at, &what);
     }
     if (str_eq_z(n->text, "position") && n->item_count == 0) {
-        c->position_used = true;
+        c->here.position_used = true;
         *made = made_of(ARG_NUMBER);
         return emit(c, OP_POSITION, 0, 0, n->at, 1);
     }
     if (str_eq_z(n->text, "last")) {
-        c->position_used = true;
+        c->here.position_used = true;
         *made = made_of(ARG_NUMBER);
         return emit(c, OP_LAST, 0, 0, n->at, 1);
     }
@@ -921,7 +922,7 @@ static enum err compile_call(struct compiler *c, const struct ast *n, enum want 
     }
 
     /* Rows without a call are compiled to jumps. */
-    uint32_t first = here(c);
+    uint32_t first = next_op(c);
     enum err rc;
     if (str_eq_z(n->text, "current"))
         return compile_self(c, n->at, true, want, made);
@@ -933,7 +934,7 @@ static enum err compile_call(struct compiler *c, const struct ast *n, enum want 
         if (!rc)
             rc = compile_or_else(c, n->items[0], made);
         if (!rc) { /* what cannot be computed leaves the node empty */
-            uint32_t test = here(c);
+            uint32_t test = next_op(c);
             rc = emit(c, OP_NOT_EMPTY, 0, 0, n->at, -1);
             if (!rc)
                 rc = emit_constant(c, c->scope->rules ? value_unknown() : value_of_text(STR("")), n->at);
@@ -983,7 +984,7 @@ static enum err compile_variable(struct compiler *c, const struct ast *n, struct
 
 static enum err compile(struct compiler *c, const struct ast *n, enum want want, struct made *made)
 {
-    uint32_t first = here(c);
+    uint32_t first = next_op(c);
     enum err rc = ERR_OK;
     switch (n->kind) {
     case AST_NUMBER: *made = made_of(ARG_NUMBER); return compile_number(c, n);
@@ -1016,7 +1017,7 @@ enum err expr_compile(struct arena *a, const struct expr_scope *scope, struct st
     struct ast *n = NULL;
     enum err rc = expr_parse(a, own, &n, &mine);
     if (!rc) {
-        struct compiler c = {.a = a, .scope = scope, .x = x, .d = &mine, .schema = scope->context};
+        struct compiler c = {.a = a, .scope = scope, .x = x, .d = &mine, .here = {.schema = scope->context}};
         struct made made = made_any;
         rc = compile(&c, n, scope->nodes ? WANT_NODES : WANT_ANY, &made);
     }

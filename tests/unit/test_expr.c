@@ -403,7 +403,7 @@ static void an_expression_knows_what_it_reads(void **state)
         {"/f/rep/y = 3", A, "yn "},  /* any of them outside */
         {"count(/f/rep)", A, "rep# repn "},
         {"count(/f/rep[y > /f/a])", A, "rep# yd ad repd "},
-        {"position(..)", X, "rep# repn "},
+        {"position(..)", X, "rep# "},
         {". > 5", A, "as self "},
         {"//y", A, "all "},
         {"if(../y, /f/a, 1)", X, "ys as "},
