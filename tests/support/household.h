@@ -195,7 +195,7 @@ static inline const struct pack *pack_of(struct household *h, struct str json)
     struct form_findings findings = {0};
     struct diag d = {0};
     enum err rc = pack_load(&h->arena, json, h->form, &p, &findings, &d);
-    for (uint32_t i = 0; i < findings.list.count; i++)
+    for (uint32_t i = 0; rc && i < findings.list.count; i++)
         print_error("%u: %.*s: %.*s\n", findings.list.at[i].line, STR_ARG(findings.list.at[i].node),
                     STR_ARG(findings.list.at[i].text));
     if (rc)

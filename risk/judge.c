@@ -1,0 +1,901 @@
+/* Judging one household: parameters for the place and day, the rows of the roster, derived values in order,
+ * then every check by itself. Whatever an expression reads is written down with its value, so that a finding
+ * can be explained and judged again elsewhere; what is missing makes a check unknown, never false.
+ *
+ * A check that goes wrong (too many steps, a value that is no number where one is needed) is a "cannot judge"
+ * of its own and stops nobody else. The present visit is evaluated with the earlier one beside it: two
+ * evaluations over two sessions, the earlier one first, because only the present one looks back.
+ */
+#include "risk/pack_impl.h"
+
+#include "platform/base/civil.h"
+#include "platform/base/json.h"
+
+#include <math.h>
+
+const char *severity_name(enum severity s)
+{
+    static const char *const names[] = {"none", "blue", "yellow", "red"};
+    return names[s];
+}
+
+const char *finding_kind_name(enum finding_kind k)
+{
+    static const char *const names[] = {"risk", "verify", "process"};
+    return names[k];
+}
+
+static struct value unknown(void)
+{
+    return (struct value){.type = VALUE_UNKNOWN};
+}
+
+static struct value of_dec(struct dec d)
+{
+    return (struct value){.type = VALUE_DEC, .dec = d};
+}
+
+static struct value of_text(struct str s)
+{
+    return (struct value){.type = VALUE_STRING, .text = s};
+}
+
+static struct value of_day(int64_t day)
+{
+    return (struct value){.type = VALUE_DATE, .day = day};
+}
+
+static struct value of_bool(bool b)
+{
+    return (struct value){.type = VALUE_BOOL, .boolean = b};
+}
+
+/* -- readings
+ * --------------------------------------------------------------------------------------------------- */
+
+struct layout {
+    uint32_t first[READING_CELL + 1];
+};
+
+static struct layout layout_of(const struct pack *p)
+{
+    uint32_t inputs = p->inputs.count, values = p->values.count;
+    return (struct layout){{0, inputs, 2 * inputs, 2 * inputs + values, 2 * inputs + 2 * values,
+                            2 * inputs + 2 * values + p->params.count,
+                            2 * inputs + 2 * values + p->params.count + p->dept.count,
+                            2 * inputs + 2 * values + p->params.count + p->dept.count + 1}};
+}
+
+uint32_t reading_number(const struct judging *j, struct reading_id id)
+{
+    if (id.kind < READING_CELL)
+        return layout_of(j->p).first[id.kind] + id.index;
+    const struct rows *r = id.kind == READING_CELL ? &j->now.rows[id.index] : &j->before.rows[id.index];
+    return r->first + id.row * j->p->sets.at[id.index].field_count + id.field;
+}
+
+static bool cell_of(const struct judging *j, const struct side *s, uint32_t number, struct reading_id *out)
+{
+    for (uint32_t i = 0; s->rows && i < j->p->sets.count; i++) {
+        uint32_t fields = j->p->sets.at[i].field_count;
+        uint32_t offset = number - s->rows[i].first;
+        if (number < s->rows[i].first || offset >= s->rows[i].count * fields)
+            continue;
+        *out = (struct reading_id){s->prev ? READING_PREV_CELL : READING_CELL, i, offset / fields,
+                                   offset % fields};
+        return true;
+    }
+    return false;
+}
+
+struct reading_id reading_of(const struct judging *j, uint32_t number)
+{
+    struct layout layout = layout_of(j->p);
+    struct reading_id id = {READING_INPUT, 0, 0, 0};
+    if (number >= layout.first[READING_CELL]) {
+        bool found = cell_of(j, &j->now, number, &id) || cell_of(j, &j->before, number, &id);
+        CHECK(found);
+        return id;
+    }
+    while (number >= layout.first[id.kind + 1])
+        id.kind++;
+    id.index = number - layout.first[id.kind];
+    return id;
+}
+
+static void note(struct judging *j, uint32_t number, const struct value *v)
+{
+    uint64_t bit = UINT64_C(1) << (number % 64);
+    j->readings[number] = *v;
+    if (j->trace.reads)
+        j->trace.reads[number / 64] |= bit;
+    if (j->trace.direct)
+        j->trace.direct[number / 64] |= bit;
+}
+
+/* Everything another evaluation read was read by this one too. */
+static void note_all(struct judging *j, const struct trace *t, bool direct)
+{
+    for (uint32_t i = 0; i < j->words; i++) {
+        if (j->trace.reads && t->reads)
+            j->trace.reads[i] |= t->reads[i];
+        if (direct && j->trace.direct && t->direct)
+            j->trace.direct[i] |= t->direct[i];
+    }
+}
+
+static bool trace_open(struct judging *j, struct trace *t)
+{
+    t->reads = ARENA_ARRAY(&j->keep, uint64_t, j->words + 1);
+    t->direct = ARENA_ARRAY(&j->keep, uint64_t, j->words + 1);
+    return t->reads && t->direct;
+}
+
+/* -- values from outside
+ * ---------------------------------------------------------------------------------------- */
+
+static struct value as_number(const struct value *v, bool signed_too)
+{
+    struct value out = unknown();
+    char text[NUM_TEXT_MAX];
+    switch (v->type) {
+    case VALUE_DEC: out = *v; break;
+    case VALUE_NUMBER:
+        if (isfinite(v->number) && dec_read((struct str){text, num_write(v->number, text)}, &out.dec))
+            out.type = VALUE_DEC;
+        else if (isfinite(v->number))
+            out = *v;
+        break;
+    case VALUE_STRING:
+        if (dec_read(str_trim(v->text), &out.dec))
+            out.type = VALUE_DEC;
+        break;
+    default: break;
+    }
+    bool negative = (out.type == VALUE_DEC && out.dec.coefficient < 0) ||
+                    (out.type == VALUE_NUMBER && out.number < 0);
+    return negative && !signed_too ? unknown() : out;
+}
+
+static struct value as_date(const struct value *v)
+{
+    struct civil c = {0};
+    if (v->type == VALUE_DATE)
+        return *v;
+    if (v->type == VALUE_INSTANT) {
+        int64_t local = v->instant.ms + (int64_t)v->instant.offset_min * 60000;
+        return of_day(local / 86400000 - (local % 86400000 < 0));
+    }
+    if (v->type == VALUE_STRING && civil_read(v->text, &c) && c.has_date)
+        return of_day(civil_days(c.year, c.month, c.day));
+    return unknown();
+}
+
+/* An answer as the type the pack gives it. What cannot be of that type, text where an amount belongs or an
+ * amount below zero, is no answer. */
+static struct value as_type(const struct value *v, enum pack_type type)
+{
+    if (v->type == VALUE_UNKNOWN || (v->type == VALUE_STRING && v->text.n == 0))
+        return unknown();
+    switch (type) {
+    case PACK_MONEY:
+    case PACK_COUNT: return as_number(v, false);
+    case PACK_RATIO: return as_number(v, true);
+    case PACK_DATE: return as_date(v);
+    default: return *v;
+    }
+}
+
+static enum err read_dept_value(struct judging *j, uint32_t i, const struct json *json)
+{
+    struct dept_value *d = &j->dept[i];
+    const struct json *v = json;
+    struct value raw = unknown();
+    d->as_of = j->in->dept_as_of;
+    if (json && json->type == JSON_OBJECT) {
+        v = json_get(json, "value");
+        d->source = arena_str(&j->keep, json_text(json, "source"));
+        if (json_text(json, "as_of").n)
+            d->as_of = arena_str(&j->keep, json_text(json, "as_of"));
+    }
+    if (v && (v->type == JSON_STRING || v->type == JSON_NUMBER))
+        raw = of_text(arena_str(&j->keep, v->text));
+    else if (v && v->type == JSON_BOOL)
+        raw = of_text(v->boolean ? STR("yes") : STR("no"));
+    d->value = as_type(&raw, j->p->dept.at[i].type);
+    return raw.type == VALUE_STRING && !raw.text.p ? ERR_NOMEM : ERR_OK;
+}
+
+static enum err read_dept(struct judging *j, struct diag *d)
+{
+    const struct json *root = NULL;
+    enum err rc = ERR_OK;
+    j->dept = ARENA_ARRAY(&j->keep, struct dept_value, j->p->dept.count + 1);
+    if (!j->dept)
+        return ERR_NOMEM;
+    if (j->in->dept.n) {
+        rc = json_read(&j->keep, j->in->dept, &root, d);
+        if (!rc && root->type != JSON_OBJECT)
+            rc = diag_set(d, ERR_SYNTAX, "Department values are a JSON object, name by name.");
+    }
+    for (uint32_t i = 0; !rc && i < j->p->dept.count; i++) {
+        const struct json *v = NULL;
+        for (const struct json *c = root ? root->child : NULL; c && !v; c = c->next)
+            if (str_eq(c->name, j->p->dept.at[i].name))
+                v = c;
+        rc = read_dept_value(j, i, v);
+    }
+    return rc;
+}
+
+/* Village before county before city before province before everywhere; of one area the newest that holds on
+ * that day. */
+static const struct pack_entry *entry_for(const struct pack_param *p, struct str area, int64_t day)
+{
+    const struct pack_entry *best = NULL;
+    for (uint32_t i = 0; i < p->entries.count; i++) {
+        const struct pack_entry *e = &p->entries.at[i];
+        if (!str_starts(area, e->area) || day < e->from || day > e->to)
+            continue;
+        bool better = !best || e->area.n > best->area.n ||
+                      (e->area.n == best->area.n && e->from > best->from);
+        if (better)
+            best = e;
+    }
+    return best;
+}
+
+static enum err resolve_params(struct judging *j)
+{
+    j->params = ARENA_ARRAY(&j->keep, struct resolved_param, j->p->params.count + 1);
+    if (!j->params)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < j->p->params.count; i++)
+        j->params[i].entry = entry_for(&j->p->params.at[i], j->in->area, j->in->today);
+    return ERR_OK;
+}
+
+/* -- reading the two visits
+ * ------------------------------------------------------------------------------------- */
+
+static struct side *side_of(struct eval *e)
+{
+    return (struct side *)e;
+}
+
+static uint32_t row_of(struct rows *r, struct node n)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        uint32_t at = (r->last_row + i) % r->count;
+        if (r->at[at].x == n.x) {
+            r->last_row = at;
+            return at;
+        }
+    }
+    return UINT32_MAX;
+}
+
+static enum err read_input(struct side *s, uint32_t i, struct value *out)
+{
+    enum err rc = ERR_OK;
+    if (!s->input_read[i] && s->session) {
+        const struct pack_item *item = &s->j->p->inputs.at[i];
+        struct value v = unknown();
+        rc = s->scalar(&s->eval, s->root, item->ref, &v);
+        if (rc)
+            return rc;
+        v = as_type(&v, item->type);
+        if (v.type == VALUE_STRING)
+            v.text = arena_str(&s->j->keep, v.text);
+        s->inputs[i] = v;
+        s->input_read[i] = true;
+    }
+    *out = s->inputs[i];
+    note(s->j,
+         reading_number(s->j, (struct reading_id){s->prev ? READING_PREV_INPUT : READING_INPUT, i, 0, 0}),
+         out);
+    return rc;
+}
+
+static void read_value(struct side *s, uint32_t i, struct value *out)
+{
+    bool local = i >= s->j->p->derived_count;
+    *out = s->values[i];
+    note_all(s->j, &s->traces[i], local);
+    if (!local)
+        note(s->j,
+             reading_number(s->j, (struct reading_id){s->prev ? READING_PREV_VALUE : READING_VALUE, i, 0, 0}),
+             out);
+}
+
+static void note_cell(struct side *s, uint32_t set, uint32_t field, struct node n, struct value *v)
+{
+    struct rows *r = &s->rows[set];
+    uint32_t row = row_of(r, n);
+    struct value kept = *v;
+    if (row == UINT32_MAX)
+        return;
+    uint32_t number = reading_number(s->j, (struct reading_id){s->prev ? READING_PREV_CELL : READING_CELL,
+                                                               set, row, field});
+    if (kept.type == VALUE_STRING) { /* the text may be in the scratch arena, and outlives it here */
+        const struct value *known = &s->j->readings[number];
+        bool same = known->type == VALUE_STRING && str_eq(known->text, kept.text);
+        kept.text = same ? known->text : arena_str(&s->j->keep, kept.text);
+    }
+    note(s->j, number, &kept);
+}
+
+static enum err side_scalar(struct eval *e, struct node context, uint32_t ref, struct value *out)
+{
+    struct side *s = side_of(e);
+    const struct pack *p = s->j->p;
+    if (ref_is_pack(ref)) {
+        uint32_t i = ref_index(ref);
+        switch (ref_kind(ref)) {
+        case REF_INPUT: return read_input(s, i, out);
+        case REF_VALUE: read_value(s, i, out); return ERR_OK;
+        case REF_SET:
+        case REF_ROWS:
+            if (ref_kind(ref) == REF_SET)
+                note_all(s->j, &s->rows[i].trace, true);
+            *out = (struct value){.type = VALUE_NODES,
+                                  .nodes = ref_kind(ref) == REF_SET ? s->rows[i].kept : s->rows[i].all};
+            return ERR_OK;
+        case REF_TOP: break;
+        }
+        return ERR_OK;
+    }
+    enum err rc = s->scalar(e, context, ref, out);
+    for (uint32_t i = 0; !rc && i < p->member_refs.count; i++) {
+        const struct pack_member_ref *m = &p->member_refs.at[i];
+        if (m->ref != ref)
+            continue;
+        *out = as_type(out, p->sets.at[m->set].fields[m->field].type);
+        note_cell(s, m->set, m->field, context, out);
+        break;
+    }
+    return rc;
+}
+
+enum err side_read(struct side *s, uint32_t ref, struct value *out)
+{
+    return side_scalar(&s->eval, s->root, ref, out);
+}
+
+/* Nodes that a path such as $members/name walked to. */
+static enum err side_typed(struct eval *e, struct node n, struct value *out)
+{
+    struct side *s = side_of(e);
+    const struct pack *p = s->j->p;
+    enum err rc = s->typed(e, n, out);
+    if (rc || n.tree != 0)
+        return rc;
+    struct str name = e->trees[0]->ops->name(e->trees[0], n).local;
+    for (uint32_t i = 0; i < p->sets.count; i++) {
+        if (row_of(&s->rows[i], n) == UINT32_MAX)
+            continue;
+        for (uint32_t k = 0; k < p->sets.at[i].field_count; k++) {
+            if (!str_eq(p->sets.at[i].fields[k].name, name))
+                continue;
+            *out = as_type(out, p->sets.at[i].fields[k].type);
+            note_cell(s, i, k, n, out);
+            return ERR_OK;
+        }
+    }
+    return ERR_OK;
+}
+
+/* -- functions of rules
+ * ----------------------------------------------------------------------------------------- */
+
+struct value param_read(struct judging *j, uint32_t i)
+{
+    struct value v = j->params[i].entry ? of_dec(j->params[i].entry->value) : unknown();
+    note(j, reading_number(j, (struct reading_id){READING_PARAM, i, 0, 0}), &v);
+    return v;
+}
+
+struct value dept_read(struct judging *j, uint32_t i)
+{
+    note(j, reading_number(j, (struct reading_id){READING_DEPT, i, 0, 0}), &j->dept[i].value);
+    return j->dept[i].value;
+}
+
+static enum err fn_param(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    struct judging *j = side_of(e)->j;
+    uint32_t i;
+    (void)count;
+    bool found = map_get(&j->p->params_by_name, value_text(e, &args[0]), &i);
+    *out = found ? param_read(j, i) : unknown();
+    return ERR_OK;
+}
+
+static enum err fn_dept(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    struct judging *j = side_of(e)->j;
+    uint32_t i;
+    (void)count;
+    bool found = map_get(&j->p->dept_by_name, value_text(e, &args[0]), &i);
+    *out = found ? dept_read(j, i) : unknown();
+    return ERR_OK;
+}
+
+/* The same person at the earlier visit, found by the key of the row. */
+static enum err prev_cell(struct side *s, uint32_t set, uint32_t field, uint32_t row, struct value *out)
+{
+    struct side *before = &s->j->before;
+    struct rows *r = &before->rows[set];
+    uint64_t key = s->rows[set].keys[row];
+    for (uint32_t i = 0; i < r->count; i++)
+        if (r->keys[i] == key)
+            return side_scalar(&before->eval, r->at[i], s->j->p->sets.at[set].fields[field].ref, out);
+    return ERR_OK;
+}
+
+static enum err fn_prev(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    struct side *s = side_of(e);
+    struct judging *j = s->j;
+    struct str name = value_text(e, &args[0]);
+    uint32_t ref;
+    (void)count;
+    *out = unknown();
+    if (s->prev || !j->before.session)
+        return ERR_OK;
+    for (uint32_t i = 0; i < j->p->sets.count; i++) {
+        uint32_t row = row_of(&s->rows[i], e->context);
+        for (uint32_t k = 0; row != UINT32_MAX && k < j->p->sets.at[i].field_count; k++)
+            if (str_eq(j->p->sets.at[i].fields[k].name, name))
+                return prev_cell(s, i, k, row, out);
+    }
+    if (!map_get(&j->p->names, name, &ref))
+        return ERR_OK;
+    if (ref_kind(ref) == REF_INPUT)
+        return read_input(&j->before, ref_index(ref), out);
+    if (ref_kind(ref) == REF_VALUE)
+        read_value(&j->before, ref_index(ref), out);
+    return ERR_OK;
+}
+
+static enum err fn_has_prev(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    struct side *s = side_of(e);
+    (void)args;
+    (void)count;
+    *out = of_bool(!s->prev && s->j->before.session);
+    return ERR_OK;
+}
+
+static enum err fn_prev_date(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    struct judging *j = side_of(e)->j;
+    (void)args;
+    (void)count;
+    *out = side_of(e)->prev ? unknown() : j->prev_date;
+    note(j, reading_number(j, (struct reading_id){READING_PREV_DATE, 0, 0, 0}), out);
+    return ERR_OK;
+}
+
+static enum err fn_days(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    struct value later = as_date(&args[0]), earlier = as_date(&args[1]);
+    (void)e;
+    (void)count;
+    *out = unknown();
+    if (later.type == VALUE_DATE && earlier.type == VALUE_DATE)
+        *out = of_dec((struct dec){later.day - earlier.day, 0});
+    return ERR_OK;
+}
+
+static enum err fn_is_missing(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    (void)e;
+    (void)count;
+    *out = of_bool(args[0].type == VALUE_UNKNOWN || (args[0].type == VALUE_STRING && args[0].text.n == 0));
+    return ERR_OK;
+}
+
+static enum err fn_unknown(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    (void)e;
+    (void)args;
+    (void)count;
+    *out = unknown();
+    return ERR_OK;
+}
+
+/* As sum(), but what is missing makes the whole unknown: a total without somebody's wage is no total. */
+static enum err fn_total(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    const struct nodes *nodes = args[0].nodes;
+    struct dec total = {0, 0};
+    bool missing = nodes->maybe > 0;
+    (void)count;
+    for (uint32_t i = 0; i < nodes->count; i++) {
+        struct value v = unknown();
+        enum err rc = e->typed(e, nodes->at[i], &v);
+        if (rc)
+            return rc;
+        v = as_number(&v, true);
+        if (v.type != VALUE_DEC || !dec_add(total, v.dec, &total))
+            missing = true;
+    }
+    *out = missing ? unknown() : of_dec(total);
+    return ERR_OK;
+}
+
+static enum err fn_hit(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    struct judging *j = side_of(e)->j;
+    uint32_t i;
+    (void)count;
+    *out = unknown();
+    if (map_get(&j->p->checks_by_id, value_text(e, &args[0]), &i) && j->results[i] != TRUTH_UNKNOWN)
+        *out = of_bool(j->results[i] == TRUTH_TRUE);
+    return ERR_OK;
+}
+
+#define TAKES (EXPR_USES_HOST | EXPR_TAKES_UNKNOWN)
+const struct expr_function risk_functions[] = {
+    /*name      args   arguments                                          gives        reads */
+    {"param", 1, 1, {ARG_STRING, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_ANY, EXPR_USES_HOST, fn_param},
+    {"dept", 1, 1, {ARG_STRING, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_ANY, EXPR_USES_HOST, fn_dept},
+    {"prev", 1, 1, {ARG_STRING, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_ANY, EXPR_USES_HOST, fn_prev},
+    {"has-prev", 0, 0, {ARG_ANY, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_BOOL, EXPR_USES_HOST, fn_has_prev},
+    {"prev-date", 0, 0, {ARG_ANY, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_ANY, EXPR_USES_HOST, fn_prev_date},
+    {"days", 2, 2, {ARG_ANY, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_NUMBER, EXPR_USES_HOST, fn_days},
+    {"is-missing", 1, 1, {ARG_ANY, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_BOOL, TAKES, fn_is_missing},
+    {"unknown", 0, 0, {ARG_ANY, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_ANY, EXPR_USES_HOST, fn_unknown},
+    {"total", 1, 1, {ARG_NODES, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_NUMBER, EXPR_USES_HOST, fn_total},
+    {"hit", 1, 1, {ARG_STRING, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_BOOL, EXPR_USES_HOST, fn_hit},
+};
+const uint32_t risk_function_count = sizeof(risk_functions) / sizeof(*risk_functions);
+
+/* -- evaluation
+ * ------------------------------------------------------------------------------------------------- */
+
+/* A value that outlives the scratch arena. */
+static bool keep_value(struct judging *j, struct value *v)
+{
+    if (v->type == VALUE_STRING) {
+        v->text = arena_str(&j->keep, v->text);
+        return v->text.p != NULL;
+    }
+    if (v->type != VALUE_NODES)
+        return true;
+    struct nodes *n = ARENA_NEW(&j->keep, struct nodes);
+    struct node *at = ARENA_ARRAY(&j->keep, struct node, v->nodes->count + 1);
+    if (!n || !at)
+        return false;
+    if (v->nodes->count)
+        memcpy(at, v->nodes->at, v->nodes->count * sizeof(*at));
+    *n = *v->nodes;
+    n->at = at;
+    v->nodes = n;
+    return true;
+}
+
+/* Evaluates in one of the visits and writes down what is read. A fault of the expression itself is in
+ * *fault_out and gives UNKNOWN; an error is only returned when the judgement cannot go on. */
+static enum err evaluate(struct side *s, const struct expr *x, const struct trace *trace, struct value *out,
+                         struct diag *fault_out)
+{
+    struct judging *j = s->j;
+    struct arena_mark mark = arena_mark(&j->scratch);
+    struct diag trouble = {0};
+    uint32_t fuel = j->fuel < JUDGE_CHECK_FUEL_MAX ? j->fuel : JUDGE_CHECK_FUEL_MAX;
+    struct value v = unknown();
+    j->trace = *trace;
+    s->eval.fuel = fuel;
+    s->eval.context = s->root;
+    s->eval.diag = &trouble;
+    enum err rc = x ? expr_eval(x, &s->eval, &v) : ERR_OK;
+    s->eval.diag = NULL;
+    j->fuel -= fuel - s->eval.fuel;
+    if (rc == ERR_LIMIT && fuel == JUDGE_CHECK_FUEL_MAX) {
+        rc = ERR_OK;
+        v = unknown();
+        diag_set(fault_out, ERR_LIMIT, "it takes too many steps");
+    } else if (rc && rc != ERR_NOMEM && rc != ERR_LIMIT) {
+        rc = ERR_OK;
+        v = unknown();
+        diag_set(fault_out, ERR_SYNTAX, "%s", trouble.text);
+    }
+    if (!rc && !keep_value(j, &v))
+        rc = ERR_NOMEM;
+    arena_release(&j->scratch, mark);
+    *out = v;
+    return rc;
+}
+
+/* -- the sessions
+ * ----------------------------------------------------------------------------------------------- */
+
+static enum err place_rows(struct side *s, const struct pack_set *set, struct rows *r)
+{
+    struct judging *j = s->j;
+    struct place top = {0}, *places = NULL;
+    struct str root = set->path;
+    ptrdiff_t slash = str_find(str_sub(set->path, 1, set->path.n), STR("/"));
+    uint32_t repeat = 0;
+    if (slash >= 0)
+        root = str_sub(set->path, 0, (size_t)slash + 1);
+    while (repeat < form_repeat_count(j->p->form) &&
+           !str_eq(form_repeat(j->p->form, repeat)->path, set->path))
+        repeat++;
+    r->keys = ARENA_ARRAY(&j->keep, uint64_t, r->count + 1);
+    r->places = ARENA_ARRAY(&j->keep, uint32_t, r->count + 1);
+    if (!r->keys || !r->places)
+        return ERR_NOMEM;
+    enum err rc = session_place(s->session, root, &top, NULL);
+    uint32_t count = rc ? 0 : session_instances(s->session, top, repeat, &j->scratch, &places);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = row_of(r, (struct node){0, places[i].frame, 0});
+        if (row == UINT32_MAX)
+            continue;
+        r->keys[row] = places[i].key;
+        r->places[row] = i + 1;
+    }
+    return rc;
+}
+
+static enum err find_rows(struct side *s, uint32_t i)
+{
+    struct judging *j = s->j;
+    const struct pack_set *set = &j->p->sets.at[i];
+    struct rows *r = &s->rows[i];
+    struct nodes found = {0};
+    s->eval.fuel = j->fuel;
+    enum err rc = s->eval.nodes(&s->eval, s->root, set->ref, &found);
+    if (rc)
+        return rc;
+    r->all = ARENA_NEW(&j->keep, struct nodes);
+    r->at = ARENA_ARRAY(&j->keep, struct node, found.count + 1);
+    if (!r->all || !r->at)
+        return ERR_NOMEM;
+    if (found.count)
+        memcpy(r->at, found.at, found.count * sizeof(*r->at));
+    r->count = found.count;
+    *r->all = (struct nodes){.at = r->at, .count = found.count};
+    r->kept = r->all;
+    r->first = j->reading_count;
+    j->reading_count += r->count * set->field_count;
+    return place_rows(s, set, r);
+}
+
+static enum err keep_rows(struct side *s, uint32_t i)
+{
+    const struct pack_set *set = &s->j->p->sets.at[i];
+    struct rows *r = &s->rows[i];
+    struct value v = unknown();
+    struct diag fault = {0};
+    if (!trace_open(s->j, &r->trace))
+        return ERR_NOMEM;
+    if (!set->where)
+        return ERR_OK;
+    enum err rc = evaluate(s, set->where, &r->trace, &v, &fault);
+    if (!rc && v.type == VALUE_NODES) {
+        r->kept = v.nodes;
+    } else if (!rc) { /* nobody can say who belongs */
+        r->kept = ARENA_NEW(&s->j->keep, struct nodes);
+        if (!r->kept)
+            return ERR_NOMEM;
+        r->kept->maybe = r->count;
+    }
+    return rc;
+}
+
+static enum err open_side(struct judging *j, struct side *s, struct session *session, bool prev)
+{
+    const struct pack *p = j->p;
+    s->j = j;
+    s->prev = prev;
+    s->session = session;
+    s->rows = ARENA_ARRAY(&j->keep, struct rows, p->sets.count + 1);
+    s->inputs = ARENA_ARRAY(&j->keep, struct value, p->inputs.count + 1);
+    s->input_read = ARENA_ARRAY(&j->keep, bool, p->inputs.count + 1);
+    s->values = ARENA_ARRAY(&j->keep, struct value, p->values.count + 1);
+    s->traces = ARENA_ARRAY(&j->keep, struct trace, p->values.count + 1);
+    if (!s->rows || !s->inputs || !s->input_read || !s->values || !s->traces)
+        return ERR_NOMEM;
+    if (!session)
+        return ERR_OK;
+    session_eval(session, &s->eval, &j->scratch);
+    s->scalar = s->eval.scalar;
+    s->typed = s->eval.typed;
+    s->root = s->eval.context;
+    s->eval.scalar = side_scalar;
+    s->eval.typed = side_typed;
+    s->eval.rules = true;
+    s->eval.zone = zone_utc();
+    s->eval.now_ms = j->in->today * INT64_C(86400000);
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < p->sets.count; i++)
+        rc = find_rows(s, i);
+    return rc;
+}
+
+static enum err derive(struct side *s)
+{
+    const struct pack *p = s->j->p;
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < p->sets.count; i++)
+        rc = keep_rows(s, i);
+    for (uint32_t i = 0; !rc && i < p->derived_count; i++) {
+        uint32_t v = p->order[i];
+        struct diag fault = {0};
+        if (!trace_open(s->j, &s->traces[v]))
+            return ERR_NOMEM;
+        rc = evaluate(s, p->values.at[v].expr, &s->traces[v], &s->values[v], &fault);
+    }
+    return rc;
+}
+
+static enum err find_prev_date(struct judging *j)
+{
+    struct value text = of_text(j->in->prev_date);
+    j->prev_date = unknown();
+    if (!j->before.session)
+        return ERR_OK;
+    j->prev_date = as_date(&text);
+    if (j->prev_date.type == VALUE_DATE || j->p->date_input == UINT32_MAX)
+        return ERR_OK;
+    j->trace = (struct trace){0};
+    return read_input(&j->before, j->p->date_input, &j->prev_date);
+}
+
+/* -- checks
+ * ----------------------------------------------------------------------------------------------------- */
+
+static enum truth truth_of(struct judging *j, const struct value *v)
+{
+    return value_truth(&j->now.eval, v);
+}
+
+static enum err judge_check(struct judging *j, uint32_t i, struct finding *finding, bool *found_out)
+{
+    const struct pack_check *c = &j->p->checks.at[i];
+    struct side *s = &j->now;
+    struct diag fault = {0};
+    struct trace trace;
+    struct value v = unknown();
+    enum err rc = ERR_OK;
+    for (uint32_t k = c->value_first; !rc && k < c->value_first + c->value_count; k++) {
+        if (!trace_open(j, &s->traces[k]))
+            return ERR_NOMEM;
+        rc = evaluate(s, j->p->values.at[k].expr, &s->traces[k], &s->values[k], &fault);
+    }
+    if (!trace_open(j, &trace))
+        return ERR_NOMEM;
+    if (!rc)
+        rc = evaluate(s, c->when, &trace, &v, &fault);
+    if (rc)
+        return rc;
+    enum truth t = truth_of(j, &v);
+    j->results[i] = t;
+    *found_out = t != TRUTH_FALSE;
+    if (!*found_out)
+        return ERR_OK;
+    j->trace = trace;
+    return explain_finding(j, c, t, &fault, finding);
+}
+
+/* Severity first, then hits before what cannot be judged, then the order of the pack. */
+static void sort_findings(struct finding *f, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        struct finding one = f[i];
+        uint32_t k = i;
+        while (k > 0 && (f[k - 1].severity < one.severity ||
+                         (f[k - 1].severity == one.severity && f[k - 1].state > one.state))) {
+            f[k] = f[k - 1];
+            k--;
+        }
+        f[k] = one;
+    }
+}
+
+static enum err suggest_category(struct judging *j, struct judgement *out)
+{
+    for (uint32_t i = 0; i < j->p->categories.count; i++) {
+        const struct pack_category *c = &j->p->categories.at[i];
+        struct value v = unknown();
+        struct trace none = {0};
+        struct diag fault = {0};
+        enum err rc = evaluate(&j->now, c->when, &none, &v, &fault);
+        if (rc)
+            return rc;
+        if (truth_of(j, &v) != TRUTH_TRUE)
+            continue;
+        out->category = c->code;
+        out->category_zh = c->words.zh;
+        out->category_en = c->words.en;
+        break;
+    }
+    return ERR_OK;
+}
+
+static enum err judge_all(struct judging *j, struct judgement *out, struct diag *d)
+{
+    const struct pack *p = j->p;
+    enum err rc = ERR_OK;
+    out->findings = ARENA_ARRAY(j->a, struct finding, p->checks.count + 1);
+    j->results = ARENA_ARRAY(&j->keep, enum truth, p->checks.count + 1);
+    if (!out->findings || !j->results)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; !rc && i < p->checks.count; i++) {
+        bool found = false;
+        struct finding *f = &out->findings[out->count];
+        rc = judge_check(j, i, f, &found);
+        if (rc == ERR_LIMIT)
+            diag_set(d, rc, "The rule pack takes too many steps; it was stopped at the check %.*s.",
+                     STR_ARG(p->checks.at[i].id));
+        if (rc || !found)
+            continue;
+        out->count++;
+        out->unknown += f->state == FINDING_CANNOT_JUDGE;
+        if (f->state == FINDING_HIT && f->severity > out->level)
+            out->level = f->severity;
+    }
+    out->checked = p->checks.count;
+    if (!rc)
+        rc = suggest_category(j, out);
+    sort_findings(out->findings, out->count);
+    return rc;
+}
+
+static enum err judge_prepare(struct judging *j, struct diag *d)
+{
+    j->reading_count = layout_of(j->p).first[READING_CELL];
+    enum err rc = resolve_params(j);
+    if (!rc)
+        rc = read_dept(j, d);
+    if (!rc)
+        rc = open_side(j, &j->before, j->in->prev, true);
+    if (!rc)
+        rc = open_side(j, &j->now, j->in->now, false);
+    if (rc)
+        return rc;
+    j->words = j->reading_count / 64 + 1;
+    j->readings = ARENA_ARRAY(&j->keep, struct value, j->reading_count + 1);
+    if (!j->readings)
+        return ERR_NOMEM;
+    rc = find_prev_date(j);
+    if (!rc && j->before.session)
+        rc = derive(&j->before);
+    if (!rc)
+        rc = derive(&j->now);
+    return rc;
+}
+
+enum err judge_household(struct arena *a, const struct pack *p, const struct judge_input *in,
+                         struct judgement *out, struct diag *d)
+{
+    struct judging j = {.p = p, .in = in, .a = a, .fuel = JUDGE_FUEL_MAX};
+    struct judgement result = {
+        .pack_id = p->id,
+        .pack_version = p->version,
+        .category = STR(""),
+        .category_zh = STR(""),
+        .category_en = STR(""),
+        .expired = in->today > p->valid_to,
+    };
+    CHECK(in->now);
+    arena_init(&j.keep, JUDGE_MEMORY_MAX);
+    arena_init(&j.scratch, JUDGE_MEMORY_MAX);
+    enum err rc = judge_prepare(&j, d);
+    if (!rc)
+        rc = judge_all(&j, &result, d);
+    if (rc == ERR_NOMEM)
+        diag_set(d, rc, "There is no memory left to judge this household.");
+    else if (rc == ERR_LIMIT)
+        diag_set(d, rc, "The rule pack takes too many steps.");
+    else if (rc)
+        diag_set(d, rc, "The rule pack cannot be applied to this household.");
+    if (!rc)
+        *out = result;
+    arena_free(&j.scratch);
+    arena_free(&j.keep);
+    return rc;
+}
