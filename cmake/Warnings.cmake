@@ -10,5 +10,5 @@ target_compile_options(ds_warnings INTERFACE
     -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wformat=2 -Wno-format-nonliteral
     -Wimplicit-fallthrough -Wswitch -Wunused-result
     $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation -Wlogical-op -Wduplicated-cond -Wtrampolines>
-    $<$<C_COMPILER_ID:Clang>:-Wmissing-variable-declarations -Wcomma -Wassign-enum>
+    $<$<C_COMPILER_ID:Clang>:-Wmissing-variable-declarations>
     $<$<BOOL:${DOORSTEP_STRICT}>:-Werror>)
