@@ -523,7 +523,12 @@ static enum truth ranges_hold(enum token_kind op, struct quantity a, struct quan
     return all ? TRUTH_TRUE : some ? TRUTH_UNKNOWN : TRUTH_FALSE;
 }
 
-static enum truth quantities_hold(enum token_kind op, struct quantity a, struct quantity b)
+/* Forms in the field add shares up and ask whether they make 1; JavaRosa lets the last bits go, and so do we.
+ */
+#define NEAR 1e-12
+
+static enum truth quantities_hold(const struct eval *e, enum token_kind op, struct quantity a,
+                                  struct quantity b)
 {
     if (a.unknown || b.unknown)
         return TRUTH_UNKNOWN;
@@ -531,6 +536,8 @@ static enum truth quantities_hold(enum token_kind op, struct quantity a, struct 
         return ranges_hold(op, a, b);
     if (a.exact && b.exact)
         return holds(op, dec_cmp(a.dec, b.dec)) ? TRUTH_TRUE : TRUTH_FALSE;
+    if (e->odk && !e->rules && (op == TOK_EQ || op == TOK_NE) && fabs(a.number - b.number) < NEAR)
+        return op == TOK_EQ ? TRUTH_TRUE : TRUTH_FALSE;
     return numbers_hold(op, a.number, b.number) ? TRUTH_TRUE : TRUTH_FALSE;
 }
 
@@ -575,7 +582,7 @@ static enum truth compare_single(struct eval *e, enum token_kind op, const struc
     }
     if (equality && !is_number(a) && !is_number(b))
         return str_eq(value_text(e, a), value_text(e, b)) == (op == TOK_EQ) ? TRUTH_TRUE : TRUTH_FALSE;
-    return quantities_hold(op, value_quantity(e, a), value_quantity(e, b));
+    return quantities_hold(e, op, value_quantity(e, a), value_quantity(e, b));
 }
 
 static enum token_kind mirrored(enum token_kind op)
