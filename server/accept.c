@@ -59,7 +59,17 @@ struct rules {
     const struct device_row *device;
     struct row_id row; /* the last one looked at */
     int kind;          /* of it; 0 = not known */
+    VEC(struct row_id) visits; /* born in this frame */
 };
+
+static bool is_new_visit(const struct rules *r, struct row_id row)
+{
+    for (uint32_t i = 0; i < r->visits.count; i++) {
+        if (row_id_same(r->visits.at[i], row))
+            return true;
+    }
+    return false;
+}
 
 static enum err kind_look(struct rules *r, const struct change *c, struct diag *d)
 {
@@ -71,8 +81,7 @@ static enum err kind_look(struct rules *r, const struct change *c, struct diag *
         enum err rc = cstore_record(r->st, r->a, c->row, &known, d);
         if (rc && rc != ERR_NOT_FOUND)
             return rc;
-        if (!rc)
-            r->kind = known.kind;
+        r->kind = !rc ? known.kind : is_new_visit(r, c->row) ? ROW_VISIT : 0;
     }
     if (c->op != CHANGE_ROW_CREATE)
         return ERR_OK;
@@ -81,7 +90,10 @@ static enum err kind_look(struct rules *r, const struct change *c, struct diag *
     if (!kind_from_device(birth.kind))
         return diag_set(d, ERR_DENIED, "A handheld does not make rows of kind %d.", (int)birth.kind);
     r->kind = (int)birth.kind;
-    return ERR_OK;
+    struct row_id *visit = birth.kind == ROW_VISIT ? vec_push(r->a, &r->visits) : NULL;
+    if (visit)
+        *visit = c->row;
+    return visit || birth.kind != ROW_VISIT ? ERR_OK : ERR_NOMEM;
 }
 
 static enum err change_allowed(struct rules *r, const struct change *c, struct diag *d)

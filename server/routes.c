@@ -2,7 +2,7 @@
  * centre, so that a captive portal's page is never taken for it. */
 #include "server/routes.h"
 
-#define FRAME_TYPE STR("application/vnd.doorstep.frame")
+#define FRAME_TYPE STR("application/dsb1") /* short: it travels with every reply */
 #define JSON_TYPE STR("application/json")
 #define DOWN_DEFAULT 65536
 #define DOWN_MIN 512
@@ -69,11 +69,14 @@ static enum err get_receipts(struct call *c, struct diag *d)
 
 static enum err get_down(struct call *c, struct diag *d)
 {
-    uint64_t cursor = 0, bytes_max = DOWN_DEFAULT;
+    uint64_t cursor = 0, bytes_max = DOWN_DEFAULT, epoch = 0;
     bool any = false;
     if (!query_u64(c, "c", &cursor))
         return diag_set(d, ERR_USAGE, "The query needs c=CURSOR.");
     (void)query_u64(c, "m", &bytes_max);
+    /* A cursor of another epoch counts another history: everything is told again. */
+    if (query_u64(c, "e", &epoch) && epoch != c->server->centre.epoch)
+        cursor = 0;
     if (bytes_max < DOWN_MIN)
         bytes_max = DOWN_MIN;
     const struct down_ask ask = {&c->device, c->person.area, cursor, (size_t)bytes_max};
