@@ -49,6 +49,15 @@ static enum err wrong_type(struct diag *d, struct str text, const char *wanted)
     return diag_set(d, ERR_SYNTAX, "\"%.*s\" is not %s.", STR_ARG(shown), wanted);
 }
 
+static bool has_word(struct str list, struct str word)
+{
+    struct str one;
+    while (str_word(&list, &one))
+        if (str_eq(one, word))
+            return true;
+    return false;
+}
+
 struct candidate {
     struct str text;
     enum answer_status status;
@@ -79,9 +88,7 @@ static enum err read_typed_text(struct arena *a, enum field_type type, struct ca
     case FIELD_DECIMAL:
         return num_read(c->text, &number) ? ERR_OK : wrong_type(d, c->text, "a number such as 12.5");
     case FIELD_BOOLEAN:
-        return str_eq_z(c->text, "true") || str_eq_z(c->text, "false")
-                   ? ERR_OK
-                   : wrong_type(d, c->text, "true or false");
+        return has_word(STR("true false 1 0"), c->text) ? ERR_OK : wrong_type(d, c->text, "true or false");
     case FIELD_DATE: return read_date(a, c, d);
     case FIELD_TIME:
         return civil_read_time(c->text, &t) ? ERR_OK : wrong_type(d, c->text, "a time such as 14:30");
@@ -108,15 +115,6 @@ static enum err read_typed_text(struct arena *a, enum field_type type, struct ca
 static bool keeps_spaces(enum field_type type)
 {
     return type == FIELD_STRING || type == FIELD_BINARY || type == FIELD_BARCODE;
-}
-
-static bool has_word(struct str list, struct str word)
-{
-    struct str one;
-    while (str_word(&list, &one))
-        if (str_eq(one, word))
-            return true;
-    return false;
 }
 
 /* One space between words, each word once, in the order given. */

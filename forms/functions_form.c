@@ -19,9 +19,11 @@ static bool same_list(const struct resource *r, struct str name)
 
 static bool child_by_name(const struct tree *t, struct node parent, struct str local, struct node *out)
 {
-    bool there = t->ops->first_child(t, parent, out);
-    while (there && !str_eq(t->ops->name(t, *out).local, local))
-        there = t->ops->next_sibling(t, *out, out);
+    bool attribute = str_starts(local, STR("@"));
+    struct str name = str_sub(local, attribute, local.n);
+    bool there = attribute ? t->ops->first_attribute(t, parent, out) : t->ops->first_child(t, parent, out);
+    while (there && !str_eq(t->ops->name(t, *out).local, name))
+        there = attribute ? t->ops->next_attribute(t, *out, out) : t->ops->next_sibling(t, *out, out);
     return there;
 }
 
@@ -31,7 +33,7 @@ static enum err first_item(const struct tree *t, struct node rows, struct str co
     struct nodes hits = {0};
     struct node cell;
     *found_out = false;
-    if (t->ops->find) {
+    if (t->ops->find && !str_starts(column, STR("@"))) {
         enum err rc = t->ops->find(t, rows, STR("item"), column, key, scratch, &hits);
         if (!rc && hits.count) {
             *out = hits.at[0];

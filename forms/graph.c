@@ -1,9 +1,11 @@
-/* Who reads whom: from the compiled expressions to numbered properties and, for each node, the properties that depend on it.
+/* Who reads whom: from the compiled expressions to numbered properties and, for each node, the properties
+ * that depend on it.
  *
- * Vertices are (node, property). What others can see of a node is its value and whether it is relevant, so only
- * calculations and relevances have outgoing edges. An edge that a predicate draws between instances of the same repeat is
- * soft: it may point to an earlier instance, so it alone makes no cycle; such properties are evaluated instance by instance.
- * Every other cycle is an error that names the whole chain. No recursion: forms chain thousands of calculations.
+ * Vertices are (node, property). What others can see of a node is its value and whether it is relevant, so
+ * only calculations and relevances have outgoing edges. An edge that a predicate draws between instances of
+ * the same repeat is soft: it may point to an earlier instance, so it alone makes no cycle; such properties
+ * are evaluated instance by instance. Every other cycle is an error that names the whole chain. No recursion:
+ * forms chain thousands of calculations.
  */
 #include "forms/model.h"
 
@@ -14,12 +16,12 @@ struct edge {
 
 struct graph {
     struct loader *l;
-    VEC(struct prop) props;    /* in the order of nodes, to be numbered */
+    VEC(struct prop) props; /* in the order of nodes, to be numbered */
     VEC(struct edge) edges;
-    uint32_t *first;           /* by property: first of its edges in `sorted`, by `to` */
+    uint32_t *first; /* by property: first of its edges in `sorted`, by `to` */
     const struct edge **sorted;
-    uint32_t *component;       /* with soft edges */
-    uint32_t *hard_component;  /* without those inside a component */
+    uint32_t *component;      /* with soft edges */
+    uint32_t *hard_component; /* without those inside a component */
     VEC(uint32_t) order;
 };
 
@@ -33,7 +35,8 @@ static struct prop *add_prop(struct graph *g, enum prop_kind kind, uint32_t node
         load_nomem(g->l);
         return NULL;
     }
-    *p = (struct prop){.kind = kind, .node = node, .class = class, .expr = expr, .uses = expr ? expr_uses(expr) : 0};
+    *p = (struct prop){
+        .kind = kind, .node = node, .class = class, .expr = expr, .uses = expr ? expr_uses(expr) : 0};
     g->l->form->nodes.at[node].prop[kind] = g->props.count - 1;
     return p;
 }
@@ -53,7 +56,8 @@ static void add_node_props(struct graph *g, uint32_t node)
         if (b->expr[k] && !(k == PROP_CALCULATE && n->has_elements))
             add_prop(g, (enum prop_kind)k, node, n->class, b->expr[k]);
     const struct control *c = is_question(f, n->control) ? &f->controls.at[n->control] : NULL;
-    if (c && (c->itemset || (b && (b->expr[PROP_VALID] || b->expr[PROP_REQUIRED] || b->always[PROP_REQUIRED])))) {
+    if (c &&
+        (c->itemset || (b && (b->expr[PROP_VALID] || b->expr[PROP_REQUIRED] || b->always[PROP_REQUIRED])))) {
         struct prop *p = add_prop(g, PROP_VALID, node, n->class, b ? b->expr[PROP_VALID] : NULL);
         if (p && c->itemset)
             p->uses |= expr_uses(c->itemset);
@@ -83,8 +87,8 @@ static struct reads reads_of(const struct form *f, const struct prop *p)
     return r;
 }
 
-/* once(...), coalesce(., ...) and if(. = '', ...) read the node's own value to keep it. Written as a path instead of a dot it
- * is a cycle, as it is for JavaRosa: the author may have meant another node. */
+/* once(...), coalesce(., ...) and if(. = '', ...) read the node's own value to keep it. Written as a path
+ * instead of a dot it is a cycle, as it is for JavaRosa: the author may have meant another node. */
 static bool keeps_itself(const struct prop *p)
 {
     static const char *const starts[] = {"once(", "coalesce(.", "if(."};
@@ -95,7 +99,8 @@ static bool keeps_itself(const struct prop *p)
         if (text.p[i] != ' ' && text.p[i] != '\n' && text.p[i] != '\t' && text.p[i] != '\r')
             plain[n++] = text.p[i];
     for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
-        if (str_starts((struct str){plain, n}, str_of(starts[i])) && !str_starts((struct str){plain, n}, STR("coalesce(..")) &&
+        if (str_starts((struct str){plain, n}, str_of(starts[i])) &&
+            !str_starts((struct str){plain, n}, STR("coalesce(..")) &&
             !str_starts((struct str){plain, n}, STR("if(..")))
             return true;
     return false;
@@ -239,9 +244,12 @@ static void components(struct graph *g, uint32_t *component, bool all_soft)
 {
     struct arena *a = g->l->scratch;
     uint32_t n = g->props.count;
-    struct tarjan t = {.index = ARENA_ARRAY(a, uint32_t, n + 1), .low = ARENA_ARRAY(a, uint32_t, n + 1),
-                       .stack = ARENA_ARRAY(a, uint32_t, n + 1), .path = ARENA_ARRAY(a, uint32_t, n + 1),
-                       .edge = ARENA_ARRAY(a, uint32_t, n + 1), .on_stack = ARENA_ARRAY(a, bool, n + 1)};
+    struct tarjan t = {.index = ARENA_ARRAY(a, uint32_t, n + 1),
+                       .low = ARENA_ARRAY(a, uint32_t, n + 1),
+                       .stack = ARENA_ARRAY(a, uint32_t, n + 1),
+                       .path = ARENA_ARRAY(a, uint32_t, n + 1),
+                       .edge = ARENA_ARRAY(a, uint32_t, n + 1),
+                       .on_stack = ARENA_ARRAY(a, bool, n + 1)};
     if (!t.index || !t.low || !t.stack || !t.path || !t.edge || !t.on_stack) {
         load_nomem(g->l);
         return;
@@ -253,8 +261,8 @@ static void components(struct graph *g, uint32_t *component, bool all_soft)
 
 /* --- cycles --- */
 
-static const char *const prop_names[PROP_KINDS] = {"relevant", "calculate", "required", "readonly", "jr:count",
-                                                   "constraint"};
+static const char *const prop_names[PROP_KINDS] = {"relevant", "calculate", "required",
+                                                   "readonly", "jr:count",  "constraint"};
 
 static void describe(struct graph *g, struct buf *b, uint32_t p)
 {
@@ -293,23 +301,26 @@ static void report_cycle(struct graph *g, uint32_t start, uint32_t *parent, uint
     uint32_t named = 0;
     buf_init(&b, 16384);
     describe(g, &b, start);
-    for (uint32_t v = parent[start]; v != start && v != NONE && named < CYCLE_CHAIN_MAX; v = parent[v], named++) {
+    for (uint32_t v = parent[start]; v != start && v != NONE && named < CYCLE_CHAIN_MAX;
+         v = parent[v], named++) {
         buf_put_z(&b, " is read by ");
         describe(g, &b, v);
     }
     const struct prop *p = &g->props.at[start];
     const struct form *f = g->l->form;
     uint32_t bind = f->nodes.at[p->node].bind;
-    load_finding(g->l, FINDING_ERROR, bind == NONE ? 0 : f->binds.at[bind].line, bind == NONE ? 0 : f->binds.at[bind].column,
-                 p->node, "Cycle: %.*s%s. Break it: one of these must not depend on the others.",
-                 STR_ARG(buf_str(&b)), named ? ", and is itself read by the first" : " reads itself");
+    load_finding(g->l, FINDING_ERROR, bind == NONE ? 0 : f->binds.at[bind].line,
+                 bind == NONE ? 0 : f->binds.at[bind].column, p->node,
+                 "Cycle: %.*s%s. Break it: one of these must not depend on the others.", STR_ARG(buf_str(&b)),
+                 named ? ", and is itself read by the first" : " reads itself");
     buf_free(&b);
 }
 
 static void find_cycles(struct graph *g)
 {
     uint32_t n = g->props.count;
-    uint32_t *size = ARENA_ARRAY(g->l->scratch, uint32_t, n + 1), *parent = ARENA_ARRAY(g->l->scratch, uint32_t, n + 1);
+    uint32_t *size = ARENA_ARRAY(g->l->scratch, uint32_t, n + 1),
+             *parent = ARENA_ARRAY(g->l->scratch, uint32_t, n + 1);
     uint32_t *queue = ARENA_ARRAY(g->l->scratch, uint32_t, n + 1);
     if (!size || !parent || !queue) {
         load_nomem(g->l);
@@ -327,7 +338,8 @@ static void find_cycles(struct graph *g)
             report_cycle(g, v, parent, queue);
 }
 
-/* Required and readonly feed nothing, so they close no cycle; asking the answer whether it may be given is still a mistake. */
+/* Required and readonly feed nothing, so they close no cycle; asking the answer whether it may be given is
+ * still a mistake. */
 static void find_self_questions(struct graph *g)
 {
     const struct form *f = g->l->form;
@@ -447,7 +459,8 @@ static void list_dependants(struct graph *g)
         for (uint32_t k = 0; k < r.count[0] + r.count[1]; k++) {
             const struct expr_read *read = k < r.count[0] ? &r.at[0][k] : &r.at[1][k - r.count[0]];
             uint32_t node = ref_node(read->ref);
-            if (node == p->node && (p->kind == PROP_VALID || p->kind == PROP_CALCULATE) && read->kind == READ_SCALAR)
+            if (node == p->node && (p->kind == PROP_VALID || p->kind == PROP_CALCULATE) &&
+                read->kind == READ_SCALAR)
                 continue; /* its own value: VALID follows it anyway, once() must not */
             struct found *to = vec_push(l->scratch, &list);
             if (!to) {
@@ -455,8 +468,11 @@ static void list_dependants(struct graph *g)
                 return;
             }
             to->node = node;
-            to->d = (struct dependant){.prop = i, .kind = read->kind, .base = reader_base(f, p, read),
-                                       .later = is_soft(f, p, read) && p->ordered && feeds_group(f, node, p->group)};
+            to->d = (struct dependant){.prop = i,
+                                       .kind = read->kind,
+                                       .base = reader_base(f, p, read),
+                                       .later = is_soft(f, p, read) && p->ordered &&
+                                                feeds_group(f, node, p->group)};
         }
         if (p->uses & EXPR_USES_ALL) {
             uint32_t *slot = vec_push(l->a, &f->all_readers);

@@ -255,6 +255,23 @@ static int64_t order_after_last(const struct session *s, const struct frame_list
     return list->count ? s->frames.at[list->at[list->active ? list->active - 1 : 0]]->order + 1 : 1;
 }
 
+/* A repeat that nobody may add to and that the form leaves empty has one entry: there is no other way to it.
+ */
+static enum err fill_closed(struct session *s, struct frame *f, struct diag *d)
+{
+    const struct frame_class *class = &s->form->classes.at[f->class];
+    enum err rc = ERR_OK;
+    for (uint32_t k = 0; k < class->child_count && !rc; k++) {
+        uint32_t inner = s->form->class_children.at[class->child_first + k];
+        uint32_t control = s->form->classes.at[inner].control;
+        struct frame *made = NULL;
+        if (control != NONE && s->form->controls.at[control].fixed_count &&
+            !s->form->controls.at[control].count && f->lists[k].count == 0)
+            rc = frame_create(s, inner, f->number, &made, d);
+    }
+    return rc;
+}
+
 /* Rows below the first of a blueprint, then all texts. */
 enum err frame_fill(struct session *s, struct frame *f, struct diag *d)
 {
@@ -275,7 +292,7 @@ enum err frame_fill(struct session *s, struct frame *f, struct diag *d)
     if (!rc)
         rc = fill_cells(s, b, made);
     arena_release(&s->scratch, mark);
-    return rc;
+    return rc ? rc : fill_closed(s, f, d);
 }
 
 enum err frame_create(struct session *s, uint32_t class, uint32_t parent, struct frame **frame_out,

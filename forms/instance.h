@@ -1,9 +1,10 @@
 /* Inside a session: the instance as frames of cells, and the queue of what must be computed anew.
  *
- * A frame is one repeat instance (frame 0 is the interview). It has one cell for every schema node of its class and one
- * ordered list per repeat directly below it. In a list the instances in use come first; behind them lie those that a
- * smaller jr:count put aside. A cell counts how many of its ancestors-or-self are irrelevant: it is visible at 0.
- * Always true: cell.typed is only read when CELL_TYPED is set; a violated cell stands in session->violations.
+ * A frame is one repeat instance (frame 0 is the interview). It has one cell for every schema node of its
+ * class and one ordered list per repeat directly below it. In a list the instances in use come first; behind
+ * them lie those that a smaller jr:count put aside. A cell counts how many of its ancestors-or-self are
+ * irrelevant: it is visible at 0. Always true: cell.typed is only read when CELL_TYPED is set; a violated
+ * cell stands in session->violations.
  */
 #ifndef DOORSTEP_FORMS_INSTANCE_H
 #define DOORSTEP_FORMS_INSTANCE_H
@@ -23,7 +24,7 @@ struct cell {
     uint32_t room; /* bytes owned in the pool; 0 = the text is the form's */
     uint16_t hidden;
     uint8_t flags;
-    uint8_t status; /* enum answer_status */
+    uint8_t status;     /* enum answer_status */
     uint32_t change;    /* place in session->changes, from 1; 0 = unchanged */
     uint32_t violation; /* place in session->violations, from 1; 0 = fine */
     struct value typed;
@@ -86,8 +87,8 @@ struct session {
     struct arena told;    /* texts of session_changes, until the clear */
     struct pool pool;
     struct primary primary;
-    const struct tree **trees; /* 0 = primary, then form->resources */
-    struct node *roots;        /* what instance('id') gives, by tree */
+    const struct tree **trees;  /* 0 = primary, then form->resources */
+    struct node *roots;         /* what instance('id') gives, by tree */
     VEC(struct frame *) frames; /* by number; NULL = free */
     VEC(uint32_t) frames_free;
     uint32_t frames_alive;
@@ -107,8 +108,8 @@ struct session {
     int64_t now_ms;
     uint32_t language;
     struct cursor at;
-    bool loading;   /* events of value-changed wait until the first computation is done */
-    bool resumed;   /* saved values of volatile calculations stand */
+    bool loading; /* events of value-changed wait until the first computation is done */
+    bool resumed; /* saved values of volatile calculations stand */
     bool finalised;
     bool frozen;
     bool broken; /* memory ran out in the middle: nothing can be trusted */
@@ -129,12 +130,15 @@ static inline struct cell *cell_at(const struct session *s, const struct frame *
 
 /* --- instance.c --- */
 
-/* A frame appended to its list, visible as its parent is, all its properties waiting. ERR_LIMIT or ERR_NOMEM. */
+/* A frame appended to its list, visible as its parent is, all its properties waiting. ERR_LIMIT or ERR_NOMEM.
+ */
 enum err frame_add(struct session *s, uint32_t class, uint32_t parent, uint64_t key, int64_t order,
                    struct frame **frame_out, struct diag *d);
 /* A new row with the texts and nested rows of its blueprint, reported as changes. */
-enum err frame_create(struct session *s, uint32_t class, uint32_t parent, struct frame **frame_out, struct diag *d);
-enum err frame_fill(struct session *s, struct frame *f, struct diag *d); /* blueprint of a frame that is there */
+enum err frame_create(struct session *s, uint32_t class, uint32_t parent, struct frame **frame_out,
+                      struct diag *d);
+enum err frame_fill(struct session *s, struct frame *f,
+                    struct diag *d); /* blueprint of a frame that is there */
 void frame_remove(struct session *s, struct frame *f);
 void frame_set_surplus(struct session *s, struct frame *f, bool surplus);
 uint32_t frame_position(struct session *s, const struct frame *f); /* from 0 */
@@ -146,7 +150,8 @@ int frame_compare(struct session *s, const struct frame *a, const struct frame *
 /* Replaces the text. Does not tell anyone. */
 enum err cell_put(struct session *s, struct cell *c, struct str text);
 /* Replaces text and status, records the change and wakes those who depend on it. */
-enum err cell_set(struct session *s, struct frame *f, uint32_t node, struct str text, enum answer_status status);
+enum err cell_set(struct session *s, struct frame *f, uint32_t node, struct str text,
+                  enum answer_status status);
 void cell_set_relevant(struct session *s, struct frame *f, uint32_t node, bool relevant);
 void cell_set_violated(struct session *s, struct frame *f, uint32_t node, bool violated);
 bool cell_readonly(const struct session *s, const struct frame *f, uint32_t node); /* inherited */
@@ -163,9 +168,11 @@ void touch_frame(struct session *s, const struct frame *f);
 enum err recompute(struct session *s, struct diag *d);
 enum err run_event(struct session *s, uint32_t event);
 enum err run_insert_actions(struct session *s, struct frame *f);
-enum err add_row(struct session *s, uint32_t class, struct frame *parent, struct frame **frame_out, struct diag *d);
+enum err add_row(struct session *s, uint32_t class, struct frame *parent, struct frame **frame_out,
+                 struct diag *d);
 /* Would the text satisfy the constraint? Puts it in place for the moment of the question. */
-enum err constraint_holds(struct session *s, struct frame *f, uint32_t node, struct str text, bool *holds_out);
+enum err constraint_holds(struct session *s, struct frame *f, uint32_t node, struct str text,
+                          bool *holds_out);
 
 /* --- session.c --- */
 
@@ -179,15 +186,18 @@ enum err session_ready(struct session *s, struct diag *d);
 /* --- answer.c --- */
 
 /* `broken`: by constraint or choices; else required and empty. */
-struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken, struct arena *a);
+struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken,
+                             struct arena *a);
 
 /* --- primary.c --- */
 
 void primary_init(struct session *s);
-/* The frame of a class as seen from another frame: the instance around it, else the first one; NULL when there is none. */
+/* The frame of a class as seen from another frame: the instance around it, else the first one; NULL when
+ * there is none. */
 const struct frame *frame_seen(const struct session *s, const struct frame *from, uint32_t class);
 struct value cell_value(struct session *s, const struct frame *f, uint32_t node, bool rules);
-/* Runs an expression bound to a node in a frame. Trouble inside gives an empty text; only ERR_NOMEM comes back. */
+/* Runs an expression bound to a node in a frame. Trouble inside gives an empty text; only ERR_NOMEM comes
+ * back. */
 enum err evaluate(struct session *s, struct arena *scratch, const struct expr *x, struct node context,
                   struct value *out);
 struct eval eval_for(struct session *s, struct arena *scratch);

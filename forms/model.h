@@ -1,9 +1,11 @@
-/* Inside a form: the compiled arrays. Everything is an index into one of them; NONE stands for "there is none".
+/* Inside a form: the compiled arrays. Everything is an index into one of them; NONE stands for "there is
+ * none".
  *
- * Schema nodes are the generic paths of the primary instance in document order (an element, then its attributes, then its
- * children), so a subtree is the range [n, end). Each repeat is a class of frames; nodes outside repeats belong to class 0,
- * the interview. A node has one cell in each frame of its class, at `slot`. A reference is a node together with the depth of
- * the frame it is anchored at (see ref_of): that is all an expression knows about a path.
+ * Schema nodes are the generic paths of the primary instance in document order (an element, then its
+ * attributes, then its children), so a subtree is the range [n, end). Each repeat is a class of frames; nodes
+ * outside repeats belong to class 0, the interview. A node has one cell in each frame of its class, at
+ * `slot`. A reference is a node together with the depth of the frame it is anchored at (see ref_of): that is
+ * all an expression knows about a path.
  */
 #ifndef DOORSTEP_FORMS_MODEL_H
 #define DOORSTEP_FORMS_MODEL_H
@@ -16,28 +18,36 @@
 
 #define NONE UINT32_MAX
 
-/* Properties of a node that are kept up to date, in no particular order. COUNT is jr:count of a repeat; VALID is everything
- * that makes an answer wrong: required and empty, constraint, no longer among the choices. */
-enum prop_kind { PROP_RELEVANT, PROP_CALCULATE, PROP_REQUIRED, PROP_READONLY, PROP_COUNT, PROP_VALID, PROP_KINDS };
+/* Properties of a node that are kept up to date, in no particular order. COUNT is jr:count of a repeat; VALID
+ * is everything that makes an answer wrong: required and empty, constraint, no longer among the choices. */
+enum prop_kind {
+    PROP_RELEVANT,
+    PROP_CALCULATE,
+    PROP_REQUIRED,
+    PROP_READONLY,
+    PROP_COUNT,
+    PROP_VALID,
+    PROP_KINDS
+};
 
 /* How a node's text is read as a value; the bind's type. */
-enum cast { CAST_STRING, CAST_INT, CAST_DECIMAL, CAST_DATE, CAST_DATETIME };
+enum cast { CAST_STRING, CAST_BOOLEAN, CAST_INT, CAST_DECIMAL, CAST_DATE, CAST_DATETIME };
 
 struct schema_node {
-    uint32_t name; /* in names */
-    uint32_t local; /* number of its local name: what paths are resolved by */
+    uint32_t name;                      /* in names */
+    uint32_t local;                     /* number of its local name: what paths are resolved by */
     uint32_t parent, first_child, next; /* attributes come first among the children */
     uint32_t end;
-    uint32_t twin;    /* next sibling of the same name that is not an instance of a repeat */
-    uint32_t class;   /* frame class its cell lies in; for a repeat its own */
+    uint32_t twin;  /* next sibling of the same name that is not an instance of a repeat */
+    uint32_t class; /* frame class its cell lies in; for a repeat its own */
     uint32_t slot;
     uint32_t slot_end; /* after the last cell of its subtree in the same class */
     uint32_t field;    /* leaf: field number */
     uint32_t bind;
-    uint32_t control;  /* the first one bound to it */
+    uint32_t control; /* the first one bound to it */
     uint32_t prop[PROP_KINDS];
     uint32_t dependant_first, dependant_end; /* who reads it */
-    uint32_t actions;  /* first action of control-level xforms-value-changed, chained */
+    uint32_t actions;                        /* first action of control-level xforms-value-changed, chained */
     uint32_t line, column;
     enum cast cast;
     enum field_type type;
@@ -48,10 +58,10 @@ struct schema_node {
 struct frame_class {
     uint32_t node; /* repeat node, or the root element */
     uint32_t parent, depth;
-    uint32_t child_index; /* among the classes directly below its parent */
+    uint32_t child_index;              /* among the classes directly below its parent */
     uint32_t child_first, child_count; /* in class_children */
     uint32_t slot_count;
-    uint32_t slots;      /* first of its nodes in class_nodes, by slot */
+    uint32_t slots;                  /* first of its nodes in class_nodes, by slot */
     uint32_t prop_first, prop_count; /* in class_props: property numbers; position there = bit in a frame */
     uint32_t blueprint;
     uint32_t control;
@@ -79,10 +89,19 @@ struct segment {
 struct segments {
     uint32_t first, count; /* in form->segments */
 };
-enum text_form { TEXT_LONG, TEXT_SHORT, TEXT_GUIDANCE, TEXT_IMAGE, TEXT_BIG_IMAGE, TEXT_AUDIO, TEXT_VIDEO, TEXT_FORMS };
+enum text_form {
+    TEXT_LONG,
+    TEXT_SHORT,
+    TEXT_GUIDANCE,
+    TEXT_IMAGE,
+    TEXT_BIG_IMAGE,
+    TEXT_AUDIO,
+    TEXT_VIDEO,
+    TEXT_FORMS
+};
 struct label {
     bool there;
-    uint32_t text; /* translated text, NONE = `own` */
+    uint32_t text;              /* translated text, NONE = `own` */
     const struct expr *text_id; /* jr:itext(expression), or NULL */
     struct segments own;
 };
@@ -116,7 +135,8 @@ struct control {
     uint32_t parent, end; /* in document order; the subtree is [this, end) */
     uint32_t node, line, column;
     uint32_t class; /* frame class of its node; for a repeat that of its parent */
-    uint32_t walk;  /* frame class of the repeat control around it: the same, unless the form asks from elsewhere */
+    uint32_t
+        walk; /* frame class of the repeat control around it: the same, unless the form asks from elsewhere */
     bool field_list;
     bool fixed_count; /* REPEAT: jr:count, or jr:noAddRemove */
     struct label label, hint;
@@ -138,29 +158,30 @@ enum action_kind { ACTION_SETVALUE, ACTION_SETGEOPOINT, ACTION_RECORDAUDIO };
 struct action {
     enum action_kind kind;
     uint32_t events;
-    uint32_t target;  /* node; its expression is bound to it as well */
-    uint32_t trigger; /* node of the control it stands in, NONE = model, body or repeat */
-    uint32_t repeat;  /* class of the repeat it stands in directly, NONE */
-    uint32_t next;    /* of the same trigger */
+    uint32_t target;                 /* node; its expression is bound to it as well */
+    uint32_t trigger;                /* node of the control it stands in, NONE = model, body or repeat */
+    uint32_t repeat;                 /* class of the innermost repeat it stands in, NONE */
+    const struct expr *target_nodes; /* a target with predicates: the first node it leads to */
+    uint32_t next;                   /* of the same trigger */
     uint32_t line;
     const struct expr *value; /* NULL: `text` */
     struct str text;
 };
 
-/* A property, numbered in the order of evaluation: what it reads has lower numbers. Behind the calculations come the counts of
- * repeats, which may add frames, and then the validities, which nothing reads. */
+/* A property, numbered in the order of evaluation: what it reads has lower numbers. Behind the calculations
+ * come the counts of repeats, which may add frames, and then the validities, which nothing reads. */
 struct prop {
     enum prop_kind kind;
-    uint32_t node, class; /* class it is evaluated in: for COUNT that of the repeat's parent */
-    uint32_t bit;         /* in the dirty set of a frame of that class */
+    uint32_t node, class;    /* class it is evaluated in: for COUNT that of the repeat's parent */
+    uint32_t bit;            /* in the dirty set of a frame of that class */
     const struct expr *expr; /* NULL: only VALID without a constraint */
     uint32_t uses;           /* EXPR_USES_* of all its expressions */
-    bool ordered; /* reads its own kind in earlier instances: frames are taken in document order */
-    uint32_t group; /* properties that feed each other through earlier instances share a number */
+    bool ordered;            /* reads its own kind in earlier instances: frames are taken in document order */
+    uint32_t group;          /* properties that feed each other through earlier instances share a number */
 };
 
-/* A property reads a node. When the node changes in frame F, go up from F to the class `base`, and from there down to all frames of
- * the property's class. */
+/* A property reads a node. When the node changes in frame F, go up from F to the class `base`, and from there
+ * down to all frames of the property's class. */
 struct dependant {
     uint32_t prop;
     uint32_t base;
@@ -169,7 +190,7 @@ struct dependant {
 };
 
 struct resource {
-    struct str id, uri; /* uri "" = internal */
+    struct str id, uri;      /* uri "" = internal */
     const struct tree *tree; /* internal: read with the form; its <instance> element is around the content */
 };
 
@@ -181,7 +202,7 @@ struct form {
     struct map locals; /* local name to its number */
     struct child_slot {
         uint32_t parent, local, child; /* child NONE = free */
-    } *children;       /* hash of (parent, local, attribute) */
+    } * children;                      /* hash of (parent, local, attribute) */
     uint32_t children_room;
     VEC(struct frame_class) classes;
     VEC(uint32_t) class_children, class_nodes, class_props;
@@ -189,7 +210,7 @@ struct form {
     VEC(struct blueprint_row) blueprint_rows;
     VEC(struct blueprint_cell) blueprint_cells;
     VEC(struct bind) binds;
-    VEC(uint32_t) preloads; /* binds with one */
+    VEC(uint32_t) preloads;       /* binds with one */
     VEC(struct control) controls; /* controls.at[0] is the body */
     VEC(struct choice) choices;
     VEC(struct action) actions;
@@ -202,14 +223,14 @@ struct form {
     VEC(uint32_t) text_first;           /* by text: first value; one more at the end */
     VEC(struct resource) resources;     /* secondary instances; tree number = index + 1 */
     struct map resource_ids;
-    VEC(uint32_t) external;             /* indices of those with a uri */
+    VEC(uint32_t) external; /* indices of those with a uri */
     VEC(struct form_field) fields;
     VEC(uint32_t) field_nodes;
     VEC(struct form_repeat) repeats;
     struct map field_paths;
     VEC(struct prop) props;
     VEC(struct dependant) dependants;
-    VEC(uint32_t) all_readers; /* properties with reads_all */
+    VEC(uint32_t) all_readers;        /* properties with reads_all */
     VEC(struct node_name) namespaces; /* prefix and uri to declare in a submission; local unused */
     struct map prefixes;
     VEC(struct str) uris;
@@ -244,9 +265,10 @@ bool form_is_ancestor(const struct form *f, uint32_t ancestor, uint32_t node); /
 uint32_t form_common_class(const struct form *f, uint32_t a, uint32_t b);
 uint32_t form_class_at_depth(const struct form *f, uint32_t class, uint32_t depth);
 
-/* THE context rule (FORMS.md 4): from a context in frame class `from`, in which class does the search for a reference begin?
- * A single value comes from the deepest repeat instance that the context and the node share; a node-set from where the
- * path itself begins: the top for an absolute one, the node it climbed to for a relative one. */
+/* THE context rule (FORMS.md 4): from a context in frame class `from`, in which class does the search for a
+ * reference begin? A single value comes from the deepest repeat instance that the context and the node share;
+ * a node-set from where the path itself begins: the top for an absolute one, the node it climbed to for a
+ * relative one. */
 uint32_t form_base_class(const struct form *f, uint32_t from, uint32_t ref, bool single);
 
 /* Expressions of a form: a scope whose paths are resolved against it. `context` is a node or NONE. */
@@ -258,25 +280,25 @@ extern const uint32_t form_function_count;
 struct xml_doc;
 struct loader {
     struct form *form;
-    struct arena *a;       /* the form's */
+    struct arena *a; /* the form's */
     struct arena *scratch;
     struct xml_doc *doc;
     struct form_findings *findings;
-    struct diag *first; /* the caller's */
-    uint32_t model, body; /* elements */
-    struct map bind_ids;  /* bind/@id to its node */
-    enum err rc; /* ERR_NOMEM or ERR_LIMIT: give up */
+    struct diag *first;                 /* the caller's */
+    uint32_t model, body;               /* elements */
+    struct map bind_ids;                /* bind/@id to its node */
+    enum err rc;                        /* ERR_NOMEM or ERR_LIMIT: give up */
     VEC(struct text_value) text_values; /* in the order of the document */
-    VEC(uint32_t) text_elements;   /* of each: <value> element */
-    VEC(uint32_t) text_owner;      /* by text: node that uses it first */
+    VEC(uint32_t) text_elements;        /* of each: <value> element */
+    VEC(uint32_t) text_owner;           /* by text: node that uses it first */
 };
 /* Records a finding; the first error also goes to the caller's diag. */
-void load_finding(struct loader *l, enum finding_severity severity, uint32_t line, uint32_t column, uint32_t node,
-                  const char *format, ...) __attribute__((format(printf, 6, 7)));
+void load_finding(struct loader *l, enum finding_severity severity, uint32_t line, uint32_t column,
+                  uint32_t node, const char *format, ...) __attribute__((format(printf, 6, 7)));
 void load_nomem(struct loader *l);
 /* Compiles an attribute's text; NULL after a finding. `what` is "relevant", "calculate" ... */
-const struct expr *load_expr(struct loader *l, uint32_t element, uint32_t context, struct str text, const char *what,
-                             bool nodes);
+const struct expr *load_expr(struct loader *l, uint32_t element, uint32_t context, struct str text,
+                             const char *what, bool nodes);
 /* The node a path leads to from a context node (NONE = root only), NONE when there is no such path. */
 uint32_t load_path(struct loader *l, uint32_t context, struct str path);
 struct label load_label(struct loader *l, uint32_t element, uint32_t context);

@@ -1,7 +1,10 @@
-/* The primary instance as expressions see it: reads of references by the context rule, and a tree for everything that
- * only evaluation can tell. Non-relevant nodes and instances put aside are left out of both. A node handle is {tree 0,
- * frame, schema node}; the text of a leaf and the document above the root have handles of their own.
+/* The primary instance as expressions see it: reads of references by the context rule, and a tree for
+ * everything that only evaluation can tell. Non-relevant nodes and instances put aside are left out of both.
+ * A node handle is {tree 0, frame, schema node}; the text of a leaf and the document above the root have
+ * handles of their own.
  */
+#include <math.h>
+
 #include "forms/instance.h"
 
 #define Y_TEXT 0x80000000u
@@ -36,11 +39,15 @@ static struct value read_text(struct session *s, const struct cell *c, enum cast
     struct civil t;
     double number;
     switch (cast) {
-    case CAST_STRING:
+    case CAST_STRING: break;
+    case CAST_BOOLEAN:
+        v = (struct value){.type = VALUE_BOOL,
+                           .boolean = str_eq_z(c->text, "true") || str_eq_z(c->text, "1")};
         break;
     case CAST_INT:
     case CAST_DECIMAL:
-        /* A double holds 15 digits; a longer number, such as an identity number, stays the text that it is. */
+        /* A double holds 15 digits; a longer number, such as an identity number, stays the text that it is.
+         */
         if (c->text.n <= 16 && num_read(c->text, &number))
             v = (struct value){.type = VALUE_NUMBER, .number = number};
         break;
@@ -64,7 +71,8 @@ struct value cell_value(struct session *s, const struct frame *f, uint32_t node,
 {
     struct cell *c = cell_at(s, f, node);
     if (c->text.n == 0 || c->status == ANSWER_PARTIAL)
-        return rules ? (struct value){.type = VALUE_UNKNOWN} : (struct value){.type = VALUE_STRING, .text = STR("")};
+        return rules ? (struct value){.type = VALUE_UNKNOWN}
+                     : (struct value){.type = VALUE_STRING, .text = STR("")};
     if (!(c->flags & CELL_TYPED)) {
         c->typed = read_text(s, c, node_at(s, node)->cast);
         c->flags |= CELL_TYPED;
@@ -79,7 +87,8 @@ struct value cell_value(struct session *s, const struct frame *f, uint32_t node,
 
 /* --- references --- */
 
-/* From a frame of an enclosing class down to the first instance in use of `class`; NULL when there is none. */
+/* From a frame of an enclosing class down to the first instance in use of `class`; NULL when there is none.
+ */
 static const struct frame *first_below(const struct session *s, const struct frame *from, uint32_t class)
 {
     uint32_t chain[REF_DEPTH_MAX + 1], depth = 0;
@@ -116,7 +125,8 @@ static enum err read_scalar(struct eval *e, struct node context, uint32_t ref, s
     const struct frame *f = from;
     if (from->class != class)
         f = first_below(s, frame_up(s, from, form_base_class(s->form, from->class, ref, true)), class);
-    *out = e->rules ? (struct value){.type = VALUE_UNKNOWN} : (struct value){.type = VALUE_STRING, .text = STR("")};
+    *out = e->rules ? (struct value){.type = VALUE_UNKNOWN}
+                    : (struct value){.type = VALUE_STRING, .text = STR("")};
     if (!f)
         return ERR_OK;
     bool itself = f == from && node == context.y; /* once(.) keeps what an irrelevant node holds */
@@ -141,13 +151,14 @@ static enum err push_node(struct eval *e, struct nodes *out, uint32_t *room, str
     return ERR_OK;
 }
 
-static enum err gather(struct eval *e, const struct frame *from, const uint32_t *chain, uint32_t depth, uint32_t node,
-                       struct nodes *out, uint32_t *room)
+static enum err gather(struct eval *e, const struct frame *from, const uint32_t *chain, uint32_t depth,
+                       uint32_t node, struct nodes *out, uint32_t *room)
 {
     struct session *s = e->host;
     enum err rc = ERR_OK;
     if (depth == 0)
-        return visible(s, from, node) ? push_node(e, out, room, (struct node){0, from->number, node}) : ERR_OK;
+        return visible(s, from, node) ? push_node(e, out, room, (struct node){0, from->number, node})
+                                      : ERR_OK;
     const struct frame_list *list = frame_list(s, from, chain[depth - 1]);
     for (uint32_t i = 0; i < list->active && !rc; i++)
         if (frame_in_use(s, list->at[i]))
@@ -238,7 +249,8 @@ static bool first_instance(const struct session *s, const struct frame *f, uint3
 }
 
 /* The first visible one among a schema node and those after it, as children of a node in frame `f`. */
-static bool first_of(const struct session *s, const struct frame *f, uint32_t node, bool attributes, struct node *out)
+static bool first_of(const struct session *s, const struct frame *f, uint32_t node, bool attributes,
+                     struct node *out)
 {
     for (; node != NONE; node = node_at(s, node)->next) {
         const struct schema_node *n = node_at(s, node);
@@ -318,7 +330,8 @@ static bool primary_prev_sibling(const struct tree *t, struct node n, struct nod
             continue;
         bool there = true;
         if (node_at(s, c)->repeat)
-            there = last_instance(s, around, c, frame_list(s, around, node_at(s, c)->class)->active, &candidate);
+            there = last_instance(s, around, c, frame_list(s, around, node_at(s, c)->class)->active,
+                                  &candidate);
         else if (visible(s, around, c))
             candidate = (struct node){0, around->number, c};
         else
@@ -343,7 +356,8 @@ static bool primary_next_attribute(const struct tree *t, struct node n, struct n
 }
 
 /* Where a node stands when seen from a frame further up: the repeat node that leads to it. */
-static uint32_t node_seen_from(const struct session *s, const struct frame *f, uint32_t node, const struct frame *from)
+static uint32_t node_seen_from(const struct session *s, const struct frame *f, uint32_t node,
+                               const struct frame *from)
 {
     while (f != from) {
         node = s->form->classes.at[f->class].node;
@@ -452,6 +466,33 @@ static enum err find_instance(struct eval *e, struct str id, struct node *root_o
     return ERR_OK;
 }
 
+/* A path handed over as text: from the bound node, or from the root; entries as the context rule has them. */
+static bool place_by_path(const struct session *s, struct node from, struct str path, struct place *out)
+{
+    struct str rest = path, token;
+    bool absolute = str_starts(rest, STR("/"));
+    uint32_t node = absolute ? NONE : from.y;
+    while (str_split(&rest, '/', &token)) {
+        token = str_trim(token);
+        if (token.n == 0 || str_eq_z(token, "."))
+            continue;
+        uint32_t local = form_local(s->form, token);
+        if (str_eq_z(token, ".."))
+            node = node == NONE ? NONE : node_at(s, node)->parent;
+        else if (node == NONE)
+            node = local != NONE && node_at(s, 0)->local == local ? 0 : NONE;
+        else
+            node = form_child(s->form, node, local, false);
+        if (node == NONE)
+            return false;
+    }
+    const struct frame *f = node == NONE ? NULL
+                                         : frame_seen(s, context_frame(s, from), node_at(s, node)->class);
+    if (f)
+        *out = place_of(s, f, node);
+    return f != NULL;
+}
+
 static enum err host_text(struct eval *e, const char *what, struct str a, struct str b, struct str *out)
 {
     struct session *s = e->host;
@@ -466,8 +507,7 @@ static enum err host_text(struct eval *e, const char *what, struct str a, struct
         *out = text_in_language(s, text, TEXT_LONG, e->context, e->scratch);
     } else if (strcmp(what, "jr:choice-name") == 0) {
         struct place p;
-        struct diag d = {0};
-        if (session_place(s, str_trim(b), &p, &d))
+        if (!place_by_path(s, e->current, str_trim(b), &p))
             return ERR_NOT_FOUND;
         *out = choice_label(s, p, a, e->scratch);
     } else {
@@ -484,7 +524,8 @@ static enum err host_random(struct eval *e, void *out, size_t n)
     return s->host->random ? s->host->random(s->host->self, out, n) : ERR_STATE;
 }
 
-static enum err host_digest(struct eval *e, struct str algorithm, struct str data, unsigned char out[64], size_t *n_out)
+static enum err host_digest(struct eval *e, struct str algorithm, struct str data, unsigned char out[64],
+                            size_t *n_out)
 {
     const struct session *s = e->host;
     return s->host->digest ? s->host->digest(s->host->self, algorithm, data, out, n_out) : ERR_STATE;
@@ -539,7 +580,8 @@ static struct str day_text(struct eval *e, int64_t day)
     return value_text(e, &v);
 }
 
-/* A date node takes the day of an instant or a day number; an int node a whole number. Text stays what it is. */
+/* What a calculation stores. No number is no answer; a date node takes the day of an instant or a day number;
+ * an int node the whole part. Other text stays what it is. */
 struct str value_for_node(struct session *s, struct eval *e, uint32_t node, const struct value *v)
 {
     enum cast cast = node_at(s, node)->cast;
@@ -560,5 +602,13 @@ struct str value_for_node(struct session *s, struct eval *e, uint32_t node, cons
         struct str out = arena_str(e->scratch, (struct str){text, n});
         return out.p ? out : STR("");
     }
-    return value_text(e, v);
+    double number;
+    struct str text = value_text(e, v);
+    if (v->type == VALUE_NUMBER && isnan(v->number))
+        return STR("");
+    if (cast == CAST_INT && num_read(text, &number) && number != trunc(number)) {
+        struct value whole = {.type = VALUE_NUMBER, .number = trunc(number)};
+        text = value_text(e, &whole);
+    }
+    return text;
 }

@@ -231,8 +231,8 @@ static enum err do_count(struct session *s, const struct prop *p, struct frame *
     }
     if (list->recounts++ >= RECOUNTS_MAX)
         return ERR_OK;
-    enum err rc = evaluate(s, &s->scratch, p->expr, (struct node){0, f->number, node_at(s, p->node)->parent},
-                           &v);
+    /* Bound to the repeat as seen from its parent: `..` is the parent, and no entry need exist. */
+    enum err rc = evaluate(s, &s->scratch, p->expr, (struct node){0, f->number, p->node}, &v);
     if (rc)
         return rc;
     struct eval e = eval_for(s, &s->scratch);
@@ -328,15 +328,33 @@ static enum err run_queue(struct session *s, struct diag *d)
 
 /* --- actions --- */
 
+/* Where an action writes: the node around the trigger, else the first entry there is; with predicates, what
+ * they say. */
+static enum err action_frame(struct session *s, const struct action *a, const struct frame *from,
+                             struct frame **out)
+{
+    const struct frame *f = frame_seen(s, from, node_at(s, a->target)->class);
+    *out = f ? s->frames.at[f->number] : NULL;
+    if (!a->target_nodes)
+        return ERR_OK;
+    struct value v;
+    struct arena_mark mark = arena_mark(&s->scratch);
+    struct node context = {0, from->number, a->trigger == NONE ? 0 : a->trigger};
+    enum err rc = evaluate(s, &s->scratch, a->target_nodes, context, &v);
+    *out = NULL;
+    if (!rc && v.type == VALUE_NODES && v.nodes->count && v.nodes->at[0].tree == 0 &&
+        v.nodes->at[0].y == a->target)
+        *out = s->frames.at[v.nodes->at[0].x];
+    arena_release(&s->scratch, mark);
+    return rc;
+}
+
 static enum err run_action(struct session *s, const struct action *a, const struct frame *from)
 {
-    uint32_t class = node_at(s, a->target)->class;
-    uint32_t common = form_common_class(s->form, from->class, class);
     struct frame *f = NULL;
-    if (common == class)
-        f = s->frames.at[frame_up(s, from, class)->number];
-    if (!f)
-        return ERR_OK; /* several instances could be meant: none is */
+    enum err rc = action_frame(s, a, from, &f);
+    if (rc || !f)
+        return rc;
     if (a->kind != ACTION_SETVALUE) {
         struct place *p = vec_push(&s->arena, &s->located);
         if (!p)
@@ -349,7 +367,6 @@ static enum err run_action(struct session *s, const struct action *a, const stru
     }
     struct arena_mark mark = arena_mark(&s->scratch);
     struct str text = a->text;
-    enum err rc = ERR_OK;
     if (a->value) {
         struct value v;
         rc = evaluate(s, &s->scratch, a->value, (struct node){0, f->number, a->target}, &v);
@@ -368,7 +385,7 @@ static enum err run_everywhere(struct session *s, const struct action *a)
 {
     uint32_t class = node_at(s, a->target)->class;
     enum err rc = ERR_OK;
-    if (class == 0)
+    if (class == 0 || a->target_nodes)
         return run_action(s, a, s->frames.at[0]);
     for (uint32_t i = 0; i < s->frames.count && !rc; i++)
         if (s->frames.at[i] && s->frames.at[i]->class == class)

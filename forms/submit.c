@@ -1,6 +1,7 @@
-/* The primary instance as XML and back. A submission holds what is relevant; a draft holds everything. The same state gives
- * the same bytes: schema order, attributes as in the form, one fixed spelling of namespaces (declared once at the root, the
- * XForms namespace left out, as ODK Collect writes it). Recursion follows the schema, whose depth is capped.
+/* The primary instance as XML and back. A submission holds what is relevant; a draft holds everything. The
+ * same state gives the same bytes: schema order, attributes as in the form, one fixed spelling of namespaces
+ * (declared once at the root, the XForms namespace left out, as ODK Collect writes it). Recursion follows the
+ * schema, whose depth is capped.
  */
 #include "forms/instance.h"
 #include "forms/xml_doc.h"
@@ -148,8 +149,10 @@ static uint64_t read_row(struct reading *r, uint32_t node, uint64_t parent_key)
         r->rc = r->rows.count < SESSION_ROWS_MAX ? ERR_NOMEM : ERR_LIMIT;
         return 0;
     }
-    *row = (struct saved_row){.key = r->key_next++, .parent_key = parent_key,
-                              .repeat = r->form->nodes.at[node].class - 1, .order = r->rows.count};
+    *row = (struct saved_row){.key = r->key_next++,
+                              .parent_key = parent_key,
+                              .repeat = r->form->nodes.at[node].class - 1,
+                              .order = r->rows.count};
     return row->key;
 }
 
@@ -198,11 +201,11 @@ static enum err check_root(const struct reading *r, struct diag *d)
     struct str local = xml_name(r->doc, 0).local, id = xml_attr(r->doc, 0, "", "id");
     struct str own = r->form->names.at[r->form->nodes.at[0].name].local;
     if (!str_eq(local, own))
-        return diag_set(d, ERR_SYNTAX, "The submission begins with <%.*s>, the form's with <%.*s>.", STR_ARG(local),
-                        STR_ARG(own));
+        return diag_set(d, ERR_SYNTAX, "The submission begins with <%.*s>, the form's with <%.*s>.",
+                        STR_ARG(local), STR_ARG(own));
     if (id.n && !str_eq(id, r->form->id))
-        return diag_set(d, ERR_SYNTAX, "The submission belongs to the form \"%.*s\", not to \"%.*s\".", STR_ARG(id),
-                        STR_ARG(r->form->id));
+        return diag_set(d, ERR_SYNTAX, "The submission belongs to the form \"%.*s\", not to \"%.*s\".",
+                        STR_ARG(id), STR_ARG(r->form->id));
     return ERR_OK;
 }
 

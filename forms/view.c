@@ -1,5 +1,6 @@
-/* What a screen shows: labels with their outputs in the language of the session, choices after filters, messages. All of
- * it is computed when asked and belongs to the arena of the caller; nothing here changes the interview.
+/* What a screen shows: labels with their outputs in the language of the session, choices after filters,
+ * messages. All of it is computed when asked and belongs to the arena of the caller; nothing here changes the
+ * interview.
  */
 #include "forms/instance.h"
 
@@ -37,7 +38,8 @@ static struct str render(struct session *s, struct segments segments, struct nod
     return out.p ? out : STR("");
 }
 
-static const struct text_value *find_text(const struct form *f, uint32_t text, uint32_t language, enum text_form form)
+static const struct text_value *find_text(const struct form *f, uint32_t text, uint32_t language,
+                                          enum text_form form)
 {
     for (uint32_t i = f->text_first.at[text]; i < f->text_first.at[text + 1]; i++)
         if (f->text_values.at[i].language == language && f->text_values.at[i].form == form)
@@ -88,7 +90,10 @@ static enum err open_choices(struct session *s, const struct control *c, struct 
                              struct choice_list *out)
 {
     struct value v = {.type = VALUE_STRING};
-    *out = (struct choice_list){.control = c, .context = context, .fixed = c->choice_count, .total = c->choice_count};
+    *out = (struct choice_list){.control = c,
+                                .context = context,
+                                .fixed = c->choice_count,
+                                .total = c->choice_count};
     if (!c->itemset)
         return ERR_OK;
     enum err rc = evaluate(s, a, c->itemset, context, &v);
@@ -99,7 +104,8 @@ static enum err open_choices(struct session *s, const struct control *c, struct 
     return rc;
 }
 
-static enum err item_text(struct session *s, const struct expr *x, struct node item, struct arena *a, struct str *out)
+static enum err item_text(struct session *s, const struct expr *x, struct node item, struct arena *a,
+                          struct str *out)
 {
     struct value v;
     *out = STR("");
@@ -128,7 +134,8 @@ static enum err choice_text(struct session *s, const struct choice_list *l, uint
 {
     uint32_t text;
     if (i < l->fixed) {
-        *out = label_text(s, &s->form->choices.at[l->control->choice_first + i].label, TEXT_LONG, l->context, a);
+        *out = label_text(s, &s->form->choices.at[l->control->choice_first + i].label, TEXT_LONG, l->context,
+                          a);
         return ERR_OK;
     }
     enum err rc = item_text(s, l->control->item_label, l->items->at[i - l->fixed], a, out);
@@ -205,7 +212,8 @@ struct str choice_label(struct session *s, struct place question, struct str val
 }
 
 enum err session_choices(struct session *s, struct place p, uint32_t skip, uint32_t limit, struct arena *a,
-                         struct choice_view **choices_out, uint32_t *count_out, uint32_t *total_out, struct diag *d)
+                         struct choice_view **choices_out, uint32_t *count_out, uint32_t *total_out,
+                         struct diag *d)
 {
     const struct frame *f = place_frame(s, p);
     uint32_t control = f ? place_control(s, p) : NONE;
@@ -250,7 +258,8 @@ static struct node control_context(struct session *s, uint32_t control, const st
     return (struct node){0, seen->number, node};
 }
 
-/* Labels of the groups around, from outside in; a repeat adds the number of its instance to the label before it. */
+/* Labels of the groups around, from outside in; a repeat adds the number of its instance to the label before
+ * it. */
 static struct str groups_around(struct session *s, uint32_t control, const struct frame *f, struct arena *a)
 {
     uint32_t chain[FORM_DEPTH_MAX + 1], depth = 0;
@@ -304,9 +313,18 @@ enum err session_view(struct session *s, struct place p, struct arena *a, struct
                       struct diag *d)
 {
     const struct frame *f = place_frame(s, p);
-    struct question_view v = {.ref = STR(""), .label = STR(""), .hint = STR(""), .guidance = STR(""),
-                              .appearance = STR(""), .mediatype = STR(""), .value = STR(""), .message = STR(""),
-                              .group = STR(""), .range_start = STR(""), .range_end = STR(""), .range_step = STR("")};
+    struct question_view v = {.ref = STR(""),
+                              .label = STR(""),
+                              .hint = STR(""),
+                              .guidance = STR(""),
+                              .appearance = STR(""),
+                              .mediatype = STR(""),
+                              .value = STR(""),
+                              .message = STR(""),
+                              .group = STR(""),
+                              .range_start = STR(""),
+                              .range_end = STR(""),
+                              .range_step = STR("")};
     if (!f || (!(p.node & PLACE_CONTROL) && p.node >= s->form->nodes.count))
         return diag_set(d, ERR_NOT_FOUND, "There is nothing at this place.");
     uint32_t control = place_control(s, p);

@@ -1,6 +1,7 @@
-/* Walking an interview screen by screen: questions, field lists, and the question whether to add another entry of a
- * repeat. A cursor is a control in a frame; the next one is found by going through the controls in their order,
- * descending into instances, and skipping what does not apply. Nothing is remembered between two steps but the cursor.
+/* Walking an interview screen by screen: questions, field lists, and the question whether to add another
+ * entry of a repeat. A cursor is a control in a frame; the next one is found by going through the controls in
+ * their order, descending into instances, and skipping what does not apply. Nothing is remembered between two
+ * steps but the cursor.
  */
 #include "forms/instance.h"
 
@@ -8,7 +9,8 @@ enum at_kind { AT_CONTROL, AT_INSTANCE, AT_PROMPT, AT_END };
 struct at {
     enum at_kind kind;
     uint32_t control;
-    uint32_t frame; /* CONTROL: the frame the control is shown in; INSTANCE: the instance; PROMPT: the parent's */
+    uint32_t
+        frame; /* CONTROL: the frame the control is shown in; INSTANCE: the instance; PROMPT: the parent's */
 };
 
 static const struct control *control_at(const struct session *s, uint32_t c)
@@ -16,7 +18,8 @@ static const struct control *control_at(const struct session *s, uint32_t c)
     return &s->form->controls.at[c];
 }
 
-/* Usually the frame itself; a question about another part of the form is shown with the entry nearest to it. */
+/* Usually the frame itself; a question about another part of the form is shown with the entry nearest to it.
+ */
 static const struct frame *shown_frame(const struct session *s, uint32_t control, uint32_t frame)
 {
     return frame_seen(s, s->frames.at[frame], control_at(s, control)->class);
@@ -37,8 +40,8 @@ static bool applies(const struct session *s, uint32_t control, uint32_t frame)
 /* The next instance of a repeat at or after a position, or its prompt. */
 static struct at instance_from(struct session *s, uint32_t control, uint32_t parent, uint32_t position)
 {
-    const struct frame_list *list =
-        frame_list(s, s->frames.at[parent], node_at(s, control_at(s, control)->node)->class);
+    const struct frame_list *list = frame_list(s, s->frames.at[parent],
+                                               node_at(s, control_at(s, control)->node)->class);
     for (uint32_t i = position; i < list->active; i++)
         if (s->frames.at[list->at[i]]->cells[0].hidden == 0)
             return (struct at){AT_INSTANCE, control, list->at[i]};
@@ -64,7 +67,6 @@ static struct at after(struct session *s, uint32_t control, uint32_t frame)
     return (struct at){AT_CONTROL, next, frame};
 }
 
-
 struct collected {
     struct arena *a;
     VEC(struct place) list;
@@ -81,7 +83,8 @@ static void collect(struct session *s, uint32_t from, uint32_t end, uint32_t fra
         if (!applies(s, c, frame))
             continue;
         if (control->kind == CONTROL_REPEAT) {
-            const struct frame_list *list = frame_list(s, s->frames.at[frame], node_at(s, control->node)->class);
+            const struct frame_list *list = frame_list(s, s->frames.at[frame],
+                                                       node_at(s, control->node)->class);
             for (uint32_t i = 0; i < list->active; i++)
                 if (s->frames.at[list->at[i]]->cells[0].hidden == 0)
                     collect(s, c + 1, control->end, list->at[i], out);
@@ -113,8 +116,7 @@ static struct cursor seek(struct session *s, struct at at)
     for (;;) {
         const struct control *c = control_at(s, at.control);
         switch (at.kind) {
-        case AT_END:
-            return (struct cursor){STOP_END, 0, 0};
+        case AT_END: return (struct cursor){STOP_END, 0, 0};
         case AT_PROMPT:
             if (!c->fixed_count)
                 return (struct cursor){STOP_REPEAT, at.control, at.frame};
@@ -123,8 +125,9 @@ static struct cursor seek(struct session *s, struct at at)
         case AT_INSTANCE:
             if (c->field_list && has_question(s, at.control, at.frame))
                 return (struct cursor){STOP_FIELD_LIST, at.control, at.frame};
-            at = c->field_list || c->end == at.control + 1 ? next_instance(s, at.control, at.frame)
-                                                           : (struct at){AT_CONTROL, at.control + 1, at.frame};
+            at = c->field_list || c->end == at.control + 1
+                     ? next_instance(s, at.control, at.frame)
+                     : (struct at){AT_CONTROL, at.control + 1, at.frame};
             break;
         case AT_CONTROL:
             if (!applies(s, at.control, at.frame)) {
@@ -156,13 +159,10 @@ static struct cursor first_stop(struct session *s)
 static struct cursor stop_after(struct session *s, struct cursor c)
 {
     switch (c.kind) {
-    case STOP_START:
-        return first_stop(s);
-    case STOP_END:
-        return c;
+    case STOP_START: return first_stop(s);
+    case STOP_END: return c;
     case STOP_QUESTION:
-    case STOP_REPEAT:
-        break;
+    case STOP_REPEAT: break;
     case STOP_FIELD_LIST:
         if (control_at(s, c.control)->kind == CONTROL_REPEAT)
             return seek(s, next_instance(s, c.control, c.frame));
@@ -212,7 +212,8 @@ struct stop session_next(struct session *s)
     return stop_of(s, s->at);
 }
 
-/* Where a cursor stands among the controls of its frame; the prompt of a repeat comes after everything in it. */
+/* Where a cursor stands among the controls of its frame; the prompt of a repeat comes after everything in it.
+ */
 static uint32_t rank_of(const struct session *s, struct cursor c)
 {
     return c.kind == STOP_REPEAT ? 2 * control_at(s, c.control)->end - 1 : 2 * c.control;
@@ -227,7 +228,8 @@ static void lift(const struct session *s, const struct frame **f, uint32_t *rank
 
 static bool comes_before(struct session *s, struct cursor a, struct cursor b)
 {
-    const struct frame *fa = s->frames.at[a.frame], *fb = s->frames.at[b.frame], *last_a = NULL, *last_b = NULL;
+    const struct frame *fa = s->frames.at[a.frame], *fb = s->frames.at[b.frame], *last_a = NULL,
+                       *last_b = NULL;
     uint32_t ra = rank_of(s, a), rb = rank_of(s, b);
     while (fa != fb) {
         uint32_t da = s->form->classes.at[fa->class].depth, db = s->form->classes.at[fb->class].depth;
@@ -247,7 +249,8 @@ static bool comes_before(struct session *s, struct cursor a, struct cursor b)
 struct stop session_prev(struct session *s)
 {
     struct cursor before = {STOP_START, 0, 0};
-    for (struct cursor c = first_stop(s); c.kind != STOP_END && s->at.kind != STOP_START; c = stop_after(s, c)) {
+    for (struct cursor c = first_stop(s); c.kind != STOP_END && s->at.kind != STOP_START;
+         c = stop_after(s, c)) {
         if (s->at.kind != STOP_END && !comes_before(s, c, s->at))
             break;
         before = c;

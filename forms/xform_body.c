@@ -1,6 +1,6 @@
-/* The body of a form: controls in document order, their choices, the actions nested in them and in the model, and the public
- * numbering of fields and repeats. A control bound to a path that does not exist is an error; everything else that
- * is merely odd is a warning.
+/* The body of a form: controls in document order, their choices, the actions nested in them and in the model,
+ * and the public numbering of fields and repeats. A control bound to a path that does not exist is an error;
+ * everything else that is merely odd is a warning.
  */
 #include "forms/model.h"
 #include "forms/xml_doc.h"
@@ -10,11 +10,16 @@ static const struct {
     enum control_kind kind;
     enum field_type type; /* what the control makes of its field; FIELD_STRING = the bind decides */
 } control_names[] = {
-    {"input", CONTROL_INPUT, FIELD_STRING},        {"secret", CONTROL_INPUT, FIELD_STRING},
-    {"select1", CONTROL_SELECT_ONE, FIELD_SELECT_ONE}, {"select", CONTROL_SELECT_MANY, FIELD_SELECT_MANY},
-    {"rank", CONTROL_RANK, FIELD_RANK},            {"range", CONTROL_RANGE, FIELD_STRING},
-    {"upload", CONTROL_UPLOAD, FIELD_BINARY},      {"trigger", CONTROL_TRIGGER, FIELD_STRING},
-    {"group", CONTROL_GROUP, FIELD_STRING},        {"repeat", CONTROL_REPEAT, FIELD_STRING},
+    {"input", CONTROL_INPUT, FIELD_STRING},
+    {"secret", CONTROL_INPUT, FIELD_STRING},
+    {"select1", CONTROL_SELECT_ONE, FIELD_SELECT_ONE},
+    {"select", CONTROL_SELECT_MANY, FIELD_SELECT_MANY},
+    {"rank", CONTROL_RANK, FIELD_RANK},
+    {"range", CONTROL_RANGE, FIELD_STRING},
+    {"upload", CONTROL_UPLOAD, FIELD_BINARY},
+    {"trigger", CONTROL_TRIGGER, FIELD_STRING},
+    {"group", CONTROL_GROUP, FIELD_STRING},
+    {"repeat", CONTROL_REPEAT, FIELD_STRING},
 };
 
 static struct str keep(struct loader *l, struct str s)
@@ -39,7 +44,8 @@ static bool has_word(struct str list, const char *word)
 static void load_item(struct loader *l, uint32_t element, uint32_t control, uint32_t context)
 {
     const struct xml_doc *doc = l->doc;
-    uint32_t value = xml_find_child(doc, element, NULL, "value"), label = xml_find_child(doc, element, NULL, "label");
+    uint32_t value = xml_find_child(doc, element, NULL, "value"),
+             label = xml_find_child(doc, element, NULL, "label");
     if (value == XML_NONE) {
         load_finding(l, FINDING_WARNING, xml_at(doc, element)->line, xml_at(doc, element)->column, context,
                      "A choice has no <value>, so nobody can give it.");
@@ -73,7 +79,8 @@ static void load_itemset(struct loader *l, uint32_t element, uint32_t control, u
     const struct xml_doc *doc = l->doc;
     struct str nodeset = xml_attr(doc, element, "", "nodeset");
     const struct expr *set = load_expr(l, element, context, nodeset, "itemset", true);
-    uint32_t value = xml_find_child(doc, element, NULL, "value"), label = xml_find_child(doc, element, NULL, "label");
+    uint32_t value = xml_find_child(doc, element, NULL, "value"),
+             label = xml_find_child(doc, element, NULL, "label");
     const struct expr *v = value == XML_NONE ? NULL : item_path(l, value, NULL), *t = NULL;
     bool is_text = false;
     if (label != XML_NONE)
@@ -116,8 +123,8 @@ static uint32_t control_node(struct loader *l, uint32_t element, uint32_t contex
     struct str bind = xml_attr(l->doc, element, "", "bind");
     struct str ref = xml_attr(l->doc, element, "", kind == CONTROL_REPEAT ? "nodeset" : "ref");
     uint32_t node = NONE;
-    if (kind == CONTROL_GROUP && !ref.p)
-        ref = xml_attr(l->doc, element, "", "nodeset");
+    if (!ref.p && (kind == CONTROL_GROUP || kind == CONTROL_REPEAT)) /* some write one for the other */
+        ref = xml_attr(l->doc, element, "", kind == CONTROL_GROUP ? "nodeset" : "ref");
     if (bind.n) {
         if (!map_get(&l->bind_ids, bind, &node))
             load_finding(l, FINDING_ERROR, e->line, e->column, context,
@@ -127,7 +134,8 @@ static uint32_t control_node(struct loader *l, uint32_t element, uint32_t contex
     if (!str_trim(ref).n) {
         if (kind != CONTROL_GROUP)
             load_finding(l, FINDING_ERROR, e->line, e->column, context, "<%.*s> has no %s.",
-                         STR_ARG(xml_name(l->doc, element).local), kind == CONTROL_REPEAT ? "nodeset" : "ref");
+                         STR_ARG(xml_name(l->doc, element).local),
+                         kind == CONTROL_REPEAT ? "nodeset" : "ref");
         return NONE;
     }
     node = load_path(l, context, ref);
@@ -141,13 +149,13 @@ static uint32_t control_node(struct loader *l, uint32_t element, uint32_t contex
     return node;
 }
 
-static void repeat_attributes(struct loader *l, uint32_t element, struct control *c, uint32_t context)
+static void repeat_attributes(struct loader *l, uint32_t element, struct control *c)
 {
     struct str count = xml_attr(l->doc, element, NS_JAVAROSA, "count");
     struct str closed = xml_attr(l->doc, element, NS_JAVAROSA, "noAddRemove");
     c->fixed_count = count.n || (closed.n && !str_eq_z(str_trim(closed), "false()"));
     if (count.n)
-        c->count = load_expr(l, element, context, count, "jr:count", false);
+        c->count = load_expr(l, element, c->node, count, "jr:count", false);
 }
 
 static void check_range(struct loader *l, const struct control *c)
@@ -157,8 +165,8 @@ static void check_range(struct loader *l, const struct control *c)
     double number;
     for (size_t i = 0; i < 3; i++)
         if (!num_read(*limits[i], &number))
-            load_finding(l, FINDING_ERROR, c->line, c->column, c->node, "The %s of this range, \"%.*s\", is not a number.",
-                         names[i], STR_ARG(*limits[i]));
+            load_finding(l, FINDING_ERROR, c->line, c->column, c->node,
+                         "The %s of this range, \"%.*s\", is not a number.", names[i], STR_ARG(*limits[i]));
     if (num_read(c->range_step, &number) && number == 0)
         load_finding(l, FINDING_ERROR, c->line, c->column, c->node, "The step of this range must not be 0.");
 }
@@ -179,7 +187,8 @@ static void bind_control(struct loader *l, struct control *c, uint32_t index, en
 
 static void load_labels(struct loader *l, uint32_t element, uint32_t index, uint32_t context)
 {
-    uint32_t label = xml_find_child(l->doc, element, NULL, "label"), hint = xml_find_child(l->doc, element, NULL, "hint");
+    uint32_t label = xml_find_child(l->doc, element, NULL, "label"),
+             hint = xml_find_child(l->doc, element, NULL, "hint");
     if (label != XML_NONE) {
         struct label text = load_label(l, label, context);
         l->form->controls.at[index].label = text;
@@ -229,7 +238,8 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
     }
     uint32_t inner = node == NONE ? context : node;
     bool around = kind == CONTROL_REPEAT;
-    if (kind == CONTROL_GROUP && node != NONE && f->nodes.at[node].repeat && !form_is_ancestor(f, node, context)) {
+    if (kind == CONTROL_GROUP && node != NONE && f->nodes.at[node].repeat &&
+        !form_is_ancestor(f, node, context)) {
         around = true; /* the group that gives a repeat its label names the same path */
         node = NONE;
     }
@@ -238,9 +248,16 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
     for (uint32_t i = parent; i != NONE && walk == 0; i = f->controls.at[i].parent)
         if (f->controls.at[i].kind == CONTROL_REPEAT)
             walk = f->nodes.at[f->controls.at[i].node].class;
-    *c = (struct control){.walk = walk, .kind = kind, .parent = parent, .end = index + 1, .node = node, .line = e->line,
-                          .column = e->column, .class = f->nodes.at[shown_at].class,
-                          .label = {.text = NONE}, .hint = {.text = NONE}};
+    *c = (struct control){.walk = walk,
+                          .kind = kind,
+                          .parent = parent,
+                          .end = index + 1,
+                          .node = node,
+                          .line = e->line,
+                          .column = e->column,
+                          .class = f->nodes.at[shown_at].class,
+                          .label = {.text = NONE},
+                          .hint = {.text = NONE}};
     c->appearance = keep(l, xml_attr(doc, element, "", "appearance"));
     struct str mediatype = xml_attr(doc, element, "", "mediatype");
     c->mediatype = keep(l, mediatype.p ? mediatype : xml_attr(doc, element, "", "accept"));
@@ -249,7 +266,7 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
     c->range_step = keep(l, xml_attr(doc, element, "", "step"));
     c->field_list = container && has_word(c->appearance, "field-list");
     if (kind == CONTROL_REPEAT) {
-        repeat_attributes(l, element, c, context);
+        repeat_attributes(l, element, c);
         if (walk != c->class)
             load_finding(l, FINDING_ERROR, e->line, e->column, node,
                          "This repeat stands outside the repeat that its entries belong to. Move it inside.");
@@ -260,7 +277,8 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
     load_labels(l, element, index, around && kind == CONTROL_GROUP ? shown_at : inner);
     if (kind == CONTROL_SELECT_ONE || kind == CONTROL_SELECT_MANY || kind == CONTROL_RANK)
         load_choices(l, element, index, inner);
-    load_actions(l, element, container ? NONE : node, kind == CONTROL_REPEAT ? f->nodes.at[node].class : NONE);
+    uint32_t repeat_class = kind == CONTROL_REPEAT ? f->nodes.at[node].class : walk ? walk : NONE;
+    load_actions(l, element, container ? NONE : node, repeat_class);
     if (container)
         load_children(l, element, index, inner);
     f->controls.at[index].end = f->controls.count;
@@ -273,7 +291,8 @@ static void split_field_lists(struct form *f)
         if (f->controls.at[i].kind != CONTROL_REPEAT)
             continue;
         for (uint32_t p = f->controls.at[i].parent; p != NONE; p = f->controls.at[p].parent) {
-            f->controls.at[i].field_list |= f->controls.at[p].field_list && f->controls.at[p].kind == CONTROL_GROUP &&
+            f->controls.at[i].field_list |= f->controls.at[p].field_list &&
+                                            f->controls.at[p].kind == CONTROL_GROUP &&
                                             p == f->controls.at[i].parent;
             f->controls.at[p].field_list = false;
         }
@@ -288,8 +307,12 @@ void load_body(struct loader *l)
         load_nomem(l);
         return;
     }
-    *root = (struct control){.kind = CONTROL_GROUP, .parent = NONE, .end = 1, .node = NONE,
-                             .label = {.text = NONE}, .hint = {.text = NONE}};
+    *root = (struct control){.kind = CONTROL_GROUP,
+                             .parent = NONE,
+                             .end = 1,
+                             .node = NONE,
+                             .label = {.text = NONE},
+                             .hint = {.text = NONE}};
     load_actions(l, l->model, NONE, NONE);
     if (l->body != XML_NONE) {
         load_actions(l, l->body, NONE, NONE);
@@ -305,9 +328,12 @@ static const struct {
     const char *name;
     uint32_t event;
 } event_names[] = {
-    {"odk-instance-first-load", EVENT_FIRST_LOAD}, {"xforms-ready", EVENT_FIRST_LOAD},
-    {"odk-instance-load", EVENT_LOAD},             {"odk-new-repeat", EVENT_NEW_REPEAT},
-    {"jr-insert", EVENT_NEW_REPEAT},               {"xforms-value-changed", EVENT_VALUE_CHANGED},
+    {"odk-instance-first-load", EVENT_FIRST_LOAD},
+    {"xforms-ready", EVENT_FIRST_LOAD},
+    {"odk-instance-load", EVENT_LOAD},
+    {"odk-new-repeat", EVENT_NEW_REPEAT},
+    {"jr-insert", EVENT_NEW_REPEAT},
+    {"xforms-value-changed", EVENT_VALUE_CHANGED},
     {"xforms-revalidate", EVENT_REVALIDATE},
 };
 
@@ -324,10 +350,11 @@ static uint32_t load_events(struct loader *l, uint32_t element, bool in_repeat)
             if (str_eq_z(word, event_names[i].name))
                 event = event_names[i].event;
         if (!event)
-            load_finding(l, FINDING_ERROR, e->line, e->column, NONE,
-                         "An action waits for \"%.*s\", which is not an event. Events are odk-instance-first-load, "
-                         "odk-instance-load, odk-new-repeat, xforms-value-changed and xforms-revalidate.",
-                         STR_ARG(word));
+            load_finding(
+                l, FINDING_ERROR, e->line, e->column, NONE,
+                "An action waits for \"%.*s\", which is not an event. Events are odk-instance-first-load, "
+                "odk-instance-load, odk-new-repeat, xforms-value-changed and xforms-revalidate.",
+                STR_ARG(word));
         if (event == EVENT_NEW_REPEAT && !in_repeat)
             load_finding(l, FINDING_ERROR, e->line, e->column, NONE,
                          "An action for odk-new-repeat must stand inside the <repeat> it belongs to.");
@@ -336,20 +363,42 @@ static uint32_t load_events(struct loader *l, uint32_t element, bool in_repeat)
     return events;
 }
 
+static struct str without_predicates(struct loader *l, struct str path)
+{
+    char *p = arena_alloc(l->scratch, path.n + 1);
+    size_t n = 0;
+    uint32_t depth = 0;
+    if (!p) {
+        load_nomem(l);
+        return STR("");
+    }
+    for (size_t i = 0; i < path.n; i++) {
+        depth += path.p[i] == '[';
+        if (depth == 0)
+            p[n++] = path.p[i];
+        depth -= path.p[i] == ']' && depth > 0;
+    }
+    return (struct str){p, n};
+}
+
 static uint32_t action_target(struct loader *l, uint32_t element, uint32_t trigger, uint32_t repeat_class)
 {
     struct str ref = xml_attr(l->doc, element, "", "ref"), bind = xml_attr(l->doc, element, "", "bind");
-    uint32_t context = trigger != NONE ? trigger : repeat_class != NONE ? l->form->classes.at[repeat_class].node : 0;
+    uint32_t context = trigger != NONE        ? trigger
+                       : repeat_class != NONE ? l->form->classes.at[repeat_class].node
+                                              : 0;
     uint32_t node = NONE;
+    struct str plain = without_predicates(l, ref);
     if (bind.n)
         map_get(&l->bind_ids, bind, &node);
     else
-        node = load_path(l, context, ref);
+        node = load_path(l, context, plain);
     if (node == NONE && trigger != NONE)
-        node = load_path(l, l->form->nodes.at[trigger].parent, ref);
+        node = load_path(l, l->form->nodes.at[trigger].parent, plain);
     if (node == NONE)
-        load_finding(l, FINDING_ERROR, xml_at(l->doc, element)->line, xml_at(l->doc, element)->column, context,
-                     "An action writes to %.*s, which is not in the primary instance.", STR_ARG(ref));
+        load_finding(l, FINDING_ERROR, xml_at(l->doc, element)->line, xml_at(l->doc, element)->column,
+                     context, "An action writes to %.*s, which is not in the primary instance.",
+                     STR_ARG(ref));
     return node;
 }
 
@@ -377,13 +426,24 @@ static void load_action(struct loader *l, uint32_t element, enum action_kind kin
     const struct expr *x = NULL;
     if (kind == ACTION_SETVALUE && str_trim(value).n)
         x = load_expr(l, element, target, value, "setvalue", false);
+    struct str ref = xml_attr(l->doc, element, "", "ref");
+    const struct expr *nodes = NULL;
+    if (str_find(ref, STR("[")) >= 0)
+        nodes = load_expr(l, element, trigger != NONE ? trigger : 0, ref, "ref", true);
     struct action *a = vec_push(l->a, &f->actions);
     if (!a) {
         load_nomem(l);
         return;
     }
-    *a = (struct action){.kind = kind, .events = events, .target = target, .trigger = trigger, .next = NONE,
-                         .repeat = repeat_class, .value = x, .line = xml_at(l->doc, element)->line};
+    *a = (struct action){.kind = kind,
+                         .events = events,
+                         .target = target,
+                         .trigger = trigger,
+                         .next = NONE,
+                         .repeat = repeat_class,
+                         .target_nodes = nodes,
+                         .value = x,
+                         .line = xml_at(l->doc, element)->line};
     a->text = keep(l, xml_text(l->doc, element, l->scratch));
     if ((events & EVENT_VALUE_CHANGED) && trigger != NONE)
         chain_action(l, &f->nodes.at[trigger].actions, f->actions.count - 1);
@@ -413,7 +473,8 @@ static struct str plain_text(struct loader *l, const struct label *label)
     if (label->there && label->text != NONE) {
         s = (struct segments){0};
         for (uint32_t i = f->text_first.at[label->text]; i < f->text_first.at[label->text + 1]; i++)
-            if (f->text_values.at[i].language == f->language_default && f->text_values.at[i].form == TEXT_LONG)
+            if (f->text_values.at[i].language == f->language_default &&
+                f->text_values.at[i].form == TEXT_LONG)
                 s = f->text_values.at[i].segments;
     }
     if (s.count == 1 && !f->segments.at[s.first].output)
@@ -464,7 +525,8 @@ static void add_repeat(struct loader *l, uint32_t class)
         return;
     }
     uint32_t parent = f->classes.at[class].parent;
-    *r = (struct form_repeat){.number = class - 1, .path = form_node_path(f, f->classes.at[class].node, l->a),
+    *r = (struct form_repeat){.number = class - 1,
+                              .path = form_node_path(f, f->classes.at[class].node, l->a),
                               .parent = parent == 0 ? FORM_NO_REPEAT : parent - 1};
 }
 
@@ -472,7 +534,8 @@ static void add_repeat(struct loader *l, uint32_t class)
 static void mark_fixed(struct form *f)
 {
     for (uint32_t i = 0; i < f->nodes.count; i++)
-        f->nodes.at[i].fixed = f->nodes.at[i].attribute && f->nodes.at[i].bind == NONE && f->nodes.at[i].class == 0;
+        f->nodes.at[i].fixed = f->nodes.at[i].attribute && f->nodes.at[i].bind == NONE &&
+                               f->nodes.at[i].class == 0;
     for (uint32_t i = 0; i < f->actions.count; i++)
         f->nodes.at[f->actions.at[i].target].fixed = false;
 }

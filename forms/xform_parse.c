@@ -1,6 +1,7 @@
-/* From the XML of an XForm to the model: the order of the parts, the primary instance (schema, frame classes, blueprints
- * of new frames), the secondary instances and the binds. Controls, actions and texts are in xform_body.c and
- * xform_text.c, dependencies in graph.c. All findings are collected; only memory and caps end the work early.
+/* From the XML of an XForm to the model: the order of the parts, the primary instance (schema, frame classes,
+ * blueprints of new frames), the secondary instances and the binds. Controls, actions and texts are in
+ * xform_body.c and xform_text.c, dependencies in graph.c. All findings are collected; only memory and caps
+ * end the work early.
  */
 #include "forms/model.h"
 #include "forms/xml_doc.h"
@@ -26,8 +27,8 @@ static void push_finding(struct loader *l, enum finding_severity severity, uint3
         load_nomem(l);
 }
 
-void load_finding(struct loader *l, enum finding_severity severity, uint32_t line, uint32_t column, uint32_t node,
-                  const char *format, ...)
+void load_finding(struct loader *l, enum finding_severity severity, uint32_t line, uint32_t column,
+                  uint32_t node, const char *format, ...)
 {
     struct diag one = {0};
     va_list args;
@@ -51,8 +52,8 @@ void load_finding(struct loader *l, enum finding_severity severity, uint32_t lin
 
 /* --- expressions and paths in attributes --- */
 
-const struct expr *load_expr(struct loader *l, uint32_t element, uint32_t context, struct str text, const char *what,
-                             bool nodes)
+const struct expr *load_expr(struct loader *l, uint32_t element, uint32_t context, struct str text,
+                             const char *what, bool nodes)
 {
     const struct xml_node *e = xml_at(l->doc, element);
     struct expr_scope scope = form_scope(l->form, context);
@@ -94,7 +95,8 @@ static bool next_step(struct str *rest, struct path_step *step)
         step->kind = STEP_ATTRIBUTE;
     ptrdiff_t colon = str_find(token, STR(":"));
     size_t from = colon >= 0 ? (size_t)colon + 1 : step->kind == STEP_ATTRIBUTE;
-    step->local = step->kind == STEP_CHILD || step->kind == STEP_ATTRIBUTE ? str_sub(token, from, token.n) : STR("");
+    step->local = step->kind == STEP_CHILD || step->kind == STEP_ATTRIBUTE ? str_sub(token, from, token.n)
+                                                                           : STR("");
     return true;
 }
 
@@ -165,7 +167,8 @@ static struct str child_path(struct loader *l, struct str parent, struct str loc
     return (struct str){p, parent.n + local.n + 1};
 }
 
-/* Paths of <repeat nodeset>, so that the schema knows which siblings are instances. `context` is the path around. */
+/* Paths of <repeat nodeset>, so that the schema knows which siblings are instances. `context` is the path
+ * around. */
 static void collect_repeats(struct schema_builder *b, uint32_t element, struct str context)
 {
     struct loader *l = b->l;
@@ -174,6 +177,8 @@ static void collect_repeats(struct schema_builder *b, uint32_t element, struct s
          c = xml_element(doc, xml_at(doc, c)->next)) {
         bool repeat = xml_is(doc, c, NULL, "repeat");
         struct str ref = str_trim(xml_attr(doc, c, "", repeat ? "nodeset" : "ref"));
+        if (!ref.n)
+            ref = str_trim(xml_attr(doc, c, "", repeat ? "ref" : "nodeset"));
         struct str path = context;
         struct path_step step;
         if (str_starts(ref, STR("/"))) {
@@ -230,8 +235,8 @@ static uint32_t add_node(struct schema_builder *b, uint32_t doc_name, uint32_t e
     if (l->rc)
         return NONE;
     if (f->nodes.count >= FORM_NODES_MAX) {
-        l->rc = diag_set_at(l->first, ERR_LIMIT, e->line, e->column, "The primary instance has more than %u nodes.",
-                            (unsigned)FORM_NODES_MAX);
+        l->rc = diag_set_at(l->first, ERR_LIMIT, e->line, e->column,
+                            "The primary instance has more than %u nodes.", (unsigned)FORM_NODES_MAX);
         return NONE;
     }
     struct schema_node *n = vec_push(l->a, &f->nodes);
@@ -240,9 +245,19 @@ static uint32_t add_node(struct schema_builder *b, uint32_t doc_name, uint32_t e
         return NONE;
     }
     uint32_t index = f->nodes.count - 1;
-    *n = (struct schema_node){.name = name, .local = intern_local(l, f->names.at[name].local), .parent = parent,
-                              .first_child = NONE, .next = NONE, .end = index + 1, .twin = NONE, .class = class,
-                              .field = NONE, .bind = NONE, .control = NONE, .actions = NONE, .line = e->line,
+    *n = (struct schema_node){.name = name,
+                              .local = intern_local(l, f->names.at[name].local),
+                              .parent = parent,
+                              .first_child = NONE,
+                              .next = NONE,
+                              .end = index + 1,
+                              .twin = NONE,
+                              .class = class,
+                              .field = NONE,
+                              .bind = NONE,
+                              .control = NONE,
+                              .actions = NONE,
+                              .line = e->line,
                               .column = e->column};
     for (uint32_t k = 0; k < PROP_KINDS; k++)
         n->prop[k] = NONE;
@@ -288,7 +303,8 @@ struct groups {
 };
 
 /* The group of the k-th sibling of this name, made on demand. */
-static struct same *group_for(struct schema_builder *b, struct groups *g, uint32_t name, uint32_t k, bool repeat)
+static struct same *group_for(struct schema_builder *b, struct groups *g, uint32_t name, uint32_t k,
+                              bool repeat)
 {
     uint32_t at = b->group_stamp[name] == b->stamp ? b->group[name] : NONE;
     for (; at != NONE && k > 0 && g->list.at[at].twin != NONE; k--)
@@ -310,7 +326,8 @@ static struct same *group_for(struct schema_builder *b, struct groups *g, uint32
     return s;
 }
 
-static void group_children(struct schema_builder *b, const struct same *same, struct str path, struct groups *g)
+static void group_children(struct schema_builder *b, const struct same *same, struct str path,
+                           struct groups *g)
 {
     struct loader *l = b->l;
     b->stamp++;
@@ -357,8 +374,8 @@ static uint32_t add_class(struct loader *l, uint32_t node, uint32_t parent)
 }
 
 /* Depth is bounded by FORM_DEPTH_MAX, which the XML reader enforces. */
-static uint32_t build_schema(struct schema_builder *b, const struct same *same, uint32_t parent, uint32_t class,
-                             struct str parent_path)
+static uint32_t build_schema(struct schema_builder *b, const struct same *same, uint32_t parent,
+                             uint32_t class, struct str parent_path)
 {
     struct loader *l = b->l;
     struct form *f = l->form;
@@ -601,7 +618,8 @@ static void primary_instance(struct loader *l, uint32_t root)
     l->form->version = keep(l, version.p ? version : STR(""));
 }
 
-/* What an inline secondary instance contains, as a document of its own with the prefixes of the form around it. */
+/* What an inline secondary instance contains, as a document of its own with the prefixes of the form around
+ * it. */
 static struct str inline_document(struct loader *l, uint32_t element)
 {
     struct buf b;
@@ -658,7 +676,8 @@ static void secondary_instance(struct loader *l, uint32_t element)
     }
     if (map_get(&f->resource_ids, id, &before)) {
         load_finding(l, FINDING_ERROR, e->line, e->column, NONE,
-                     "Two secondary instances have the id \"%.*s\". Give one of them another id.", STR_ARG(id));
+                     "Two secondary instances have the id \"%.*s\". Give one of them another id.",
+                     STR_ARG(id));
         return;
     }
     struct resource *r = vec_push(l->a, &f->resources);
@@ -709,16 +728,26 @@ static const struct {
     enum cast cast;
     enum field_type type;
 } bind_types[] = {
-    {"string", CAST_STRING, FIELD_STRING},      {"int", CAST_INT, FIELD_INT},
-    {"integer", CAST_INT, FIELD_INT},           {"long", CAST_INT, FIELD_INT},
-    {"decimal", CAST_DECIMAL, FIELD_DECIMAL},   {"double", CAST_DECIMAL, FIELD_DECIMAL},
-    {"float", CAST_DECIMAL, FIELD_DECIMAL},     {"boolean", CAST_STRING, FIELD_BOOLEAN},
-    {"date", CAST_DATE, FIELD_DATE},            {"time", CAST_STRING, FIELD_TIME},
-    {"dateTime", CAST_DATETIME, FIELD_DATETIME}, {"geopoint", CAST_STRING, FIELD_GEOPOINT},
-    {"geotrace", CAST_STRING, FIELD_GEOTRACE},  {"geoshape", CAST_STRING, FIELD_GEOSHAPE},
-    {"binary", CAST_STRING, FIELD_BINARY},      {"barcode", CAST_STRING, FIELD_BARCODE},
-    {"select", CAST_STRING, FIELD_SELECT_MANY}, {"select1", CAST_STRING, FIELD_SELECT_ONE},
-    {"rank", CAST_STRING, FIELD_RANK},          {"intent", CAST_STRING, FIELD_STRING},
+    {"string", CAST_STRING, FIELD_STRING},
+    {"int", CAST_INT, FIELD_INT},
+    {"integer", CAST_INT, FIELD_INT},
+    {"long", CAST_INT, FIELD_INT},
+    {"decimal", CAST_DECIMAL, FIELD_DECIMAL},
+    {"double", CAST_DECIMAL, FIELD_DECIMAL},
+    {"float", CAST_DECIMAL, FIELD_DECIMAL},
+    {"boolean", CAST_BOOLEAN, FIELD_BOOLEAN},
+    {"date", CAST_DATE, FIELD_DATE},
+    {"time", CAST_STRING, FIELD_TIME},
+    {"dateTime", CAST_DATETIME, FIELD_DATETIME},
+    {"geopoint", CAST_STRING, FIELD_GEOPOINT},
+    {"geotrace", CAST_STRING, FIELD_GEOTRACE},
+    {"geoshape", CAST_STRING, FIELD_GEOSHAPE},
+    {"binary", CAST_STRING, FIELD_BINARY},
+    {"barcode", CAST_STRING, FIELD_BARCODE},
+    {"select", CAST_STRING, FIELD_SELECT_MANY},
+    {"select1", CAST_STRING, FIELD_SELECT_ONE},
+    {"rank", CAST_STRING, FIELD_RANK},
+    {"intent", CAST_STRING, FIELD_STRING},
 };
 
 static void bind_type(struct loader *l, struct schema_node *n, struct str type)
@@ -783,8 +812,11 @@ static struct bind *bind_of(struct loader *l, uint32_t node, uint32_t element)
         load_nomem(l);
         return NULL;
     }
-    *b = (struct bind){.node = node, .line = xml_at(l->doc, element)->line, .column = xml_at(l->doc, element)->column,
-                       .constraint_message = {.text = NONE}, .required_message = {.text = NONE}};
+    *b = (struct bind){.node = node,
+                       .line = xml_at(l->doc, element)->line,
+                       .column = xml_at(l->doc, element)->column,
+                       .constraint_message = {.text = NONE},
+                       .required_message = {.text = NONE}};
     f->nodes.at[node].bind = f->binds.count - 1;
     return b;
 }
@@ -928,21 +960,23 @@ static struct form *form_new(struct arena *a)
     return f;
 }
 
-enum err form_load(struct arena *a, struct str xml, const struct form **form_out, struct form_findings *findings,
-                   struct diag *d)
+enum err form_load(struct arena *a, struct str xml, const struct form **form_out,
+                   struct form_findings *findings, struct diag *d)
 {
     struct arena scratch;
     struct xml_doc doc;
     struct diag first = {0};
-    struct xml_caps caps = {.depth_max = FORM_DEPTH_MAX, .nodes_max = 4u * FORM_NODES_MAX, .skip = skip_instance};
+    struct xml_caps caps = {.depth_max = FORM_DEPTH_MAX,
+                            .nodes_max = 4u * FORM_NODES_MAX,
+                            .skip = skip_instance};
     *findings = (struct form_findings){0};
     if (xml.n > FORM_BYTES_MAX)
         return diag_set(d, ERR_LIMIT,
                         "The form is larger than %u MB. Put its lists into files beside it (CSV or XML).",
                         FORM_BYTES_MAX >> 20);
     arena_init(&scratch, FORM_MEMORY_MAX);
-    struct loader l = {.a = a, .scratch = &scratch, .doc = &doc, .findings = findings, .first = &first,
-                       .form = form_new(a)};
+    struct loader l = {
+        .a = a, .scratch = &scratch, .doc = &doc, .findings = findings, .first = &first, .form = form_new(a)};
     map_init(&l.bind_ids, &scratch);
     enum err rc = l.form ? xml_doc_read(&scratch, xml, &caps, &doc, &first) : ERR_NOMEM;
     if (rc == ERR_SYNTAX) {

@@ -1,6 +1,6 @@
-/* Reads XML into a flat document through expat. Every byte that matters is copied; the input may go away afterwards.
- * What is refused: entity declarations (no form needs them, and expansion is how small files become large), more
- * depth or nodes than the caller allows.
+/* Reads XML into a flat document through expat. Every byte that matters is copied; the input may go away
+ * afterwards. What is refused: entity declarations (no form needs them, and expansion is how small files
+ * become large), more depth or nodes than the caller allows.
  */
 #include "forms/xml_doc.h"
 
@@ -13,7 +13,7 @@ struct reading {
     struct xml_doc *doc;
     const struct xml_caps *caps;
     struct str xml;
-    uint32_t open;  /* innermost open element */
+    uint32_t open; /* innermost open element */
     uint32_t depth;
     uint32_t skipping; /* open element whose content is skipped, XML_NONE = none */
     uint32_t skip_depth;
@@ -80,8 +80,13 @@ static struct xml_node *add_node(struct reading *r)
         return NULL;
     }
     uint32_t index = doc->nodes.count - 1;
-    *n = (struct xml_node){.name = XML_NONE, .parent = r->open, .first_child = XML_NONE, .next = XML_NONE,
-                           .attr_first = doc->attrs.count, .line = line_of(r), .column = column_of(r)};
+    *n = (struct xml_node){.name = XML_NONE,
+                           .parent = r->open,
+                           .first_child = XML_NONE,
+                           .next = XML_NONE,
+                           .attr_first = doc->attrs.count,
+                           .line = line_of(r),
+                           .column = column_of(r)};
     if (r->open != XML_NONE) {
         uint32_t *tail = &r->tails.at[r->depth - 1];
         if (*tail == XML_NONE)
@@ -220,9 +225,10 @@ static void XMLCALL on_entity(void *self, const char *name, int parameter, const
     (void)system;
     (void)public;
     (void)notation;
-    diag_set_at(r->d, ERR_SYNTAX, line_of(r), column_of(r),
-                "The document declares the entity \"%.60s\". Entities are not expanded here: write the text itself.",
-                name);
+    diag_set_at(
+        r->d, ERR_SYNTAX, line_of(r), column_of(r),
+        "The document declares the entity \"%.60s\". Entities are not expanded here: write the text itself.",
+        name);
     stop(r, ERR_SYNTAX);
 }
 
@@ -272,7 +278,8 @@ static enum err parse_all(struct reading *r)
     return ERR_OK;
 }
 
-enum err xml_doc_read(struct arena *a, struct str xml, const struct xml_caps *caps, struct xml_doc *doc, struct diag *d)
+enum err xml_doc_read(struct arena *a, struct str xml, const struct xml_caps *caps, struct xml_doc *doc,
+                      struct diag *d)
 {
     *doc = (struct xml_doc){.arena = a, .encoding = STR("")};
     map_init(&doc->name_ids, a);

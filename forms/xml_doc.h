@@ -1,6 +1,7 @@
-/* The XML of a form or submission while it is being read: one flat array of elements and texts in document order, with
- * interned names and the line and column of each element. It lives in a scratch arena and is gone when the model
- * stands; nothing at run time sees it. Entity declarations are refused, depth and node count are capped.
+/* The XML of a form or submission while it is being read: one flat array of elements and texts in document
+ * order, with interned names and the line and column of each element. It lives in a scratch arena and is gone
+ * when the model stands; nothing at run time sees it. Entity declarations are refused, depth and node count
+ * are capped.
  */
 #ifndef DOORSTEP_FORMS_XML_DOC_H
 #define DOORSTEP_FORMS_XML_DOC_H
@@ -21,7 +22,8 @@ struct xml_attr {
     struct str value;
 };
 
-/* An element, or a text (name is XML_NONE). White space between elements is left out when it begins with a line end. */
+/* An element, or a text (name is XML_NONE). White space between elements is left out when it begins with a
+ * line end. */
 struct xml_node {
     uint32_t name;
     uint32_t parent, first_child, next;
@@ -36,8 +38,8 @@ struct xml_doc {
     VEC(struct xml_node) nodes; /* nodes.at[0] is the root element */
     VEC(struct xml_attr) attrs;
     VEC(struct node_name) names;
-    struct map name_ids;  /* expat's name (uri, local, prefix) to names index */
-    struct map prefixes;  /* declared prefix to index in uris; the last declaration counts */
+    struct map name_ids; /* expat's name (uri, local, prefix) to names index */
+    struct map prefixes; /* declared prefix to index in uris; the last declaration counts */
     VEC(struct str) uris;
     struct str encoding; /* as declared, "" = none */
 };
@@ -50,7 +52,8 @@ struct xml_caps {
 };
 
 /* Texts are copied into the arena of `doc`, which xml_doc_read sets up. ERR_SYNTAX with line and column. */
-enum err xml_doc_read(struct arena *a, struct str xml, const struct xml_caps *caps, struct xml_doc *doc, struct diag *d);
+enum err xml_doc_read(struct arena *a, struct str xml, const struct xml_caps *caps, struct xml_doc *doc,
+                      struct diag *d);
 
 static inline const struct xml_node *xml_at(const struct xml_doc *doc, uint32_t n)
 {

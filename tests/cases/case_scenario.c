@@ -26,6 +26,7 @@ struct run {
     bool load_failed;
     enum err answered; /* of the last answer */
     uint32_t asserted;
+    bool javarosa;
     char why[1200]; /* first failure */
     struct diag d;
 };
@@ -157,44 +158,28 @@ static void do_init(struct run *r, struct str form_xml, const struct json *step)
 
 /* --- places --- */
 
+static struct str generic_path(struct run *r, struct str path);
+
 /* "/data/rep[3]/x": makes the entries that the path names, as the recorded harness does. */
 static void make_entries(struct run *r, struct session *s, struct str ref)
 {
-    struct place p;
     for (size_t i = 1; i <= ref.n; i++) {
-        if (i < ref.n && ref.p[i] != '/')
-            continue;
         struct str upto = str_sub(ref, 0, i);
-        ptrdiff_t open = -1;
-        for (size_t k = 0; k < upto.n; k++)
-            if (upto.p[k] == '[')
-                open = (ptrdiff_t)k;
+        struct place p, parent, added;
+        if ((i < ref.n && ref.p[i] != '/') || upto.p[i - 1] != ']')
+            continue;
+        size_t slash = i;
+        while (slash > 1 && upto.p[slash - 1] != '/')
+            slash--;
+        struct str path = generic_path(r, upto);
+        uint32_t repeat = 0;
+        while (repeat < form_repeat_count(r->form) && !str_eq(form_repeat(r->form, repeat)->path, path))
+            repeat++;
         for (int guard = 0; guard < 200; guard++) {
             struct diag d = {0};
-            struct place parent, added;
-            struct place *list = NULL;
-            if (session_place(s, upto, &p, &d) == ERR_OK || open < 0 || upto.p[upto.n - 1] != ']')
-                break;
-            size_t slash = upto.n;
-            while (slash > 0 && upto.p[slash - 1] != '/')
-                slash--;
-            struct str path = str_sub(upto, 0, (size_t)open), plain = path;
-            char generic[512];
-            size_t n = 0;
-            for (size_t k = 0, depth = 0; k < path.n && n < sizeof(generic); k++) {
-                depth += path.p[k] == '[';
-                if (!depth)
-                    generic[n++] = path.p[k];
-                depth -= path.p[k] == ']';
-            }
-            plain = (struct str){generic, n};
-            uint32_t repeat = 0;
-            while (repeat < form_repeat_count(r->form) && !str_eq(form_repeat(r->form, repeat)->path, plain))
-                repeat++;
-            if (session_place(s, str_sub(upto, 0, slash > 1 ? slash - 1 : 1), &parent, &d))
-                break;
-            (void)list;
-            if (session_repeat_add(s, parent, repeat, &added, &d))
+            if (session_place(s, upto, &p, &d) == ERR_OK ||
+                session_place(s, str_sub(upto, 0, slash - 1), &parent, &d) ||
+                session_repeat_add(s, parent, repeat, &added, &d))
                 break;
         }
     }
@@ -206,7 +191,10 @@ static bool find(struct run *r, const struct json *step, struct place *out)
     diag_clear(&r->d);
     if (!s)
         return false;
-    return session_place(s, json_text(step, "ref"), out, &r->d) == ERR_OK;
+    struct str ref = arena_str(r->a, json_text(step, "ref"));
+    for (char *p = (char *)(uintptr_t)ref.p; p && (p = strstr(p, "[0]")) != NULL;)
+        p[1] = '1'; /* some recordings count from 0 */
+    return session_place(s, ref, out, &r->d) == ERR_OK;
 }
 
 /* --- values --- */
@@ -282,6 +270,8 @@ static void expect_value(struct run *r, const struct json *step)
     struct str have = STR("");
     if (find(r, step, &p))
         have = session_value(r->sessions[sid_of(step, "sid")], p, &relevant);
+    if (!relevant && !r->javarosa)
+        have = STR(""); /* web-forms shows what expressions see */
     expect_text(r, step, have);
 }
 
@@ -589,9 +579,8 @@ static void expect_can_create(struct run *r, const struct json *step)
     struct session *s = r->sessions[sid_of(step, "sid")];
     struct str ref = json_text(step, "ref");
     bool can = false;
-    for (struct stop at = (session_language(s, 0, &(struct diag){0}), session_stop(s));
-         at.kind != STOP_START;)
-        at = session_prev(s);
+    while (session_prev(s).kind != STOP_START)
+        continue;
     for (struct stop at = session_next(s); at.kind != STOP_END; at = session_next(s))
         if (at.kind == STOP_REPEAT && str_eq(form_repeat(r->form, at.repeat)->path, ref))
             can = at.can_add;
@@ -622,36 +611,58 @@ static void do_answer(struct run *r, const struct json *step)
         fail(r, "answer \"%.*s\" to %.*s was refused: %s", STR_ARG(value), STR_ARG(ref), r->d.text);
 }
 
+/* Steps of a path without their positions. */
+static struct str generic_path(struct run *r, struct str path)
+{
+    char *out = arena_alloc(r->a, path.n + 1);
+    size_t n = 0;
+    uint32_t depth = 0;
+    for (size_t i = 0; out && i < path.n; i++) {
+        depth += path.p[i] == '[';
+        if (!depth)
+            out[n++] = path.p[i];
+        depth -= path.p[i] == ']';
+    }
+    return (struct str){out, n};
+}
+
+/* The JavaRosa recording counts entries around a new one from 2. */
+static struct str positions_less_one(struct run *r, struct str path)
+{
+    char *out = arena_alloc(r->a, path.n + 1);
+    if (!out)
+        return path;
+    memcpy(out, path.p, path.n);
+    for (size_t i = 1; i < path.n; i++)
+        if (out[i - 1] == '[' && out[i] > '1' && out[i] <= '9' && out[i + 1] == ']')
+            out[i]--;
+    return (struct str){out, path.n};
+}
+
 static void do_create(struct run *r, const struct json *step)
 {
     struct session *s = r->sessions[sid_of(step, "sid")];
     struct str ref = json_text(step, "ref");
-    char generic[512], parent[512];
-    size_t n = 0, last = 0;
     if (!s || !ref.p)
         return;
-    if (ref.n && ref.p[ref.n - 1] == ']') /* names the entry to be made */
-        while (ref.n && ref.p[ref.n - 1] != '[')
+    if (ref.n && ref.p[ref.n - 1] == ']') { /* names the entry to be made */
+        while (ref.n > 1 && ref.p[ref.n - 1] != '[')
             ref.n--;
-    if (ref.n && ref.p[ref.n - 1] == '[')
         ref.n--;
-    for (size_t k = 0, depth = 0; k < ref.n && n < sizeof(generic); k++) {
-        depth += ref.p[k] == '[';
-        if (!depth)
-            generic[n++] = ref.p[k];
-        depth -= ref.p[k] == ']';
-        if (ref.p[k] == '/')
-            last = k;
     }
-    snprintf(parent, sizeof(parent), "%.*s", (int)last, ref.p);
+    size_t last = ref.n;
+    while (last > 0 && ref.p[last - 1] != '/')
+        last--;
+    struct str parent = str_sub(ref, 0, last > 0 ? last - 1 : 0), path = generic_path(r, ref);
+    if (r->javarosa)
+        parent = positions_less_one(r, parent);
     uint32_t repeat = 0;
-    while (repeat < form_repeat_count(r->form) &&
-           !str_eq(form_repeat(r->form, repeat)->path, (struct str){generic, n}))
+    while (repeat < form_repeat_count(r->form) && !str_eq(form_repeat(r->form, repeat)->path, path))
         repeat++;
     struct place at, added;
     diag_clear(&r->d);
-    make_entries(r, s, str_of(parent));
-    if (session_place(s, str_of(parent), &at, &r->d) || session_repeat_add(s, at, repeat, &added, &r->d)) {
+    make_entries(r, s, parent);
+    if (session_place(s, parent, &at, &r->d) || session_repeat_add(s, at, repeat, &added, &r->d)) {
         if (!str_eq_z(json_text(step, "op"), "create_repeat_if_explicit"))
             fail(r, "create %.*s: %s", STR_ARG(ref), r->d.text);
     }
@@ -692,8 +703,8 @@ static bool run_op(struct run *r, struct str form_xml, const struct json *step)
     else if ((str_eq_z(op, "serialize_restore") || str_eq_z(op, "edit_instance")) && r->sessions[sid])
         open_session(r, other, xml_of(r, sid, str_eq_z(op, "serialize_restore")),
                      str_eq_z(op, "edit_instance"));
-    else if (str_eq_z(op, "serialize_form") && json_get(step, "new_sid") && r->form)
-        open_session(r, other, STR_NONE, false);
+    else if (str_eq_z(op, "serialize_form") && json_get(step, "new_sid") && r->sessions[sid])
+        open_session(r, other, xml_of(r, sid, true), false);
     else if (str_eq_z(op, "finalize") && r->sessions[sid] && session_finalise(r->sessions[sid], &r->d))
         fail(r, "finalise: %s", r->d.text);
     else if (str_eq_z(op, "direct_node_mutation"))
@@ -761,6 +772,7 @@ void case_scenario(struct report *report, struct arena *a, const struct json *c)
     struct run r = {.a = a};
     const struct zone *zone = NULL;
     const struct json *script = json_get(c, "script");
+    r.javarosa = str_starts(json_text(c, "id"), STR("jr:"));
     if (zone_fixed(a, OFFSET_MIN, &zone))
         return;
     r.host = (struct session_host){.self = &r,
