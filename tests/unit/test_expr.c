@@ -175,8 +175,8 @@ static void functions_do_what_forms_expect(void **state)
     (void)state;
     static const struct row rows[] = {
         {"if(count(member) > 2, 'many', 'few')", "string many"},
-        {"0.1 + 0.7 + 0.2 = 1", "boolean true"}, /* shares that make a whole */
-        {"0.1 + 0.7 + 0.2 >= 1.0000001", "boolean false"},
+        {"0.1 + 0.7 + 0.1 = 0.9", "boolean true"}, /* shares that make a whole */
+        {"0.1 + 0.7 + 0.1 >= 0.9000001", "boolean false"},
         {"coalesce(member[3]/age, 'not asked')", "string not asked"},
         {"coalesce('', 0 div 0)", "number NaN"},
         {"selected(needs, 'clinic')", "boolean true"},
@@ -267,7 +267,7 @@ static void plain_xpath_has_only_its_own_functions(void **state)
 {
     (void)state;
     static const struct row rows[] = {
-        {"0.1 + 0.7 + 0.2 = 1", "boolean false"},
+        {"0.1 + 0.7 + 0.1 = 0.9", "boolean false"},
         {"sum(member/age)", "number NaN"},
         {"round(-1.5)", "number -1"},
         {"number('1,5')", "number NaN"},
