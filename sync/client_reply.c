@@ -322,7 +322,6 @@ bool reply_take(struct sync_client *c)
 {
     while (c->reply_at < c->reply.n) {
         arena_free(&c->work);
-        arena_init(&c->work, c->work.used_max);
         diag_clear(&c->why);
         enum err rc = take_frame(c);
         if (rc) {

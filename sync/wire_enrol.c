@@ -254,7 +254,7 @@ enum err enrol_request_read(struct arena *a, struct str body, const struct key_p
     q.now_ms = read_sv(&r);
     q.model = get_fact(&r);
     q.version = get_fact(&r);
-    if (version != 1 || r.failed || reader_left(&r) || sign.p[0] != 4)
+    if (version != 1 || r.failed || reader_left(&r) || sign.p[0] != 4 || q.token60 >> TOKEN_BITS)
         return diag_set(d, version > 1 ? ERR_VERSION : ERR_CORRUPT, "The enrolment request is malformed.");
     memcpy(q.seal_public, seal.p, sizeof(q.seal_public));
     memcpy(q.sign_public, sign.p, sizeof(q.sign_public));
