@@ -611,10 +611,19 @@ static bool worth_showing(const struct judging *j, struct reading_id id, const s
 
 static void put_unit(struct buf *out, struct str unit, enum language l)
 {
-    if (str_starts(unit, STR("CNY")))
-        buf_put_z(out, l == LANGUAGE_EN ? " yuan" : "元");
-    else if (str_eq_z(unit, "%"))
-        buf_put_char(out, '%');
+    static const struct {
+        const char *unit, *zh, *en;
+    } units[] = {
+        {"CNY", "元", " yuan"},          {"%", "%", "%"},
+        {"minutes", "分钟", " minutes"}, {"days", "天", " days"},
+        {"months", "个月", " months"},   {"years", "岁", " years"},
+        {"people", "人", " people"},
+    };
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
+        if (str_starts(unit, str_of(units[i].unit))) {
+            buf_put_z(out, l == LANGUAGE_EN ? units[i].en : units[i].zh);
+            return;
+        }
 }
 
 static enum err explain_values(struct judging *j, enum language l, struct str *out)

@@ -852,3 +852,8 @@ uint32_t pack_check_count(const struct pack *p)
 {
     return p->checks.count;
 }
+
+struct str pack_date_path(const struct pack *p)
+{
+    return p->date_input == UINT32_MAX ? STR("") : p->inputs.at[p->date_input].path;
+}

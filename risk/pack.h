@@ -22,6 +22,8 @@ struct str pack_id(const struct pack *p);
 struct str pack_version(const struct pack *p);
 struct str pack_title(const struct pack *p, struct str language);
 uint32_t pack_check_count(const struct pack *p);
+/* The form's path of the day of a visit, as the pack names it; "" when it does not. */
+struct str pack_date_path(const struct pack *p);
 /* Reads only id, version, title and the form ids it is for: no form needed. Texts live in `a`. */
 struct pack_about {
     struct str id, version, title_zh, title_en;
