@@ -1,9 +1,10 @@
-/* Accepting a frame: what it is is decided before any lock (sync/ingest), what becomes of it in one transaction: ledger row, merged
- * records, submissions, and the signed receipt. Only after the commit does the receipt leave.
+/* Accepting a frame: what it is is decided before any lock (sync/ingest), what becomes of it in one
+ * transaction: ledger row, merged records, submissions, and the signed receipt. Only after the commit does
+ * the receipt leave.
  *
- * Always true: the same frame, however often and by whichever way it comes, is answered with the same receipt bytes and changes nothing
- * more. A frame of a known device that cannot be applied is kept apart with its reason and receipted so; nothing behind it
- * waits. A frame that is not authentic leaves no trace.
+ * Always true: the same frame, however often and by whichever way it comes, is answered with the same receipt
+ * bytes and changes nothing more. A frame of a known device that cannot be applied is kept apart with its
+ * reason and receipted so; nothing behind it waits. A frame that is not authentic leaves no trace.
  */
 #include "server/parts.h"
 
@@ -23,13 +24,14 @@ static bool row_of_number(void *self, uint64_t number, struct row_id *id_out)
     return cstore_record_of_number(n->st, number, id_out, NULL) == ERR_OK;
 }
 
-static enum err author_of(struct cstore *st, struct arena *a, const struct frame *f, struct device_row *device,
-                          struct ingest_author *out, struct diag *d)
+static enum err author_of(struct cstore *st, struct arena *a, const struct frame *f,
+                          struct device_row *device, struct ingest_author *out, struct diag *d)
 {
     struct batch_row before;
     enum err rc = cstore_device(st, a, f->device, f->inc, device, NULL);
     if (rc == ERR_NOT_FOUND)
-        return diag_set(d, ERR_DENIED, "This handheld is not enrolled here. Enrol it again with a new token.");
+        return diag_set(d, ERR_DENIED,
+                        "This handheld is not enrolled here. Enrol it again with a new token.");
     if (rc)
         return diag_set(d, rc, "The device could not be looked up.");
     *out = (struct ingest_author){.known = true, .revoked = device->revoked_ms != 0};
@@ -57,8 +59,8 @@ struct rules {
     struct cstore *st;
     struct arena *a;
     const struct device_row *device;
-    struct row_id row; /* the last one looked at */
-    int kind;          /* of it; 0 = not known */
+    struct row_id row;         /* the last one looked at */
+    int kind;                  /* of it; 0 = not known */
     VEC(struct row_id) visits; /* born in this frame */
 };
 
@@ -101,7 +103,8 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
     if (row_id_none(c->row))
         return diag_set(d, ERR_SYNTAX, "A change names no row.");
     if (c->person != r->device->person)
-        return diag_set(d, ERR_DENIED, "A change says it was made by person %u; this handheld is person %u's.", c->person,
+        return diag_set(d, ERR_DENIED,
+                        "A change says it was made by person %u; this handheld is person %u's.", c->person,
                         r->device->person);
     if (c->op == CHANGE_ROW_CREATE && (c->row.device != r->device->device || c->row.inc != r->device->inc))
         return diag_set(d, ERR_DENIED, "A row with another device's id is made here.");
@@ -118,7 +121,8 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
         rc = cstore_form(r->st, r->a, hash, &form, d);
         if (rc == ERR_NOT_FOUND)
             return diag_set(d, ERR_NOT_FOUND,
-                            "A visit was made with a form that was never published here (%.*s...).", 16, c->value.p);
+                            "A visit was made with a form that was never published here (%.*s...).", 16,
+                            c->value.p);
     }
     return rc;
 }
@@ -138,8 +142,8 @@ static enum err changes_allowed(struct cstore *st, struct arena *a, const struct
 /* Content of the frame is at fault, and not the store or the machine. */
 static bool is_contents_fault(enum err rc)
 {
-    return rc == ERR_SYNTAX || rc == ERR_LIMIT || rc == ERR_DENIED || rc == ERR_NOT_FOUND || rc == ERR_STATE ||
-           rc == ERR_VERSION || rc == ERR_CORRUPT;
+    return rc == ERR_SYNTAX || rc == ERR_LIMIT || rc == ERR_DENIED || rc == ERR_NOT_FOUND ||
+           rc == ERR_STATE || rc == ERR_VERSION || rc == ERR_CORRUPT;
 }
 
 /* ---- receipts ---- */
@@ -297,7 +301,8 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
     return rc;
 }
 
-/* Visit by visit: what a finalised visit looked like must be read before a later visit of the same frame changes it. */
+/* Visit by visit: what a finalised visit looked like must be read before a later visit of the same frame
+ * changes it. */
 static enum err changes_apply(struct accepting *x, struct diag *d)
 {
     const struct ingest *in = x->in;
@@ -354,10 +359,11 @@ static enum err clone_keep(struct accepting *x, bool *again_out, struct diag *d)
         return rc;
     }
     struct diag why = {0};
-    (void)diag_set(&why, ERR_EXISTS,
-                   "Two different frames carry number %llu of this handheld: a copy of it is in use. Both are kept; "
-                   "enrol it again.",
-                   (unsigned long long)x->batch->batch_seq);
+    (void)diag_set(
+        &why, ERR_EXISTS,
+        "Two different frames carry number %llu of this handheld: a copy of it is in use. Both are kept; "
+        "enrol it again.",
+        (unsigned long long)x->batch->batch_seq);
     reason_set(x->batch, x->a, &why);
     rc = receipt_add(x, d);
     if (!rc)

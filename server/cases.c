@@ -1,8 +1,10 @@
-/* Cases: what changes make of records. Merges each change into its row's packed record, keeps the columns that are asked
- * for (kind, parent, household, interview, area, code), and notes what the downlink has to pass on.
+/* Cases: what changes make of records. Merges each change into its row's packed record, keeps the columns
+ * that are asked for (kind, parent, household, interview, area, code), and notes what the downlink has to
+ * pass on.
  *
- * Always true: the result does not depend on the order in which frames arrive. A child that comes before its parent waits with an unknown
- * household and area, and is given both, with everything below it, when the parent comes. Nothing here reads a clock.
+ * Always true: the result does not depend on the order in which frames arrive. A child that comes before its
+ * parent waits with an unknown household and area, and is given both, with everything below it, when the
+ * parent comes. Nothing here reads a clock.
  */
 #include "server/parts.h"
 
@@ -100,8 +102,8 @@ static bool version_between(const struct record *r, uint64_t from, uint64_t to)
     return false;
 }
 
-/* Notes that versions from `from` on became visible at `seq`, and forgets earlier notes whose versions are all superseded or
- * told again by this one. */
+/* Notes that versions from `from` on became visible at `seq`, and forgets earlier notes whose versions are
+ * all superseded or told again by this one. */
 static enum err touch(struct cases *c, const struct record *r, uint64_t from, uint64_t seq, struct diag *d)
 {
     struct touch *old = NULL;
@@ -196,8 +198,8 @@ static enum err children_follow(struct cases *c, struct row_id root, uint64_t se
         enum err rc = cstore_record(c->st, c->a, todo.list.at[next], &parent, d);
         do {
             if (!rc)
-                rc = cstore_records(c->st, c->a, RECORDS_OF_PARENT, parent.row, 0, after, CHILDREN_PAGE, &children,
-                                    &count, d);
+                rc = cstore_records(c->st, c->a, RECORDS_OF_PARENT, parent.row, 0, after, CHILDREN_PAGE,
+                                    &children, &count, d);
             for (uint32_t i = 0; !rc && i < count; i++) {
                 after = children[i].number;
                 if (!row_id_same(children[i].row, parent.row))
@@ -217,8 +219,8 @@ struct by_row {
     int64_t hlc;
 };
 
-static enum err apply_row(struct cases *c, struct case_author author, const struct by_row *items, uint32_t count,
-                          uint64_t server_seq, struct diag *d)
+static enum err apply_row(struct cases *c, struct case_author author, const struct by_row *items,
+                          uint32_t count, uint64_t server_seq, struct diag *d)
 {
     struct loaded l;
     bool centre = author.device == 0;
@@ -333,10 +335,12 @@ enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case
     }
     for (uint32_t i = 0; !rc && i < edit->field_count; i++) {
         const struct case_field *f = &edit->fields[i];
-        if (!f->value.p || (edit->birth ? f->value.n == 0 : str_eq(record_value(&l.record, f->field), f->value)))
+        if (!f->value.p ||
+            (edit->birth ? f->value.n == 0 : str_eq(record_value(&l.record, f->field), f->value)))
             continue;
-        changes[count++] = (struct change){
-            .op = f->value.n ? CHANGE_SET : CHANGE_CLEAR, .field = f->field, .value = f->value};
+        changes[count++] = (struct change){.op = f->value.n ? CHANGE_SET : CHANGE_CLEAR,
+                                           .field = f->field,
+                                           .value = f->value};
     }
     for (uint32_t i = 0; !rc && i < count; i++) {
         n->hlc = hlc_next(n->hlc, now_ms, 0);
@@ -348,7 +352,8 @@ enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case
     }
     edit->changed = count > 0;
     if (!rc && count)
-        rc = cases_apply(c, (struct case_author){.device = 0, .inc = epoch}, changes, hlc, count, n->server_seq, d);
+        rc = cases_apply(c, (struct case_author){.device = 0, .inc = epoch}, changes, hlc, count,
+                         n->server_seq, d);
     buf_free(&birth);
     return rc == ERR_NOMEM ? diag_set(d, rc, "Out of memory while changing a record.") : rc;
 }

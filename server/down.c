@@ -1,17 +1,21 @@
-/* The downlink: what a device may see and has not seen, as one sealed frame of current versions in the centre's order.
+/* The downlink: what a device may see and has not seen, as one sealed frame of current versions in the
+ * centre's order.
  *
- * Always true: a frame ends only where a transaction ended, and its cursor is one up to which everything the device may see has been
- * told; so `seen` in the device's later changes means what it says. A device's own versions are left out: it holds them, and the receipt told
- * their server sequences; but the birth of a row it made comes back once, with the row's server number.
+ * Always true: a frame ends only where a transaction ended, and its cursor is one up to which everything the
+ * device may see has been told; so `seen` in the device's later changes means what it says. A device's own
+ * versions are left out: it holds them, and the receipt told their server sequences; but the birth of a row
+ * it made comes back once, with the row's server number.
  */
 #include <stdlib.h>
 
 #include "server/parts.h"
 
 #define TOUCH_PAGE 256
-#define DOWN_FRAME_MAX (512u << 10) /* raw bytes; a frame is larger only when one transaction's changes are */
-#define LOOK_MAX 1024               /* rows that a receipt looks at to say "caught up" */
-#define CHANGE_SIZE_GUESS 12        /* what a change costs beside its value */
+#define DOWN_FRAME_MAX                                                                               \
+    (512u << 10)             /* raw bytes; a frame is larger only when one transaction's changes are \
+                              */
+#define LOOK_MAX 1024        /* rows that a receipt looks at to say "caught up" */
+#define CHANGE_SIZE_GUESS 12 /* what a change costs beside its value */
 
 struct told {
     struct change change;
@@ -27,7 +31,8 @@ struct down {
     uint32_t look_max, looked_at; /* 0 = no limit */
 };
 
-static enum err version_tell(struct down *w, const struct record_row *row, uint32_t field, const struct version *v)
+static enum err version_tell(struct down *w, const struct record_row *row, uint32_t field,
+                             const struct version *v)
 {
     const struct device_row *device = w->ask->device;
     bool own = v->device == device->device && v->inc == device->inc;
@@ -82,8 +87,9 @@ static enum err touch_tell(struct down *w, const struct touch *t, struct diag *d
     return rc;
 }
 
-/* Gathers whole transactions until the size is reached. `newest`: the county's sequence when this began; later ones wait for the next
- * time. *cursor_out: the last sequence told; *more_out: whether anything was left. */
+/* Gathers whole transactions until the size is reached. `newest`: the county's sequence when this began;
+ * later ones wait for the next time. *cursor_out: the last sequence told; *more_out: whether anything was
+ * left. */
 static enum err gather(struct down *w, uint64_t newest, uint64_t *cursor_out, bool *more_out, struct diag *d)
 {
     struct touch *page = NULL;
@@ -93,8 +99,8 @@ static enum err gather(struct down *w, uint64_t newest, uint64_t *cursor_out, bo
     bool more = false;
     enum err rc = ERR_OK;
     do {
-        rc = cstore_touches(w->st, w->a, at_seq, at_row, w->ask->device->device, w->ask->area, TOUCH_PAGE, &page,
-                            &count, d);
+        rc = cstore_touches(w->st, w->a, at_seq, at_row, w->ask->device->device, w->ask->area, TOUCH_PAGE,
+                            &page, &count, d);
         for (uint32_t i = 0; !rc && !more && i < count && page[i].seq <= newest; i++) {
             if (page[i].seq != at_seq) {
                 whole = w->told.count;

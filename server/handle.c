@@ -1,4 +1,5 @@
-/* The open server, and one request from path to reply. What a route does is in routes.c; here are leases, authentication and errors.
+/* The open server, and one request from path to reply. What a route does is in routes.c; here are leases,
+ * authentication and errors.
  */
 #include "server/parts.h"
 #include "server/routes.h"
@@ -115,8 +116,9 @@ static enum err authenticate(struct server *s, struct call *c, const struct rout
     if (bearer.state == BEARER_NONE)
         return diag_set(d, ERR_DENIED, "This address needs a handheld's token; enrol the handheld first.");
     if (bearer.state == BEARER_EXPIRED && route->auth != AUTH_TOKEN_OLD)
-        return diag_set(d, ERR_DENIED,
-                        "The handheld's token has run out. A new one comes with the next receipt (GET /v1/a).");
+        return diag_set(
+            d, ERR_DENIED,
+            "The handheld's token has run out. A new one comes with the next receipt (GET /v1/a).");
     rc = cstore_device(c->st, c->a, bearer.device, bearer.inc, &c->device, NULL);
     if (rc && rc != ERR_NOT_FOUND)
         return diag_set(d, rc, "The device could not be looked up.");
@@ -127,7 +129,8 @@ static enum err authenticate(struct server *s, struct call *c, const struct rout
     return cstore_person(c->st, c->a, c->device.person, &c->person, d);
 }
 
-void srv_handle(struct server *s, const struct http_request *request, struct arena *a, struct http_reply *reply)
+void srv_handle(struct server *s, const struct http_request *request, struct arena *a,
+                struct http_reply *reply)
 {
     struct diag d = {0};
     struct arena work;

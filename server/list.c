@@ -4,7 +4,7 @@
 #include "server/parts.h"
 
 #define PAGE 256
-#define CELL_WIDTH_MAX 60
+#define CELL_WIDTH_MAX 64
 #define COLUMNS_MAX 10
 #define ROWS_MAX 20000 /* of one list; whoever needs more takes the export */
 
@@ -396,13 +396,14 @@ static enum err published_list(struct listing *l, struct diag *d)
 }
 
 /* clang-format off */
-static const char *const household_names[] = {"code", "area", "name", "category", "last_visit", "level", "address"};
-static const char *const visit_names[] = {"household", "started", "form", "type", "person", "judgement", "level", "document",
-                                          "instance"};
+static const char *const household_names[] = {"code", "area", "name", "category", "last_visit", "level",
+                                              "address"};
+static const char *const visit_names[] = {"household", "started", "form", "type", "person", "judgement",
+                                          "level", "document", "instance"};
 static const char *const finding_names[] = {"household", "visit", "severity", "state", "rule", "text"};
 static const char *const quarantine_names[] = {"device", "batch", "received", "bytes", "kind", "reason"};
-static const char *const device_names[] = {"device", "person", "role", "area", "enrolled", "last_contact", "batches",
-                                           "state", "model", "version"};
+static const char *const device_names[] = {"device", "person", "role", "area", "enrolled", "last_contact",
+                                           "batches", "state", "model", "version"};
 static const char *const published_names[] = {"kind", "id", "version", "state", "hash", "title"};
 
 #define NAMES(n) n, sizeof n / sizeof n[0]

@@ -1,5 +1,5 @@
-/* What the files of server/ share among themselves: the open server, people and tokens, cases, accepting frames,
- * the downlink. Routes and commands are on top of it.
+/* What the files of server/ share among themselves: the open server, people and tokens, cases, accepting
+ * frames, the downlink. Routes and commands are on top of it.
  */
 #ifndef DOORSTEP_SERVER_PARTS_H
 #define DOORSTEP_SERVER_PARTS_H
@@ -88,9 +88,10 @@ struct enrol_ticket {
 };
 enum err people_ticket(struct cstore *st, const struct centre *c, const struct seam *seam, struct str name,
                        uint8_t role, struct str area, struct enrol_ticket *out, struct diag *d) MUST_USE;
-/* A handheld's request: gives the signed reply. The same request again gets the same identity (its reply was lost). */
-enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, struct str body, struct buf *reply,
-                      struct diag *d) MUST_USE;
+/* A handheld's request: gives the signed reply. The same request again gets the same identity (its reply was
+ * lost). */
+enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, struct str body,
+                      struct buf *reply, struct diag *d) MUST_USE;
 /* Every incarnation of the device. ERR_NOT_FOUND. */
 enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d) MUST_USE;
 
@@ -102,17 +103,19 @@ struct case_author {
 struct cases {
     struct cstore *st;
     struct arena *a;
-    bool conflict;          /* out: a field now has versions that differ */
+    bool conflict;                 /* out: a field now has versions that differ */
     VEC(struct row_id) interviews; /* out: those that were touched, each once */
 };
-/* Changes of one author, in a transaction. All changes of a frame have one server sequence: they become visible together, no
- * cursor ever stands between. The centre's own changes carry theirs as their `seq`, up to `server_seq`. ERR_CORRUPT,
- * ERR_SYNTAX: the changes are at fault, and nothing of this transaction may be committed. */
+/* Changes of one author, in a transaction. All changes of a frame have one server sequence: they become
+ * visible together, no cursor ever stands between. The centre's own changes carry theirs as their `seq`, up
+ * to `server_seq`. ERR_CORRUPT, ERR_SYNTAX: the changes are at fault, and nothing of this transaction may be
+ * committed. */
 enum err cases_apply(struct cases *c, struct case_author author, const struct change *changes,
-                     const int64_t *hlc_effective, uint32_t count, uint64_t server_seq, struct diag *d) MUST_USE;
+                     const int64_t *hlc_effective, uint32_t count, uint64_t server_seq,
+                     struct diag *d) MUST_USE;
 
-/* The centre's own edits: a new row (when `birth` is given) or an existing one, and fields; values with p NULL are left as they are, and
- * so are values that would not change. */
+/* The centre's own edits: a new row (when `birth` is given) or an existing one, and fields; values with p
+ * NULL are left as they are, and so are values that would not change. */
 struct case_field {
     uint32_t field;
     struct str value;
@@ -141,8 +144,8 @@ struct rebuild {
 /* Notes that a visit was finalised by this change. */
 enum err rebuild_note(struct rebuild *r, const struct device_row *author, const struct change *finalise,
                       int64_t now_ms, struct diag *d) MUST_USE;
-/* Visits of this interview that are finalised and whose XML is not yet proven: rebuilds, compares, keeps. Only the store's own
- * failures are errors: a visit that cannot be rebuilt is kept as differing. */
+/* Visits of this interview that are finalised and whose XML is not yet proven: rebuilds, compares, keeps.
+ * Only the store's own failures are errors: a visit that cannot be rebuilt is kept as differing. */
 enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct diag *d) MUST_USE;
 
 /* ---- what is published (publish.c) ---- */
@@ -159,7 +162,8 @@ enum err published_live(struct cstore *st, struct arena *a, const char *kind, st
                         struct published *out, struct diag *d) MUST_USE;
 
 /* ---- what people at the centre do (publish.c, import.c, export.c, list.c) ----
- * Each works on an open store inside its own transaction, and tells what it found as lines for people: "error: ...", "warning: ...". */
+ * Each works on an open store inside its own transaction, and tells what it found as lines for people:
+ * "error: ...", "warning: ...". */
 struct desk {
     const struct seam *seam;
     struct cstore *st;
@@ -167,7 +171,8 @@ struct desk {
     uint32_t epoch;
     struct buf *lines;
 };
-void desk_line(struct desk *k, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void desk_line(struct desk *k, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 struct publish_result {
     struct str kind, id, version;
@@ -175,18 +180,21 @@ struct publish_result {
     uint32_t fields, repeats;
     bool changed; /* false: this very object was live already */
 };
-/* kind: "form", "list", "pack". `id`: "" = the object's own, or `file_name` for a list. ERR_SYNTAX when the object has errors: all of
- * them are told. ERR_EXISTS when the same version was published with other contents. */
+/* kind: "form", "list", "pack". `id`: "" = the object's own, or `file_name` for a list. ERR_SYNTAX when the
+ * object has errors: all of them are told. ERR_EXISTS when the same version was published with other
+ * contents. */
 enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
                  struct publish_result *out, struct diag *d) MUST_USE;
 
 struct import_result {
     uint64_t rows, added, changed, same;
 };
-/* Nothing is imported when there is an error; all errors are told by row and column. `dry_run`: nothing is imported, all is checked. */
+/* Nothing is imported when there is an error; all errors are told by row and column. `dry_run`: nothing is
+ * imported, all is checked. */
 enum err import_households(struct desk *k, struct str csv, bool dry_run, struct import_result *out,
                            struct diag *d) MUST_USE;
-/* CSV (household, source, as_of, then one column per value) or JSON {"records":[{household, source, as_of, values}]}. */
+/* CSV (household, source, as_of, then one column per value) or JSON {"records":[{household, source, as_of,
+ * values}]}. */
 enum err import_departments(struct desk *k, struct str text, bool dry_run, struct import_result *out,
                             struct diag *d) MUST_USE;
 /* `due`: ISO date or "". */
@@ -204,17 +212,18 @@ struct export_sink {
 struct export_result {
     uint64_t submissions, rows, files, bytes, left_out; /* left_out: without XML, told as warnings */
 };
-enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink, struct export_result *out,
-                    struct diag *d) MUST_USE;
-enum err export_xml(struct desk *k, struct str form_id, const struct export_sink *sink, struct export_result *out,
-                    struct diag *d) MUST_USE;
+enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
+                    struct export_result *out, struct diag *d) MUST_USE;
+enum err export_xml(struct desk *k, struct str form_id, const struct export_sink *sink,
+                    struct export_result *out, struct diag *d) MUST_USE;
 
 /* Tables for people and JSON for programs. */
 enum err list_status(struct desk *k, bool json, struct buf *out, struct diag *d) MUST_USE;
 enum err list_of(struct desk *k, struct str what, bool json, struct str language, struct buf *out,
                  struct diag *d) MUST_USE; /* ERR_USAGE when there is no such list */
 
-/* Comma-separated values, RFC 4180: quoted fields may hold commas, quotes and line ends; CR LF or LF; a byte order mark is skipped. */
+/* Comma-separated values, RFC 4180: quoted fields may hold commas, quotes and line ends; CR LF or LF; a byte
+ * order mark is skipped. */
 struct csv {
     struct str rest;
     uint32_t line; /* of the row last read */
@@ -222,8 +231,10 @@ struct csv {
 };
 #define CSV_FIELDS_MAX 256
 void csv_open(struct csv *c, struct str text);
-/* The next row that is not empty; texts live in `a`. *count_out 0: no more. ERR_SYNTAX with line and column. */
-enum err csv_row(struct csv *c, struct arena *a, struct str *fields_out, uint32_t *count_out, struct diag *d) MUST_USE;
+/* The next row that is not empty; texts live in `a`. *count_out 0: no more. ERR_SYNTAX with line and column.
+ */
+enum err csv_row(struct csv *c, struct arena *a, struct str *fields_out, uint32_t *count_out,
+                 struct diag *d) MUST_USE;
 
 /* ---- accepting frames (accept.c) ---- */
 struct accepted {
@@ -233,15 +244,18 @@ struct accepted {
     bool duplicate;
     bool caught_up; /* the receipt says so: no downlink is needed */
 };
-/* How a frame came: the value of its Authorization header, and the cursor its sender told (UINT64_MAX = none). */
+/* How a frame came: the value of its Authorization header, and the cursor its sender told (UINT64_MAX =
+ * none). */
 struct accept_with {
     struct str authorization;
     uint64_t cursor;
 };
-/* Takes the write turn itself. ERR_OK: stored or quarantined, `batch.receipt` answers. Otherwise nothing was kept. */
+/* Takes the write turn itself. ERR_OK: stored or quarantined, `batch.receipt` answers. Otherwise nothing was
+ * kept. */
 enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str frame,
                     const struct accept_with *with, struct accepted *out, struct diag *d) MUST_USE;
-/* A receipt for what is in the ledger after `since`, made on request and not stored. A revoked device is told so, signed. */
+/* A receipt for what is in the ledger after `since`, made on request and not stored. A revoked device is told
+ * so, signed. */
 enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
                       uint64_t since, bool fresh_token, struct buf *frame_out, struct diag *d) MUST_USE;
 
@@ -252,11 +266,12 @@ struct down_ask {
     uint64_t cursor;
     size_t bytes_max; /* about, before sealing */
 };
-/* One frame of what the device may see after its cursor; when that is nothing, a frame that says so. *any_out: whether it holds changes. */
+/* One frame of what the device may see after its cursor; when that is nothing, a frame that says so.
+ * *any_out: whether it holds changes. */
 enum err down_build(struct server *s, struct cstore *st, struct arena *a, const struct down_ask *ask,
                     struct buf *frame_out, bool *any_out, struct diag *d) MUST_USE;
-/* Whether there is nothing for the device between its cursor and the store's newest sequence. Gives up, with false, when
- * finding out would take long. */
+/* Whether there is nothing for the device between its cursor and the store's newest sequence. Gives up, with
+ * false, when finding out would take long. */
 enum err down_nothing(struct cstore *st, struct arena *a, const struct down_ask *ask, uint64_t newest,
                       bool *nothing_out, struct diag *d) MUST_USE;
 

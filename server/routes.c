@@ -1,5 +1,5 @@
-/* What each address of the centre does. Frames in, frames out; everything that a device receives is signed by the
- * centre, so that a captive portal's page is never taken for it. */
+/* What each address of the centre does. Frames in, frames out; everything that a device receives is signed by
+ * the centre, so that a captive portal's page is never taken for it. */
 #include "server/routes.h"
 
 #define FRAME_TYPE STR("application/dsb1") /* short: it travels with every reply */
@@ -28,9 +28,9 @@ static bool prefer_cursor(struct call *c, uint64_t *cursor_out)
 static enum err post_batch(struct call *c, struct diag *d)
 {
     struct accepted x = {0};
-    struct accept_with with = {
-        .authorization = http_header_find(c->request->headers, c->request->header_count, "Authorization"),
-        .cursor = UINT64_MAX};
+    struct accept_with with = {.authorization = http_header_find(c->request->headers,
+                                                                 c->request->header_count, "Authorization"),
+                               .cursor = UINT64_MAX};
     struct buf down;
     bool any = false;
     bool wants_down = prefer_cursor(c, &with.cursor);
@@ -186,7 +186,8 @@ static bool path_matches(const char *pattern, struct str path, struct str *tail_
     return true;
 }
 
-const struct route *route_find(enum http_method method, struct str path, struct str *tail_out, bool *path_known_out)
+const struct route *route_find(enum http_method method, struct str path, struct str *tail_out,
+                               bool *path_known_out)
 {
     *path_known_out = false;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {

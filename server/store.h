@@ -1,12 +1,14 @@
-/* The centre's store: what the county knows, behind verbs that SQLite serves in one directory and PostgreSQL can serve
- * for a province. Every table's key begins with the county.
+/* The centre's store: what the county knows, behind verbs that SQLite serves in one directory and PostgreSQL
+ * can serve for a province. Every table's key begins with the county.
  *
- * Always true: a store verb that writes is called between cstore_begin and cstore_commit; the county's counters (server
- * sequence, row numbers, persons, own row ids, clock) move only there, under one lock, so that a reader at server
- * sequence N has seen everything up to N. What an arriving frame brought is kept verbatim in the ledger; the current state of a
- * record is one row, packed by sync/merge; only what is asked for is a column of its own.
+ * Always true: a store verb that writes is called between cstore_begin and cstore_commit; the county's
+ * counters (server sequence, row numbers, persons, own row ids, clock) move only there, under one lock, so
+ * that a reader at server sequence N has seen everything up to N. What an arriving frame brought is kept
+ * verbatim in the ledger; the current state of a record is one row, packed by sync/merge; only what is asked
+ * for is a column of its own.
  *
- * Texts and bytes that a verb returns live in the arena it was given. One struct cstore belongs to one thread at a time.
+ * Texts and bytes that a verb returns live in the arena it was given. One struct cstore belongs to one thread
+ * at a time.
  */
 #ifndef DOORSTEP_SERVER_STORE_H
 #define DOORSTEP_SERVER_STORE_H
@@ -40,10 +42,10 @@ void cstore_rollback(struct cstore *s); /* does nothing once committed or never 
 /* ---- the county ---- */
 enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, struct diag *d) MUST_USE;
 enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
-                      struct counters *now_out, struct diag *d) MUST_USE;
+                       struct counters *now_out, struct diag *d) MUST_USE;
 /* Who did what to what, for good. */
 enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
-                     struct diag *d) MUST_USE;
+                      struct diag *d) MUST_USE;
 
 /* ---- people, tokens, devices ---- */
 struct person {
@@ -53,9 +55,9 @@ struct person {
 };
 enum err cstore_person_put(struct cstore *s, const struct person *p, int64_t now_ms, struct diag *d) MUST_USE;
 enum err cstore_person(struct cstore *s, struct arena *a, uint32_t number, struct person *out,
-                      struct diag *d) MUST_USE; /* ERR_NOT_FOUND */
+                       struct diag *d) MUST_USE; /* ERR_NOT_FOUND */
 enum err cstore_person_find(struct cstore *s, struct arena *a, struct str name, uint8_t role, struct str area,
-                           struct person *out, struct diag *d) MUST_USE;
+                            struct person *out, struct diag *d) MUST_USE;
 
 struct enrol_row {
     unsigned char hash[SHA256_SIZE];
@@ -65,7 +67,7 @@ struct enrol_row {
 };
 enum err cstore_enrol_put(struct cstore *s, const struct enrol_row *e, struct diag *d) MUST_USE;
 enum err cstore_enrol(struct cstore *s, const unsigned char hash[static SHA256_SIZE], struct enrol_row *out,
-                     struct diag *d) MUST_USE;
+                      struct diag *d) MUST_USE;
 
 struct device_row {
     uint64_t device;
@@ -79,11 +81,11 @@ struct device_row {
     uint64_t contiguous; /* every batch up to here is in the ledger */
 };
 enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct diag *d) MUST_USE;
-enum err cstore_device(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, struct device_row *out,
-                      struct diag *d) MUST_USE;
+enum err cstore_device(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc,
+                       struct device_row *out, struct diag *d) MUST_USE;
 /* All of them, ordered by enrolment. */
 enum err cstore_devices(struct cstore *s, struct arena *a, struct device_row **out, uint32_t *count_out,
-                       struct diag *d) MUST_USE;
+                        struct diag *d) MUST_USE;
 
 /* ---- the ledger: frames as they came ---- */
 struct batch_row {
@@ -96,28 +98,30 @@ struct batch_row {
     struct str payload; /* opened; "" when it did not open */
     enum receipt_status status;
     struct str reason;
-    struct str receipt; /* the signed frame that answers it, for ever */
-    enum err cause;        /* QUARANTINED */
-    uint64_t server_seq;   /* of all its changes; 0 = they were not applied */
+    struct str receipt;  /* the signed frame that answers it, for ever */
+    enum err cause;      /* QUARANTINED */
+    uint64_t server_seq; /* of all its changes; 0 = they were not applied */
     uint32_t change_count;
     int64_t received_ms;
 };
 enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct diag *d) MUST_USE;
 /* Without frame and payload. ERR_NOT_FOUND. */
 enum err cstore_batch(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
-                     struct batch_row *out, struct diag *d) MUST_USE;
+                      struct batch_row *out, struct diag *d) MUST_USE;
 /* The same, for batch_seq > since, ascending, at most `limit`. */
 enum err cstore_batches(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t since,
-                       uint32_t limit, struct batch_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
+                        uint32_t limit, struct batch_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* The frame came again: counted, nothing else. */
-enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq, struct diag *d) MUST_USE;
+enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq,
+                            struct diag *d) MUST_USE;
 
-/* A second frame under a number that is taken: a clone of the device, or a copy put back. Kept beside the ledger. */
+/* A second frame under a number that is taken: a clone of the device, or a copy put back. Kept beside the
+ * ledger. */
 enum err cstore_clone_put(struct cstore *s, const struct batch_row *b, struct diag *d) MUST_USE;
 enum err cstore_clone(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
-                     const unsigned char batch_id[static BATCH_ID_SIZE], struct batch_row *out,
-                     struct diag *d) MUST_USE;
+                      const unsigned char batch_id[static BATCH_ID_SIZE], struct batch_row *out,
+                      struct diag *d) MUST_USE;
 
 /* ---- records ---- */
 struct record_row {
@@ -128,24 +132,25 @@ struct record_row {
     struct row_id household; /* the case it belongs to; a household's own id */
     struct row_id interview;
     struct str area; /* p NULL = not known: only its author sees it */
-    struct str code; /* household code, instanceID of a visit, severity of a finding ("unknown": cannot judge); p NULL = none */
+    struct str code; /* household code, instanceID of a visit, severity of a finding ("unknown": cannot
+                        judge); p NULL = none */
     uint64_t last_seq;
     struct str packed;
 };
 /* ERR_NOT_FOUND. */
 enum err cstore_record(struct cstore *s, struct arena *a, struct row_id row, struct record_row *out,
-                      struct diag *d) MUST_USE;
+                       struct diag *d) MUST_USE;
 enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct diag *d) MUST_USE;
 enum err cstore_record_of_number(struct cstore *s, uint64_t number, struct row_id *row_out,
-                                struct diag *d) MUST_USE;
+                                 struct diag *d) MUST_USE;
 enum record_by { RECORDS_OF_KIND, RECORDS_OF_PARENT, RECORDS_OF_HOUSEHOLD, RECORDS_OF_INTERVIEW };
 /* By row number, those after `after`, at most `limit`; `kind` 0 = every kind (not with RECORDS_OF_KIND). */
 enum err cstore_records(struct cstore *s, struct arena *a, enum record_by by, struct row_id key, int kind,
-                       uint64_t after, uint32_t limit, struct record_row **out, uint32_t *count_out,
-                       struct diag *d) MUST_USE;
+                        uint64_t after, uint32_t limit, struct record_row **out, uint32_t *count_out,
+                        struct diag *d) MUST_USE;
 /* Records of a kind with this code. */
-enum err cstore_records_coded(struct cstore *s, struct arena *a, int kind, struct str code, struct record_row **out,
-                             uint32_t *count_out, struct diag *d) MUST_USE;
+enum err cstore_records_coded(struct cstore *s, struct arena *a, int kind, struct str code,
+                              struct record_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* That versions with from <= server_seq <= seq of a row became current at `seq`: what the downlink walks. */
 struct touch {
@@ -154,18 +159,19 @@ struct touch {
 };
 enum err cstore_touch_put(struct cstore *s, const struct touch *t, struct diag *d) MUST_USE;
 enum err cstore_touch_drop(struct cstore *s, const struct touch *t, struct diag *d) MUST_USE;
-/* Of one row, all; and of all rows, those after (seq, row), in that order, which a device with this area prefix may see. */
+/* Of one row, all; and of all rows, those after (seq, row), in that order, which a device with this area
+ * prefix may see. */
 enum err cstore_touches_of(struct cstore *s, struct arena *a, struct row_id row, struct touch **out,
-                          uint32_t *count_out, struct diag *d) MUST_USE;
+                           uint32_t *count_out, struct diag *d) MUST_USE;
 enum err cstore_touches(struct cstore *s, struct arena *a, uint64_t after_seq, struct row_id after_row,
-                       uint64_t device, struct str area, uint32_t limit, struct touch **out,
-                       uint32_t *count_out, struct diag *d) MUST_USE;
+                        uint64_t device, struct str area, uint32_t limit, struct touch **out,
+                        uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* ---- objects, forms, field numbers ---- */
 enum err cstore_object_put(struct cstore *s, const unsigned char hash[static SHA256_SIZE], struct str kind,
-                          struct str bytes, int64_t now_ms, struct diag *d) MUST_USE;
+                           struct str bytes, int64_t now_ms, struct diag *d) MUST_USE;
 enum err cstore_object(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
-                      struct str *kind_out, struct str *bytes_out, struct diag *d) MUST_USE;
+                       struct str *kind_out, struct str *bytes_out, struct diag *d) MUST_USE;
 
 struct form_row {
     unsigned char hash[SHA256_SIZE];
@@ -174,13 +180,14 @@ struct form_row {
 };
 enum err cstore_form_put(struct cstore *s, const struct form_row *f, struct diag *d) MUST_USE;
 enum err cstore_form(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
-                    struct form_row *out, struct diag *d) MUST_USE;
+                     struct form_row *out, struct diag *d) MUST_USE;
 /* Newest first; `id` "" = all. */
-enum err cstore_forms(struct cstore *s, struct arena *a, struct str id, struct form_row **out, uint32_t *count_out,
-                     struct diag *d) MUST_USE;
-/* The number of (form id, path, type), given out on first use. `repeat`: numbers of repeats are counted apart. */
+enum err cstore_forms(struct cstore *s, struct arena *a, struct str id, struct form_row **out,
+                      uint32_t *count_out, struct diag *d) MUST_USE;
+/* The number of (form id, path, type), given out on first use. `repeat`: numbers of repeats are counted
+ * apart. */
 enum err cstore_field_number(struct cstore *s, struct str form_id, bool repeat, struct str path, int type,
-                            uint32_t *number_out, struct diag *d) MUST_USE;
+                             uint32_t *number_out, struct diag *d) MUST_USE;
 
 /* ---- submissions: finalised visits as exact XML ---- */
 struct submission_row {
@@ -202,11 +209,12 @@ enum err cstore_submission(struct cstore *s, struct arena *a, struct row_id visi
                            struct diag *d) MUST_USE;
 /* Those of an interview's visits whose XML does not match yet, oldest first, at most 50. */
 enum err cstore_submissions_open(struct cstore *s, struct arena *a, struct row_id interview,
-                                struct submission_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
-/* Of a form id, newest first; `before` (received_ms, visit) continues a walk, NULL begins it. With xml: few at a time. */
+                                 struct submission_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
+/* Of a form id, newest first; `before` (received_ms, visit) continues a walk, NULL begins it. With xml: few
+ * at a time. */
 enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_id,
-                           const struct submission_row *before, uint32_t limit, struct submission_row **out,
-                           uint32_t *count_out, struct diag *d) MUST_USE;
+                            const struct submission_row *before, uint32_t limit, struct submission_row **out,
+                            uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* ---- counts and what stands apart ---- */
 struct centre_counts {
@@ -222,7 +230,7 @@ struct quarantined {
     uint64_t bytes;
 };
 enum err cstore_quarantine(struct cstore *s, struct arena *a, struct quarantined **out, uint32_t *count_out,
-                          struct diag *d) MUST_USE;
+                           struct diag *d) MUST_USE;
 enum err cstore_check(struct cstore *s, struct diag *d) MUST_USE;
 
 #endif

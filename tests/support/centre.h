@@ -1,5 +1,5 @@
-/* A centre on a simulated machine and handhelds that talk to it through srv_handle: what the tests of server/ share. Frames are made with
- * sync/ directly, so that a test can say exactly what arrives.
+/* A centre on a simulated machine and handhelds that talk to it through srv_handle: what the tests of server/
+ * share. Frames are made with sync/ directly, so that a test can say exactly what arrives.
  */
 #ifndef TESTS_SUPPORT_CENTRE_H
 #define TESTS_SUPPORT_CENTRE_H
@@ -30,12 +30,12 @@ static inline void say(const struct diag *d)
         print_message("%s\n", d->text);
 }
 
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        enum err rc_ = (call);                                                                               \
-        if (rc_)                                                                                             \
-            say(&w->d);                                                                                      \
-        assert_int_equal(rc_, ERR_OK);                                                                       \
+#define OK(call)                       \
+    do {                               \
+        enum err rc_ = (call);         \
+        if (rc_)                       \
+            say(&w->d);                \
+        assert_int_equal(rc_, ERR_OK); \
     } while (0)
 
 static inline void world_start(struct world *w)
@@ -163,21 +163,25 @@ static inline uint64_t ticket(struct world *w, const char *name, const char *are
 {
     struct desk k = desk_begin(w, NULL);
     struct enrol_ticket t;
-    OK(people_ticket(k.st, srv_centre(w->server), w->seam, str_of(name), ROLE_CADRE, str_of(area), &t, &w->d));
+    OK(people_ticket(k.st, srv_centre(w->server), w->seam, str_of(name), ROLE_CADRE, str_of(area), &t,
+                     &w->d));
     desk_end(&k);
     return t.token60;
 }
 
 static inline struct answer enrol_ask(struct world *w, const struct handheld *h, uint64_t token60)
 {
-    struct enrol_request q = {
-        .token60 = token60, .model = STR("test"), .version = STR("1"), .now_ms = w->seam->wall_ms(w->seam->self)};
+    struct enrol_request q = {.token60 = token60,
+                              .model = STR("test"),
+                              .version = STR("1"),
+                              .now_ms = w->seam->wall_ms(w->seam->self)};
     struct buf body;
     memcpy(q.seal_public, h->seal.public, sizeof q.seal_public);
     memcpy(q.sign_public, h->sign.public, sizeof q.sign_public);
     buf_init(&body, 1u << 16);
     OK(enrol_request_write(&q, srv_centre(w->server)->keys.seal_public, NULL, &body, &w->d));
-    struct answer r = ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/enrol", .body = buf_str(&body)});
+    struct answer r = ask(w,
+                          &(struct asking){.method = HTTP_POST, .url = "/v1/enrol", .body = buf_str(&body)});
     buf_free(&body);
     return r;
 }
@@ -235,7 +239,8 @@ static inline struct change birth_of(struct world *w, struct handheld *h, struct
     return c;
 }
 
-static inline struct str payload_seal(struct world *w, struct handheld *h, struct str payload, uint64_t batch_seq)
+static inline struct str payload_seal(struct world *w, struct handheld *h, struct str payload,
+                                      uint64_t batch_seq)
 {
     struct buf frame;
     unsigned char hash[SHA256_SIZE];
@@ -257,7 +262,8 @@ static inline struct str payload_seal(struct world *w, struct handheld *h, struc
 }
 
 /* Freezes the next frame of the handheld. */
-static inline struct str frame_of(struct world *w, struct handheld *h, const struct change *changes, uint32_t count)
+static inline struct str frame_of(struct world *w, struct handheld *h, const struct change *changes,
+                                  uint32_t count)
 {
     struct batch_head head = {.device = h->device,
                               .inc = h->inc,
@@ -274,11 +280,13 @@ static inline struct str frame_of(struct world *w, struct handheld *h, const str
 
 static inline struct answer send_frame(struct world *w, const struct handheld *h, struct str frame)
 {
-    return ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/b", .body = frame, .authorization = h->token});
+    return ask(
+        w, &(struct asking){.method = HTTP_POST, .url = "/v1/b", .body = frame, .authorization = h->token});
 }
 
 /* The receipt at the front of a reply, verified and opened as the handheld does. */
-static inline struct receipt receipt_of(struct world *w, const struct handheld *h, struct str body, size_t *size_out)
+static inline struct receipt receipt_of(struct world *w, const struct handheld *h, struct str body,
+                                        size_t *size_out)
 {
     struct frame f;
     struct receipt r;
@@ -327,8 +335,8 @@ static inline struct downlink down_of(struct world *w, const struct handheld *h,
     OK(frame_open(&f, &h->seal, &payload, &w->d));
     out.head.device = f.device;
     out.head.inc = f.inc;
-    OK(down_read(&w->a, arena_str(&w->a, buf_str(&payload)), &out.head, &out.changes, &out.authors, &out.count,
-                 &w->d));
+    OK(down_read(&w->a, arena_str(&w->a, buf_str(&payload)), &out.head, &out.changes, &out.authors,
+                 &out.count, &w->d));
     buf_free(&payload);
     return out;
 }

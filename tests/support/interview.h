@@ -1,12 +1,13 @@
-/* An interview held in memory and turned into the changes that a handheld would send: for tests that need visits whose XML the centre
- * must rebuild byte by byte.
+/* An interview held in memory and turned into the changes that a handheld would send: for tests that need
+ * visits whose XML the centre must rebuild byte by byte.
  */
 #ifndef TESTS_SUPPORT_INTERVIEW_H
 #define TESTS_SUPPORT_INTERVIEW_H
 
 #include "tests/support/centre.h"
 
-/* A household with members; one question is relevant only for grown-ups, one is a position, some lie in a group. */
+/* A household with members; one question is relevant only for grown-ups, one is a position, some lie in a
+ * group. */
 static const char survey_form[] =
     "<h:html xmlns=\"http://www.w3.org/2002/xforms\" xmlns:h=\"http://www.w3.org/1999/xhtml\""
     " xmlns:jr=\"http://openrosa.org/javarosa\" xmlns:orx=\"http://openrosa.org/xforms\">"
@@ -22,7 +23,8 @@ static const char survey_form[] =
     "<bind nodeset=\"/survey/member/who\" type=\"string\"/>"
     "<bind nodeset=\"/survey/member/age\" type=\"int\"/>"
     "<bind nodeset=\"/survey/member/work\" type=\"string\" relevant=\"../age &gt;= 16\"/>"
-    "<bind nodeset=\"/survey/orx:meta/orx:instanceID\" type=\"string\" readonly=\"true()\" jr:preload=\"uid\"/>"
+    "<bind nodeset=\"/survey/orx:meta/orx:instanceID\" type=\"string\" readonly=\"true()\" "
+    "jr:preload=\"uid\"/>"
     "</model></h:head><h:body>"
     "<input ref=\"/survey/name\"><label>Name</label></input>"
     "<group ref=\"/survey/money\"><label>Money</label>"
@@ -189,8 +191,8 @@ static inline void interview_finish(struct world *w, struct interview *v, struct
 }
 
 /* A whole visit: a name, a wage, two members of whom one is a child. */
-static inline void survey_visit(struct world *w, struct interview *v, struct handheld *h, struct row_id household,
-                                const char *name)
+static inline void survey_visit(struct world *w, struct interview *v, struct handheld *h,
+                                struct row_id household, const char *name)
 {
     interview_begin(w, v, h, survey_form, household);
     answer(w, v, "/survey/name", name);
@@ -206,8 +208,8 @@ static inline void survey_visit(struct world *w, struct interview *v, struct han
     interview_collect(w, v, h);
 }
 
-static inline struct row_id household_new(struct world *w, struct interview *v, struct handheld *h, const char *code,
-                                          const char *area)
+static inline struct row_id household_new(struct world *w, struct interview *v, struct handheld *h,
+                                          const char *code, const char *area)
 {
     struct row_id row = row_new(h);
     put(v, birth_of(w, h, row, &(struct row_birth){.kind = ROW_HOUSEHOLD}));

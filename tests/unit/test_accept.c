@@ -1,10 +1,12 @@
-/* Accepting frames: once, in any order, from whom it may be; what is kept apart; what a failing disk may leave behind.
+/* Accepting frames: once, in any order, from whom it may be; what is kept apart; what a failing disk may
+ * leave behind.
  */
 #include "tests/support/interview.h"
 
 /* ---- small frames: a household and its fields ---- */
 
-static struct str household_frame(struct world *w, struct handheld *h, const char *code, struct row_id *row_out)
+static struct str household_frame(struct world *w, struct handheld *h, const char *code,
+                                  struct row_id *row_out)
 {
     struct interview v;
     v.count = 0;
@@ -12,7 +14,8 @@ static struct str household_frame(struct world *w, struct handheld *h, const cha
     return frame_of(w, h, v.changes, v.count);
 }
 
-static struct str edit_frame(struct world *w, struct handheld *h, struct row_id row, uint32_t field, const char *value)
+static struct str edit_frame(struct world *w, struct handheld *h, struct row_id row, uint32_t field,
+                             const char *value)
 {
     struct change c = change_of(w, h, row, field, CHANGE_SET, str_of(value));
     return frame_of(w, h, &c, 1);
@@ -84,7 +87,8 @@ static void test_frames_in_any_order(void **state)
     assert_int_equal(last.contiguous, 3);
     assert_int_equal(last.items[0].status, RECEIPT_STORED);
     assert_true(str_eq_z(value_of(w, row, HOUSEHOLD_NAME), "second"));
-    struct answer all = ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
+    struct answer all =
+        ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
     struct receipt r = receipt_of(w, &h, all.body, NULL);
     assert_int_equal(r.item_count, 3);
     assert_int_equal(r.items[2].batch_seq, 3);
@@ -153,7 +157,8 @@ static void test_frames_of_a_revoked_handheld_are_kept_apart(void **state)
     assert_int_equal(r.token.n, 0);
     struct centre_counts n = counts_of(w);
     assert_true(n.frames_quarantined == 1 && n.households == 0);
-    struct answer a = ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
+    struct answer a =
+        ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
     assert_int_equal(receipt_of(w, &h, a.body, NULL).refused, ERR_DENIED);
 }
 
@@ -449,7 +454,8 @@ static void test_two_visits_in_one_frame_keep_a_document_each(void **state)
                                       .row_key_next = saved.row_count + 1};
     OK(session_open(&w->a, &o, &second.session, &w->d));
     second.visit = row_new(&h);
-    put(&second, birth_of(w, &h, second.visit, &(struct row_birth){.kind = ROW_VISIT, .parent = v.interview}));
+    put(&second,
+        birth_of(w, &h, second.visit, &(struct row_birth){.kind = ROW_VISIT, .parent = v.interview}));
     answer(w, &second, "/survey/name", "after");
     struct place gone;
     OK(session_place(second.session, STR("/survey/member[1]"), &gone, &w->d));
@@ -507,8 +513,8 @@ static void test_children_that_come_first_get_their_household_and_area(void **st
 
 /* ---- failing disks ---- */
 
-/* Fails operation n of accepting, for n = 1, 2, 3 ... until it goes through: in every case the frame is either
- * stored whole with its receipt, or not at all, and sending it again always succeeds. */
+/* Fails operation n of accepting, for n = 1, 2, 3 ... until it goes through: in every case the frame is
+ * either stored whole with its receipt, or not at all, and sending it again always succeeds. */
 static void sweep(struct world *w, enum err cause)
 {
     struct handheld h = enrolled(w, "王芳", "9901");

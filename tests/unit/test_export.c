@@ -67,12 +67,15 @@ static struct str output(const struct outputs *o, const char *name)
 
 static struct export_result exported(struct world *w, struct outputs *o, bool csv)
 {
-    const struct export_sink sink = {
-        .self = o, .begin = output_begin, .write = output_write, .end = output_end};
+    const struct export_sink sink = {.self = o,
+                                     .begin = output_begin,
+                                     .write = output_write,
+                                     .end = output_end};
     struct export_result n = {0};
     struct desk k = desk_begin(w, NULL);
     memset(o, 0, sizeof *o);
-    OK(csv ? export_csv(&k, STR("survey"), &sink, &n, &w->d) : export_xml(&k, STR("survey"), &sink, &n, &w->d));
+    OK(csv ? export_csv(&k, STR("survey"), &sink, &n, &w->d)
+           : export_xml(&k, STR("survey"), &sink, &n, &w->d));
     desk_end(&k);
     return n;
 }
@@ -176,7 +179,8 @@ static void test_documents_are_the_bytes_of_the_door(void **state)
     for (uint32_t i = 0; i < o.count; i++) {
         found_one = found_one || str_eq(buf_str(&o.at[i].bytes), one.xml_out);
         found_two = found_two || str_eq(buf_str(&o.at[i].bytes), two.xml_out);
-        assert_true(str_starts(str_of(o.at[i].name), STR("uuid_")) && str_ends(str_of(o.at[i].name), STR(".xml")));
+        assert_true(str_starts(str_of(o.at[i].name), STR("uuid_")) &&
+                    str_ends(str_of(o.at[i].name), STR(".xml")));
     }
     assert_true(found_one && found_two);
     outputs_free(&o);
@@ -217,8 +221,10 @@ static struct str second_version(struct world *w)
     } edits[] = {
         {"version=\"1\"", "version=\"2\""},
         {"<name/><money><wage/>", "<hello/><name/><money>"},
-        {"<bind nodeset=\"/survey/money/wage\" type=\"int\"/>", "<bind nodeset=\"/survey/hello\" type=\"string\"/>"},
-        {"<input ref=\"/survey/name\">", "<input ref=\"/survey/hello\"><label>Hello</label></input><input ref=\"/survey/name\">"},
+        {"<bind nodeset=\"/survey/money/wage\" type=\"int\"/>",
+         "<bind nodeset=\"/survey/hello\" type=\"string\"/>"},
+        {"<input ref=\"/survey/name\">",
+         "<input ref=\"/survey/hello\"><label>Hello</label></input><input ref=\"/survey/name\">"},
         {"<input ref=\"/survey/money/wage\"><label>Wage</label></input>", ""},
     };
     buf_init(&b, 1u << 20);
@@ -307,8 +313,10 @@ static void test_visit_without_a_document_is_told_and_not_left_out_silently(void
     (void)delivered(w, &h, frame_of(w, &h, v.changes + from, 5));
     buf_init(&lines, 1u << 20);
     struct desk k = desk_begin(w, &lines);
-    const struct export_sink sink = {
-        .self = &o, .begin = output_begin, .write = output_write, .end = output_end};
+    const struct export_sink sink = {.self = &o,
+                                     .begin = output_begin,
+                                     .write = output_write,
+                                     .end = output_end};
     struct export_result n = {0};
     OK(export_xml(&k, STR("survey"), &sink, &n, &w->d));
     assert_int_equal(n.submissions, 0);
@@ -342,7 +350,8 @@ static void test_status_and_lists_in_both_shapes(void **state)
     /* The column behind a Chinese name begins where it begins behind a Latin one. */
     assert_true(str_find(buf_str(&out), STR("\nH1    990101  田大米  ")) >= 0);
     assert_true(str_find(buf_str(&out), STR("\nH22   990101  Li      ")) >= 0);
-    static const char *const all[] = {"households", "visits", "findings", "quarantine", "devices", "published"};
+    static const char *const all[] = {"households", "visits",  "findings",
+                                      "quarantine", "devices", "published"};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         buf_clear(&out);
         OK(list_of(&k, str_of(all[i]), true, STR("zh"), &out, &w->d));

@@ -1,4 +1,5 @@
-/* The centre's doors: enrolment, tokens, routes, published objects, registers that are imported, what a handheld is told.
+/* The centre's doors: enrolment, tokens, routes, published objects, registers that are imported, what a
+ * handheld is told.
  */
 #include "tests/support/centre.h"
 
@@ -26,7 +27,8 @@ static void test_keys_that_do_not_match_the_keyset_are_refused(void **state)
     struct centre c;
     struct diag d = {0};
     memset(other, 7, sizeof other);
-    OK(w->seam->file_write(w->seam->self, CENTRE_DIR "/keys/seal.key", (struct str){(char *)other, 32}, true, &w->d));
+    OK(w->seam->file_write(w->seam->self, CENTRE_DIR "/keys/seal.key", (struct str){(char *)other, 32}, true,
+                           &w->d));
     assert_int_equal(centre_read(w->seam, CENTRE_DIR, &w->a, &c, &d), ERR_CORRUPT);
     OK(w->seam->file_write(w->seam->self, CENTRE_DIR "/keys/sign.key", STR("short"), true, &w->d));
     diag_clear(&d);
@@ -77,7 +79,8 @@ static void test_wrong_token_and_broken_request(void **state)
     struct handheld h = {0};
     keys_make(w, &h);
     assert_int_equal(enrol_ask(w, &h, 12345).status, 403);
-    assert_int_equal(ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/enrol", .body = STR("hello")}).status, 400);
+    assert_int_equal(
+        ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/enrol", .body = STR("hello")}).status, 400);
     assert_int_equal(ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/enrol"}).status, 400);
     assert_int_equal(counts_of(w).devices, 0);
 }
@@ -85,7 +88,8 @@ static void test_wrong_token_and_broken_request(void **state)
 static void test_same_person_keeps_the_number_on_a_second_handheld(void **state)
 {
     struct world *w = *state;
-    struct handheld a = enrolled(w, "王芳", "99"), b = enrolled(w, "王芳", "99"), c = enrolled(w, "李强", "99");
+    struct handheld a = enrolled(w, "王芳", "99"), b = enrolled(w, "王芳", "99"),
+                    c = enrolled(w, "李强", "99");
     assert_int_equal(a.person, b.person);
     assert_int_not_equal(a.person, c.person);
     assert_true(a.device != b.device);
@@ -120,7 +124,8 @@ static void test_token_opens_the_doors_until_it_runs_out(void **state)
     sim_advance(w->sim, SRV_TOKEN_LIFE_MS + 1000);
     assert_int_equal(status_of_get(w, "/v1/d?c=0", h.token), 403);
     /* The way to a new one stays open: the reply is sealed to the handheld. */
-    struct answer r = ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
+    struct answer r =
+        ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
     assert_int_equal(r.status, 200);
     struct receipt receipt = receipt_of(w, &h, r.body, NULL);
     assert_true(receipt.token.n > 0);
@@ -276,7 +281,8 @@ static void test_households_come_in_and_come_in_again(void **state)
     struct import_result n = {0};
     buf_init(&lines, 1u << 20);
     struct desk k = desk_begin(w, &lines);
-    struct str csv = STR("\xEF\xBB\xBF" "code,area,name,address,colour\r\n"
+    struct str csv = STR("\xEF\xBB\xBF"
+                         "code,area,name,address,colour\r\n"
                          "H1,990101,\"田, 大米\",\"青禾镇\n3 组 \"\"老屋\"\"\",red\r\n"
                          "\r\n"
                          "H2,990102,麦远山,,blue");
@@ -348,25 +354,28 @@ static void test_departments_come_as_json_or_table(void **state)
     buf_init(&lines, 1u << 20);
     struct desk k = desk_begin(w, &lines);
     OK(import_households(&k, STR("code,area,name\nH1,990101,a\n"), false, &n, &w->d));
-    OK(import_departments(&k,
-                          STR("{\"records\":[{\"household\":\"H1\",\"source\":\"医保\",\"as_of\":\"2026-11-05\","
-                              "\"values\":{\"med_self\": 25600, \"ok\":true}}]}"),
-                          false, &n, &w->d));
+    OK(import_departments(
+        &k,
+        STR("{\"records\":[{\"household\":\"H1\",\"source\":\"医保\",\"as_of\":\"2026-11-05\","
+            "\"values\":{\"med_self\": 25600, \"ok\":true}}]}"),
+        false, &n, &w->d));
     assert_int_equal(n.added, 1);
-    OK(import_departments(&k, STR("household,source,as_of,med_self,code\nH1,医保,2026-11-06,300,007\n"), false, &n,
-                          &w->d));
+    OK(import_departments(&k, STR("household,source,as_of,med_self,code\nH1,医保,2026-11-06,300,007\n"),
+                          false, &n, &w->d));
     assert_true(n.added == 0 && n.changed == 1);
     struct record_row *rows = NULL;
     struct record r;
     uint32_t count = 0;
-    OK(cstore_records(k.st, &w->a, RECORDS_OF_KIND, (struct row_id){0}, ROW_DEPARTMENT, 0, 9, &rows, &count, &w->d));
+    OK(cstore_records(k.st, &w->a, RECORDS_OF_KIND, (struct row_id){0}, ROW_DEPARTMENT, 0, 9, &rows, &count,
+                      &w->d));
     assert_int_equal(count, 1);
     OK(record_unpack(&w->a, rows[0].row, rows[0].packed, &r, &w->d));
     assert_true(str_eq_z(record_value(&r, DEPARTMENT_VALUES), "{\"med_self\":300,\"code\":\"007\"}"));
     assert_true(str_eq_z(rows[0].area, "990101")); /* its household's */
-    assert_int_equal(import_departments(&k, STR("[{\"household\":\"H9\",\"source\":\"x\",\"as_of\":\"2026-1-5\","
-                                                "\"values\":{}},\n{\"household\":\"H1\",\"source\":\"x\","
-                                                "\"as_of\":\"5.1.2026\",\"values\":[1]}]"),
+    assert_int_equal(import_departments(&k,
+                                        STR("[{\"household\":\"H9\",\"source\":\"x\",\"as_of\":\"2026-1-5\","
+                                            "\"values\":{}},\n{\"household\":\"H1\",\"source\":\"x\","
+                                            "\"as_of\":\"5.1.2026\",\"values\":[1]}]"),
                                         false, &n, NULL),
                      ERR_SYNTAX);
     assert_true(str_find(buf_str(&lines), STR("no household has this code")) >= 0);
@@ -409,8 +418,8 @@ static void test_handheld_is_told_its_area_and_no_more(void **state)
     struct handheld east = enrolled(w, "王芳", "990101"), all = enrolled(w, "李强", "99");
     struct desk k = desk_begin(w, NULL);
     struct import_result n = {0};
-    OK(import_households(&k, STR("code,area,name\nA,990101001,a\nB,990102001,b\nC,990101,c\nD,9901,d\n"), false, &n,
-                         &w->d));
+    OK(import_households(&k, STR("code,area,name\nA,990101001,a\nB,990102001,b\nC,990101,c\nD,9901,d\n"),
+                         false, &n, &w->d));
     struct downlink one = pulled(w, &east, 0, "");
     assert_int_equal(households_in(&one), 2);
     assert_int_equal(one.authors[0].device, 0);

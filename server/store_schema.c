@@ -1,0 +1,80 @@
+/* The schema of the centre's database, as migrations: each is applied once, whole. A migration that was
+ * released is never edited; a change is a new one behind it. The key of every table begins with the county,
+ * so that PostgreSQL's partitions need no other schema.
+ */
+#include "server/store_sqlite.h"
+
+/* clang-format off */
+const struct migration cstore_migrations[] = {
+    {1,
+     "CREATE TABLE county ("
+     "  county INTEGER PRIMARY KEY, name TEXT NOT NULL, epoch INTEGER NOT NULL,"
+     "  server_seq INTEGER NOT NULL, row_number INTEGER NOT NULL, person INTEGER NOT NULL,"
+     "  own_row INTEGER NOT NULL, hlc INTEGER NOT NULL) STRICT;"
+     "CREATE TABLE audit ("
+     "  county INTEGER NOT NULL, n INTEGER NOT NULL, at_ms INTEGER NOT NULL, who TEXT NOT NULL,"
+     "  what TEXT NOT NULL, about TEXT NOT NULL, PRIMARY KEY (county, n)) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE person ("
+     "  county INTEGER NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, name TEXT NOT NULL,"
+     "  area TEXT NOT NULL, added_ms INTEGER NOT NULL, PRIMARY KEY (county, person)) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE enrol ("
+     "  county INTEGER NOT NULL, hash BLOB NOT NULL, person INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
+     "  device INTEGER NOT NULL, PRIMARY KEY (county, hash)) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE device ("
+     "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, person INTEGER NOT NULL,"
+     "  sign_public BLOB NOT NULL, seal_public BLOB NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL,"
+     "  enrolled_ms INTEGER NOT NULL, contact_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL,"
+     "  contiguous INTEGER NOT NULL, PRIMARY KEY (county, device, inc)) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE batch ("
+     "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, bseq INTEGER NOT NULL,"
+     "  batch_id BLOB NOT NULL, hash BLOB NOT NULL, status INTEGER NOT NULL, reason TEXT NOT NULL,"
+     "  cause INTEGER NOT NULL, server_seq INTEGER NOT NULL, change_count INTEGER NOT NULL,"
+     "  received_ms INTEGER NOT NULL, again INTEGER NOT NULL DEFAULT 0, receipt BLOB NOT NULL,"
+     "  frame BLOB NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (county, device, inc, bseq)) STRICT;"
+     "CREATE INDEX batch_apart ON batch (county, received_ms) WHERE status = 3;"
+     "CREATE TABLE clone ("
+     "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, bseq INTEGER NOT NULL,"
+     "  batch_id BLOB NOT NULL, reason TEXT NOT NULL, received_ms INTEGER NOT NULL, receipt BLOB NOT NULL,"
+     "  frame BLOB NOT NULL, payload BLOB NOT NULL,"
+     "  PRIMARY KEY (county, device, inc, bseq, batch_id)) STRICT;"},
+    {2,
+     "CREATE TABLE record ("
+     "  county INTEGER NOT NULL, row BLOB NOT NULL, number INTEGER NOT NULL, kind INTEGER NOT NULL,"
+     "  parent BLOB, household BLOB, interview BLOB, area TEXT, code TEXT, last_seq INTEGER NOT NULL,"
+     "  packed BLOB NOT NULL, PRIMARY KEY (county, row)) STRICT;"
+     "CREATE UNIQUE INDEX record_number ON record (county, number);"
+     "CREATE INDEX record_kind ON record (county, kind, number);"
+     "CREATE INDEX record_code ON record (county, kind, code) WHERE code IS NOT NULL;"
+     "CREATE INDEX record_parent ON record (county, parent, number) WHERE parent IS NOT NULL;"
+     "CREATE INDEX record_household ON record (county, household, number) WHERE household IS NOT NULL;"
+     "CREATE INDEX record_interview ON record (county, interview, number) WHERE interview IS NOT NULL;"
+     "CREATE TABLE touch ("
+     "  county INTEGER NOT NULL, seq INTEGER NOT NULL, row BLOB NOT NULL, from_seq INTEGER NOT NULL,"
+     "  PRIMARY KEY (county, seq, row)) STRICT, WITHOUT ROWID;"
+     "CREATE INDEX touch_row ON touch (county, row, seq);"
+     "CREATE TABLE object ("
+     "  county INTEGER NOT NULL, hash BLOB NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,"
+     "  added_ms INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (county, hash)) STRICT;"
+     "CREATE TABLE form ("
+     "  county INTEGER NOT NULL, hash BLOB NOT NULL, id TEXT NOT NULL, version TEXT NOT NULL,"
+     "  title TEXT NOT NULL, fieldmap TEXT NOT NULL, published_ms INTEGER NOT NULL, n INTEGER NOT NULL,"
+     "  PRIMARY KEY (county, hash)) STRICT, WITHOUT ROWID;"
+     "CREATE UNIQUE INDEX form_n ON form (county, id, n);"
+     "CREATE TABLE field ("
+     "  county INTEGER NOT NULL, form_id TEXT NOT NULL, is_repeat INTEGER NOT NULL, path TEXT NOT NULL,"
+     "  type INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (county, form_id, is_repeat, path, type))"
+     "  STRICT, WITHOUT ROWID;"
+     "CREATE UNIQUE INDEX field_number ON field (county, form_id, is_repeat, number);"
+     "CREATE TABLE submission ("
+     "  county INTEGER NOT NULL, visit BLOB NOT NULL, form BLOB NOT NULL,"
+     "  form_id TEXT NOT NULL, instance_id TEXT NOT NULL, xml_matches INTEGER NOT NULL,"
+     "  statuses TEXT NOT NULL,"
+     "  device INTEGER NOT NULL, inc INTEGER NOT NULL, person INTEGER NOT NULL, final_seq INTEGER NOT NULL,"
+     "  seen INTEGER NOT NULL, received_ms INTEGER NOT NULL, xml BLOB NOT NULL,"
+     "  PRIMARY KEY (county, visit)) STRICT;"
+     "CREATE INDEX submission_form ON submission (county, form_id, received_ms, visit);"
+     "CREATE INDEX submission_open ON submission (county, visit) WHERE xml_matches = 0;"},
+};
+/* clang-format on */
+
+const uint32_t cstore_migration_count = sizeof cstore_migrations / sizeof cstore_migrations[0];
