@@ -91,24 +91,29 @@ static double park_miller(int64_t *seed)
     return (double)(*seed - 1) / (double)(PARK_MILLER - 1);
 }
 
-/* Seeds that are no number are hashed; the first eight bytes count. */
+static int64_t whole_seed(double seed)
+{
+    if (seed >= 9223372036854775807.0)
+        return INT64_MAX;
+    return seed <= -9223372036854775808.0 ? INT64_MIN : (int64_t)seed;
+}
+
+/* Seeds that are no number are hashed, and the first eight bytes count. JavaRosa passes them through a
+ * double, so their last bits are lost, and the published orders are without them. */
 static int64_t seed_of(struct eval *e, const struct value *v)
 {
     unsigned char sum[64];
     size_t n = 0;
     double number = value_number(e, v);
-    if (isnan(number)) {
-        struct str s = value_text(e, v);
-        if (s.n == 0 || str_eq_z(s, "NaN") || !text_digest(e, STR("SHA-256"), s, sum, &n))
-            return 0;
-        uint64_t bits = 0;
-        for (int i = 0; i < 8; i++)
-            bits = bits << 8 | sum[i];
-        return (int64_t)bits;
-    }
-    if (number >= 9223372036854775807.0)
-        return INT64_MAX;
-    return number <= -9223372036854775808.0 ? INT64_MIN : (int64_t)number;
+    if (!isnan(number))
+        return whole_seed(number);
+    struct str s = value_text(e, v);
+    if (s.n == 0 || str_eq_z(s, "NaN") || !text_digest(e, STR("SHA-256"), s, sum, &n))
+        return 0;
+    uint64_t bits = 0;
+    for (int i = 0; i < 8; i++)
+        bits = bits << 8 | sum[i];
+    return whole_seed((double)(int64_t)bits);
 }
 
 static enum err fn_randomize(struct eval *e, const struct value *args, uint32_t count, struct value *out)

@@ -642,6 +642,18 @@ static void the_locale_changes_nothing(void **state)
     setlocale(LC_ALL, "C");
 }
 
+/* SHA-256 of "foo", the one text hashed here. */
+static enum err digest_of_foo(struct eval *e, struct str algorithm, struct str data, unsigned char out[64],
+                              size_t *n_out)
+{
+    (void)e;
+    assert_true(str_eq(algorithm, STR("SHA-256")) && str_eq(data, STR("foo")));
+    *n_out = 32;
+    return hex_read(STR("2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"), out, 32)
+               ? ERR_OK
+               : ERR_CORRUPT;
+}
+
 /* The published order of randomize() for a seed, the same in every engine. */
 static void a_seed_gives_the_order_that_was_printed(void **state)
 {
@@ -657,6 +669,13 @@ static void a_seed_gives_the_order_that_was_printed(void **state)
         snprintf(want, sizeof(want), "string %s", rows[i].order);
         assert_string_equal(shown(&w, EXPR_ODK, text, got), want);
     }
+    arena_free(&w.a);
+    world_open(&w, "<l><i>a</i><i>b</i><i>c</i><i>d</i><i>e</i><i>f</i><i>g</i><i>h</i></l>", 0);
+    w.e.digest = digest_of_foo;
+    assert_string_equal(shown(&w, EXPR_ODK, "join('', randomize(i, 'foo'))", got), "string eadbhgcf");
+    assert_string_equal(shown(&w, EXPR_ODK, "join('', randomize(i, ''))", got), "string cbhafdge");
+    assert_string_equal(shown(&w, EXPR_ODK, "digest('foo', 'sha-256')", got),
+                        "string LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564=");
     arena_free(&w.a);
 }
 
