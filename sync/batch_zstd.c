@@ -23,7 +23,7 @@ static char *room(struct buf *b, size_t n)
         buf_put(b, zeros, piece);
         left -= piece;
     }
-    return b->failed ? NULL : b->p + at;
+    return b->failed || !b->p ? NULL : b->p + at;
 }
 
 static size_t compress(ZSTD_CCtx *c, char *out, size_t out_max, struct str raw)

@@ -1,4 +1,4 @@
-/* Row ids, births and the clock. */
+/* Row ids sort as numbers, births have one spelling, the clock never goes back. */
 #include "tests/support/unit.h"
 
 #include "sync/change.h"
