@@ -99,5 +99,8 @@ struct str form_resource(const struct form *f, uint32_t i);
  * index on first use. */
 enum err list_from_csv(struct arena *a, struct str csv, uint32_t index, const struct tree **tree_out,
                        struct diag *d);
+/* The same from a GeoJSON FeatureCollection: items with geometry ("lat lon 0 0; ..."), id and properties. */
+enum err list_from_geojson(struct arena *a, struct str text, uint32_t index, const struct tree **tree_out,
+                           struct diag *d);
 
 #endif

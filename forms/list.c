@@ -4,6 +4,7 @@
  */
 #include "forms/form.h"
 #include "forms/limits.h"
+#include "forms/list_impl.h"
 #include "forms/tree_index.h"
 
 struct list {
@@ -281,19 +282,13 @@ static enum err read_rows(struct csv *c, struct arena *a, struct list *l)
     return ERR_OK;
 }
 
-enum err list_from_csv(struct arena *a, struct str csv, uint32_t index, const struct tree **tree_out,
-                       struct diag *d)
+enum err list_read(struct arena *a, struct str csv, char separator, uint32_t index,
+                   const struct tree **tree_out, struct diag *d)
 {
-    if (csv.n > FORM_BYTES_MAX * 4u)
-        return diag_set(d, ERR_LIMIT, "a list of %zu bytes is larger than the %u that are allowed", csv.n,
-                        FORM_BYTES_MAX * 4u);
-    if (str_starts(csv, STR("\xEF\xBB\xBF")))
-        csv = str_sub(csv, 3, csv.n);
     struct list *l = ARENA_NEW(a, struct list);
     if (l)
         l->indexes = ARENA_NEW(a, struct tree_indexes);
-    struct csv c = {
-        .in = csv, .separator = csv_separator(csv), .line = 1, .text = arena_alloc(a, csv.n + 1), .d = d};
+    struct csv c = {.in = csv, .separator = separator, .line = 1, .text = arena_alloc(a, csv.n + 1), .d = d};
     if (!l || !l->indexes || !c.text)
         return diag_set(d, ERR_NOMEM, "no memory left to read this list");
     l->tree = (struct tree){&list_ops, index};
@@ -306,4 +301,15 @@ enum err list_from_csv(struct arena *a, struct str csv, uint32_t index, const st
         return diag_set(d, rc, "no memory left to read this list");
     *tree_out = &l->tree;
     return ERR_OK;
+}
+
+enum err list_from_csv(struct arena *a, struct str csv, uint32_t index, const struct tree **tree_out,
+                       struct diag *d)
+{
+    if (csv.n > LIST_BYTES_MAX)
+        return diag_set(d, ERR_LIMIT, "a list of %zu bytes is larger than the %u that are allowed", csv.n,
+                        LIST_BYTES_MAX);
+    if (str_starts(csv, STR("\xEF\xBB\xBF")))
+        csv = str_sub(csv, 3, csv.n);
+    return list_read(a, csv, csv_separator(csv), index, tree_out, d);
 }

@@ -94,6 +94,55 @@ static void broken_lists_are_refused_and_empty_ones_are_empty(void **state)
     }
 }
 
+static enum err geojson_open(struct list *l, const char *text)
+{
+    memset(l, 0, sizeof(*l));
+    arena_init(&l->a, (size_t)64 << 20);
+    l->doc.a = &l->a;
+    enum err rc = list_from_geojson(&l->a, str_of(text), 0, &l->doc.tree, &l->d);
+    l->e = (struct eval){.scratch = &l->a, .fuel = EXPR_FUEL_DEFAULT, .diag = &l->d};
+    expr_doc_eval(&l->doc, &l->e);
+    return rc;
+}
+
+static void a_map_s_features_are_a_list_too(void **state)
+{
+    (void)state;
+    struct list l;
+    assert_int_equal(
+        geojson_open(&l,
+                     "{\"type\":\"FeatureCollection\",\"features\":["
+                     "{\"type\":\"Feature\",\"geometry\":{\"type\":\"Point\",\"coordinates\":[102,0.5]},"
+                     "\"properties\":{\"id\":\"w1\",\"name\":\"Well, upper\",\"deep\":true}},"
+                     "{\"type\":\"Feature\",\"id\":67,\"geometry\":{\"type\":\"LineString\","
+                     "\"coordinates\":[[104,1.5],[1e2,-2]]},\"properties\":{\"name\":\"Road\",\"id\":\"x\"}},"
+                     "{\"type\":\"Feature\",\"geometry\":null,\"properties\":null}]}"),
+        ERR_OK);
+    check(&l, "count(/root/item)", "3");
+    check(&l, "/root/item[id = 'w1']/geometry", "0.5 102 0 0");
+    check(&l, "/root/item[id = 'w1']/name", "Well, upper");
+    check(&l, "/root/item[1]/deep", "true");
+    check(&l, "/root/item[id = '67']/geometry", "1.5 104 0 0; -2 100 0 0"); /* the feature's own id counts */
+    check(&l, "/root/item[2]/deep", "");
+    check(&l, "name(/root/item[1]/*[1])", "geometry");
+    arena_free(&l.a);
+
+#define ONE_FEATURE(geometry) \
+    ("{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\",\"geometry\":" geometry "}]}")
+    static const char *const wrong[] = {
+        "{\"type\":\"Feature\"}",
+        "[]",
+        "{",
+        ONE_FEATURE("{\"type\":\"Point\",\"coordinates\":[]}"),
+        ONE_FEATURE("{\"type\":\"GeometryCollection\"}"),
+    };
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        assert_int_equal(geojson_open(&l, wrong[i]), ERR_SYNTAX);
+        assert_true(l.d.text[0] != 0);
+        arena_free(&l.a);
+    }
+}
+
 /* A look-up costs the same in a list of ten and of ten thousand: the fuel it takes shows that no row was
  * walked. */
 static void equality_is_answered_by_an_index(void **state)
@@ -128,6 +177,7 @@ int main(void)
         cmocka_unit_test(rows_become_items),
         cmocka_unit_test(spreadsheets_write_csv_in_many_ways),
         cmocka_unit_test(broken_lists_are_refused_and_empty_ones_are_empty),
+        cmocka_unit_test(a_map_s_features_are_a_list_too),
         cmocka_unit_test(equality_is_answered_by_an_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
