@@ -183,10 +183,12 @@ static void put_rounded(struct buf *out, struct digits d, size_t shift)
 {
     char text[NUM_TEXT_MAX + 8] = "0"; /* a leading place for the carry */
     size_t n = 1, keep = d.whole.n + shift + 2;
-    memcpy(text + n, d.whole.p, d.whole.n);
+    if (d.whole.n)
+        memcpy(text + n, d.whole.p, d.whole.n);
     n += d.whole.n;
     size_t fraction = d.fraction.n < shift + 2 ? d.fraction.n : shift + 2;
-    memcpy(text + n, d.fraction.p, fraction);
+    if (fraction)
+        memcpy(text + n, d.fraction.p, fraction);
     n += fraction;
     while (n < keep + 1)
         text[n++] = '0';

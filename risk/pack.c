@@ -764,7 +764,7 @@ enum err pack_load(struct arena *a, struct str json, const struct form *form, co
     enum err rc = json_read(&scratch, json, &root, d);
     if (rc)
         goto done;
-    if (root->type != JSON_OBJECT) {
+    if (!root || root->type != JSON_OBJECT) {
         rc = diag_set(d, ERR_SYNTAX, "A rule pack is a JSON object, in braces.");
         goto done;
     }
@@ -808,7 +808,7 @@ enum err pack_about_read(struct arena *a, struct str json, struct pack_about *ou
         goto done;
     const struct json *forms = json_get(root, "forms"), *title = json_get(root, "title");
     struct str id = json_text(root, "id"), version = json_text(root, "version");
-    if (root->type != JSON_OBJECT || !id.n || !version.n || !forms || forms->type != JSON_ARRAY) {
+    if (!root || root->type != JSON_OBJECT || !id.n || !version.n || !forms || forms->type != JSON_ARRAY) {
         rc = diag_set(d, ERR_SYNTAX,
                       "This is no rule pack: it needs \"id\", \"version\" and a list of \"forms\".");
         goto done;
