@@ -1,4 +1,5 @@
-/* The store's ground floor: opening and sealing, identity, objects, and what lists show. See store.h for what is always true.
+/* The store's ground floor: opening and sealing, identity, objects, and what lists show. See store.h for what
+ * is always true.
  */
 #include "agent/store_impl.h"
 
@@ -7,26 +8,36 @@
 
 static const struct migration sealed_migrations[] = {
     {1, "CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
-        "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_seq INTEGER NOT NULL, next_counter INTEGER NOT NULL,"
-        "  next_batch INTEGER NOT NULL, hlc_last INTEGER NOT NULL, hlc_received INTEGER NOT NULL, cursor INTEGER NOT NULL) STRICT;"
+        "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_seq INTEGER NOT NULL, "
+        "next_counter INTEGER NOT NULL,"
+        "  next_batch INTEGER NOT NULL, hlc_last INTEGER NOT NULL, hlc_received INTEGER NOT NULL, cursor "
+        "INTEGER NOT NULL) STRICT;"
         "INSERT INTO counters VALUES(1, 1, 1, 1, 0, 0, 0);"
         /* state: of visits, 0 draft, 1 finalised. visit: the draft that made the row, 0 once committed. */
-        "CREATE TABLE row(key INTEGER PRIMARY KEY, device INTEGER NOT NULL, inc INTEGER NOT NULL, counter INTEGER NOT NULL,"
-        "  number INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL, parent INTEGER NOT NULL, interview INTEGER NOT NULL,"
-        "  household INTEGER NOT NULL, form BLOB, repeat INTEGER NOT NULL, ord INTEGER NOT NULL, visit INTEGER NOT NULL,"
-        "  deleted INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL DEFAULT 0, UNIQUE(device, inc, counter)) STRICT;"
+        "CREATE TABLE row(key INTEGER PRIMARY KEY, device INTEGER NOT NULL, inc INTEGER NOT NULL, counter "
+        "INTEGER NOT NULL,"
+        "  number INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL, parent INTEGER NOT NULL, interview "
+        "INTEGER NOT NULL,"
+        "  household INTEGER NOT NULL, form BLOB, repeat INTEGER NOT NULL, ord INTEGER NOT NULL, visit "
+        "INTEGER NOT NULL,"
+        "  deleted INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL DEFAULT 0, UNIQUE(device, inc, "
+        "counter)) STRICT;"
         "CREATE INDEX row_interview ON row(interview, kind);"
         "CREATE INDEX row_household ON row(household, kind);"
         "CREATE INDEX row_kind ON row(kind, state);"
         "CREATE INDEX row_number ON row(number) WHERE number > 0;"
         "CREATE TABLE record(key INTEGER PRIMARY KEY REFERENCES row(key), packed BLOB NOT NULL) STRICT;"
         /* batch: the frame that carries it, 0 = not cut. */
-        "CREATE TABLE chg(seq INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL REFERENCES row(key), fld INTEGER NOT NULL,"
-        "  op INTEGER NOT NULL, status INTEGER NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc INTEGER NOT NULL,"
+        "CREATE TABLE chg(seq INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL REFERENCES "
+        "row(key), fld INTEGER NOT NULL,"
+        "  op INTEGER NOT NULL, status INTEGER NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc "
+        "INTEGER NOT NULL,"
         "  seen INTEGER NOT NULL, val BLOB, batch INTEGER NOT NULL DEFAULT 0) STRICT;"
         "CREATE INDEX chg_visit ON chg(visit, seq) WHERE batch = 0;"
-        "CREATE TABLE outbox(batch INTEGER PRIMARY KEY, seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL, batch_id BLOB NOT NULL,"
-        "  frame BLOB NOT NULL, status INTEGER NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms INTEGER) STRICT;"
+        "CREATE TABLE outbox(batch INTEGER PRIMARY KEY, seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL, "
+        "batch_id BLOB NOT NULL,"
+        "  frame BLOB NOT NULL, status INTEGER NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms "
+        "INTEGER) STRICT;"
         "CREATE INDEX outbox_waiting ON outbox(batch) WHERE status = 0;"},
 };
 
@@ -85,8 +96,10 @@ enum err meta_get(struct store *s, const char *name, struct arena *a, struct str
 static enum err meta_put(struct store *s, const char *name, const void *bytes, size_t n, struct diag *d)
 {
     struct stmt *q = NULL;
-    enum err rc = db_prepare(s->db, "INSERT INTO meta(name, value) VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
-                             &q, d);
+    enum err rc = db_prepare(
+        s->db,
+        "INSERT INTO meta(name, value) VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value",
+        &q, d);
     if (!rc) {
         bind_text(q, 1, str_of(name));
         bind_blob(q, 2, bytes, n);
@@ -106,12 +119,15 @@ enum err counters_load(struct store *s, struct counters *c, struct diag *d)
     struct stmt *q = NULL;
     bool row = false;
 
-    enum err rc = db_prepare(s->db, "SELECT next_seq, next_counter, hlc_last, hlc_received, cursor FROM counters", &q, d);
+    enum err rc = db_prepare(s->db,
+                             "SELECT next_seq, next_counter, hlc_last, hlc_received, cursor FROM counters",
+                             &q, d);
     if (!rc)
         rc = stmt_step(q, &row, d);
     if (!rc) {
         CHECK(row);
-        *c = (struct counters){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1), col_i64(q, 2), col_i64(q, 3), (uint64_t)col_i64(q, 4)};
+        *c = (struct counters){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1), col_i64(q, 2), col_i64(q, 3),
+                               (uint64_t)col_i64(q, 4)};
     }
     stmt_done(q);
     return rc;
@@ -120,7 +136,10 @@ enum err counters_load(struct store *s, struct counters *c, struct diag *d)
 enum err counters_save(struct store *s, const struct counters *c, struct diag *d)
 {
     struct stmt *q = NULL;
-    enum err rc = db_prepare(s->db, "UPDATE counters SET next_seq = ?, next_counter = ?, hlc_last = ?, hlc_received = ?, cursor = ?", &q, d);
+    enum err rc = db_prepare(
+        s->db,
+        "UPDATE counters SET next_seq = ?, next_counter = ?, hlc_last = ?, hlc_received = ?, cursor = ?", &q,
+        d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)c->next_seq);
         bind_i64(q, 2, c->next_counter);
@@ -135,7 +154,8 @@ enum err counters_save(struct store *s, const struct counters *c, struct diag *d
 
 /* ---- rows and records ---- */
 
-#define ROW_COLUMNS "key, device, inc, counter, number, kind, parent, interview, household, repeat, ord, visit, deleted"
+#define ROW_COLUMNS \
+    "key, device, inc, counter, number, kind, parent, interview, household, repeat, ord, visit, deleted"
 
 static struct row row_from(struct stmt *q)
 {
@@ -180,7 +200,9 @@ enum err row_by_key(struct store *s, int64_t key, struct row *out, struct diag *
 enum err row_by_id(struct store *s, struct row_id id, struct row *out, struct diag *d)
 {
     struct stmt *q = NULL;
-    enum err rc = db_prepare(s->db, "SELECT " ROW_COLUMNS " FROM row WHERE device = ? AND inc = ? AND counter = ?", &q, d);
+    enum err rc = db_prepare(s->db,
+                             "SELECT " ROW_COLUMNS " FROM row WHERE device = ? AND inc = ? AND counter = ?",
+                             &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)id.device);
         bind_i64(q, 2, id.inc);
@@ -191,14 +213,16 @@ enum err row_by_id(struct store *s, struct row_id id, struct row *out, struct di
     return rc;
 }
 
-enum err row_insert(struct store *s, struct counters *c, struct row *row, const unsigned char *form, struct diag *d)
+enum err row_insert(struct store *s, struct counters *c, struct row *row, const unsigned char *form,
+                    struct diag *d)
 {
     struct stmt *q = NULL;
 
     if (row->id.counter == 0)
         row->id = (struct row_id){s->id.by.device, s->id.by.inc, c->next_counter++};
     enum err rc = db_prepare(s->db,
-                             "INSERT INTO row(device, inc, counter, number, kind, parent, interview, household, form, repeat, ord, visit)"
+                             "INSERT INTO row(device, inc, counter, number, kind, parent, interview, "
+                             "household, form, repeat, ord, visit)"
                              " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                              &q, d);
     if (!rc) {
@@ -252,7 +276,8 @@ enum err change_append(struct store *s, struct counters *c, const struct own_cha
     return rc;
 }
 
-enum err record_load(struct store *s, struct arena *a, const struct row *row, struct record *out, struct diag *d)
+enum err record_load(struct store *s, struct arena *a, const struct row *row, struct record *out,
+                     struct diag *d)
 {
     struct stmt *q = NULL;
     bool found = false;
@@ -282,7 +307,10 @@ enum err record_save(struct store *s, int64_t key, const struct record *r, struc
     if (rc)
         rc = diag_set(d, rc, "a record grew too large to keep");
     if (!rc)
-        rc = db_prepare(s->db, "INSERT INTO record(key, packed) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET packed = excluded.packed", &q, d);
+        rc = db_prepare(s->db,
+                        "INSERT INTO record(key, packed) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET packed "
+                        "= excluded.packed",
+                        &q, d);
     if (!rc) {
         bind_i64(q, 1, key);
         bind_blob(q, 2, packed.p, packed.n);
@@ -293,7 +321,8 @@ enum err record_save(struct store *s, int64_t key, const struct record *r, struc
     return rc;
 }
 
-enum err shown_value(struct store *s, struct arena *a, int64_t key, uint32_t field, struct str *out, struct diag *d)
+enum err shown_value(struct store *s, struct arena *a, int64_t key, uint32_t field, struct str *out,
+                     struct diag *d)
 {
     struct row row;
     struct record r;
@@ -317,11 +346,14 @@ static enum err path_in(struct arena *a, const char *dir, const char *name, cons
     buf_put_z(&b, name);
     *out = b.failed ? NULL : arena_z(a, buf_str(&b));
     buf_free(&b);
-    return *out ? ERR_OK : diag_set(d, ERR_USAGE, "the data directory's path is too long: choose a shorter one");
+    return *out ? ERR_OK
+                : diag_set(d, ERR_USAGE, "the data directory's path is too long: choose a shorter one");
 }
 
-/* The page key: 32 random bytes in a file of their own until the PIN wraps them. It is made only together with the database. */
-static enum err page_key(struct store *s, const char *key_path, const char *db_path, unsigned char key[static DB_KEY_SIZE], struct diag *d)
+/* The page key: 32 random bytes in a file of their own until the PIN wraps them. It is made only together
+ * with the database. */
+static enum err page_key(struct store *s, const char *key_path, const char *db_path,
+                         unsigned char key[static DB_KEY_SIZE], struct diag *d)
 {
     const struct seam *seam = s->seam;
     struct buf file, probe;
@@ -334,17 +366,21 @@ static enum err page_key(struct store *s, const char *key_path, const char *db_p
         struct diag none = {0};
         if (seam->file_read(seam->self, db_path, &probe, &none) != ERR_NOT_FOUND) {
             rc = diag_set(d, ERR_DENIED,
-                          "the key file %s is missing, so the answers in %s stay sealed: put the key file back from a backup", key_path,
-                          db_path);
+                          "the key file %s is missing, so the answers in %s stay sealed: put the key file "
+                          "back from a backup",
+                          key_path, db_path);
         } else {
             rc = crypto_random(key, DB_KEY_SIZE);
             if (!rc)
-                rc = seam->file_write(seam->self, key_path, (struct str){(const char *)key, DB_KEY_SIZE}, true, d);
+                rc = seam->file_write(seam->self, key_path, (struct str){(const char *)key, DB_KEY_SIZE},
+                                      true, d);
         }
     } else if (rc) {
         rc = diag_set(d, quiet.code ? quiet.code : rc, "%s", quiet.text);
     } else if (file.n != DB_KEY_SIZE) {
-        rc = diag_set(d, ERR_CORRUPT, "the key file %s has %zu bytes instead of %d: put it back from a backup", key_path, file.n, DB_KEY_SIZE);
+        rc = diag_set(d, ERR_CORRUPT,
+                      "the key file %s has %zu bytes instead of %d: put it back from a backup", key_path,
+                      file.n, DB_KEY_SIZE);
     } else {
         memcpy(key, file.p, DB_KEY_SIZE);
     }
@@ -387,9 +423,11 @@ static enum err identity_load(struct store *s, struct diag *d)
             return rc;
         struct str device_text = json_text(j, "device");
         unsigned char raw[8];
-        if (!hex_read(device_text, raw, 8) || !json_i64(j, "inc", &inc) || !json_i64(j, "person", &person) || !json_i64(j, "role", &role) ||
-            !json_i64(j, "epoch", &epoch) || seal.n != sizeof id.seal || sign.n != sizeof id.sign)
-            return diag_set(d, ERR_CORRUPT, "this device's identity is damaged: enrol it again; what was captured stays");
+        if (!hex_read(device_text, raw, 8) || !json_i64(j, "inc", &inc) || !json_i64(j, "person", &person) ||
+            !json_i64(j, "role", &role) || !json_i64(j, "epoch", &epoch) || seal.n != sizeof id.seal ||
+            sign.n != sizeof id.sign)
+            return diag_set(d, ERR_CORRUPT,
+                            "this device's identity is damaged: enrol it again; what was captured stays");
         device = 0;
         for (int i = 0; i < 8; i++)
             device = (int64_t)(((uint64_t)device << 8) | raw[i]);
@@ -438,13 +476,18 @@ enum err store_open(const char *dir, const struct seam *seam, struct store **sto
     if (!rc)
         rc = page_key(s, key_path, db_path, key, d);
     if (!rc) {
-        struct db_options sealed = {.path = db_path, .vfs = seam->vfs, .key = key, .migrations = sealed_migrations,
+        struct db_options sealed = {.path = db_path,
+                                    .vfs = seam->vfs,
+                                    .key = key,
+                                    .migrations = sealed_migrations,
                                     .migration_count = sizeof sealed_migrations / sizeof *sealed_migrations,
                                     .application_id = APPLICATION_SEALED};
         rc = db_open(&sealed, &s->db, d);
     }
     if (!rc) {
-        struct db_options plain = {.path = open_path, .vfs = seam->vfs, .migrations = open_migrations,
+        struct db_options plain = {.path = open_path,
+                                   .vfs = seam->vfs,
+                                   .migrations = open_migrations,
                                    .migration_count = sizeof open_migrations / sizeof *open_migrations,
                                    .application_id = APPLICATION_OPEN};
         rc = db_open(&plain, &s->open, d);
@@ -495,7 +538,9 @@ static enum err adopt_records(struct store *s, const struct identity *id, struct
     bool more = false;
 
     arena_init(&a, STORE_SCRATCH_MAX);
-    enum err rc = db_prepare(s->db, "SELECT record.key FROM record JOIN row USING(key) WHERE row.device = ? AND row.inc = ?", &q, d);
+    enum err rc = db_prepare(
+        s->db, "SELECT record.key FROM record JOIN row USING(key) WHERE row.device = ? AND row.inc = ?", &q,
+        d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)id->by.device);
         bind_i64(q, 2, id->by.inc);
@@ -585,11 +630,14 @@ enum err store_enrol(struct store *s, const struct identity *id, struct diag *d)
     struct buf json;
 
     if (s->id.enrolled)
-        return diag_set(d, ERR_STATE, "this device is enrolled already, at %.*s; use another data directory for another centre",
-                        STR_ARG(s->id.url));
+        return diag_set(
+            d, ERR_STATE,
+            "this device is enrolled already, at %.*s; use another data directory for another centre",
+            STR_ARG(s->id.url));
     buf_init(&json, 64u << 10);
     identity_json(id, &json);
-    enum err rc = json.failed ? diag_set(d, json.failed, "the centre's names are too long") : txn_begin(&t, s->db, d);
+    enum err rc = json.failed ? diag_set(d, json.failed, "the centre's names are too long")
+                              : txn_begin(&t, s->db, d);
     if (!rc)
         rc = meta_put_str(s, "identity", buf_str(&json), d);
     if (!rc)
@@ -613,7 +661,8 @@ enum err store_enrol(struct store *s, const struct identity *id, struct diag *d)
 
 /* ---- objects ---- */
 
-enum err store_object_put(struct store *s, const unsigned char hash[static SHA256_SIZE], struct str bytes, struct diag *d)
+enum err store_object_put(struct store *s, const unsigned char hash[static SHA256_SIZE], struct str bytes,
+                          struct diag *d)
 {
     struct stmt *q = NULL;
     unsigned char actual[SHA256_SIZE];
@@ -622,7 +671,8 @@ enum err store_object_put(struct store *s, const unsigned char hash[static SHA25
     if (!rc && memcmp(actual, hash, SHA256_SIZE) != 0)
         rc = diag_set(d, ERR_CORRUPT, "an object's bytes do not match its hash: it will be fetched again");
     if (!rc)
-        rc = db_prepare(s->open, "INSERT INTO object(hash, bytes) VALUES(?, ?) ON CONFLICT(hash) DO NOTHING", &q, d);
+        rc = db_prepare(s->open, "INSERT INTO object(hash, bytes) VALUES(?, ?) ON CONFLICT(hash) DO NOTHING",
+                        &q, d);
     if (!rc) {
         bind_blob(q, 1, hash, SHA256_SIZE);
         bind_blob(q, 2, bytes.p ? bytes.p : "", bytes.n);
@@ -632,7 +682,8 @@ enum err store_object_put(struct store *s, const unsigned char hash[static SHA25
     return rc;
 }
 
-enum err store_object_get(struct store *s, const unsigned char hash[static SHA256_SIZE], struct buf *out, struct diag *d)
+enum err store_object_get(struct store *s, const unsigned char hash[static SHA256_SIZE], struct buf *out,
+                          struct diag *d)
 {
     struct stmt *q = NULL;
     bool found = false;
@@ -667,12 +718,12 @@ static enum err object_held(struct store *s, const unsigned char *hash, bool *he
 
 /* ---- lists ---- */
 
-typedef enum err (*record_visitor)(struct store *s, struct arena *a, const struct row *row, const struct record *r, void *self,
-                                   struct diag *d);
+typedef enum err (*record_visitor)(struct store *s, struct arena *a, const struct row *row,
+                                   const struct record *r, void *self, struct diag *d);
 
 /* Every committed, undeleted row of a kind, with its record, in key order. */
-static enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t argument, record_visitor visit, void *self,
-                            struct diag *d)
+static enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t argument,
+                            record_visitor visit, void *self, struct diag *d)
 {
     struct stmt *q = NULL;
     VEC(struct row) rows = {0};
@@ -700,22 +751,27 @@ static enum err each_record(struct store *s, struct arena *a, const char *sql, i
     return rc;
 }
 
-#define ROWS_OF_KIND "SELECT " ROW_COLUMNS " FROM row WHERE kind = ? AND visit = 0 AND deleted = 0 ORDER BY key"
+#define ROWS_OF_KIND \
+    "SELECT " ROW_COLUMNS " FROM row WHERE kind = ? AND visit = 0 AND deleted = 0 ORDER BY key"
 
 struct published_list {
     VEC(struct published) list;
 };
 
-static enum err take_published(struct store *s, struct arena *a, const struct row *row, const struct record *r, void *self,
-                               struct diag *d)
+static enum err take_published(struct store *s, struct arena *a, const struct row *row,
+                               const struct record *r, void *self, struct diag *d)
 {
     struct published_list *out = self;
     struct published p = {
-        .kind = record_value(r, PUBLISHED_KIND), .id = record_value(r, PUBLISHED_ID), .version = record_value(r, PUBLISHED_VERSION),
-        .title = record_value(r, PUBLISHED_TITLE), .fieldmap = record_value(r, PUBLISHED_FIELDS),
+        .kind = record_value(r, PUBLISHED_KIND),
+        .id = record_value(r, PUBLISHED_ID),
+        .version = record_value(r, PUBLISHED_VERSION),
+        .title = record_value(r, PUBLISHED_TITLE),
+        .fieldmap = record_value(r, PUBLISHED_FIELDS),
     };
     (void)row;
-    if (!hex_read(record_value(r, PUBLISHED_HASH), p.hash, SHA256_SIZE) || !str_to_u64(record_value(r, PUBLISHED_SIZE), &p.size) ||
+    if (!hex_read(record_value(r, PUBLISHED_HASH), p.hash, SHA256_SIZE) ||
+        !str_to_u64(record_value(r, PUBLISHED_SIZE), &p.size) ||
         !str_eq(record_value(r, PUBLISHED_STATE), STR("live")))
         return ERR_OK;
     enum err rc = object_held(s, p.hash, &p.held, d);
@@ -731,7 +787,8 @@ static enum err take_published(struct store *s, struct arena *a, const struct ro
     return ERR_OK;
 }
 
-enum err store_published(struct store *s, struct arena *a, struct published **list_out, uint32_t *count_out, struct diag *d)
+enum err store_published(struct store *s, struct arena *a, struct published **list_out, uint32_t *count_out,
+                         struct diag *d)
 {
     struct published_list out = {0};
     enum err rc = each_record(s, a, ROWS_OF_KIND, ROW_PUBLISHED, take_published, &out, d);
@@ -742,7 +799,8 @@ enum err store_published(struct store *s, struct arena *a, struct published **li
     return ERR_OK;
 }
 
-enum err store_object_wanted(struct store *s, unsigned char hash_out[static SHA256_SIZE], uint64_t *size_out, bool *any_out, struct diag *d)
+enum err store_object_wanted(struct store *s, unsigned char hash_out[static SHA256_SIZE], uint64_t *size_out,
+                             bool *any_out, struct diag *d)
 {
     struct arena a;
     struct published *list;
@@ -775,7 +833,9 @@ static enum err household_visits(struct store *s, struct arena *a, struct househ
     bool more = false;
     int64_t newest = 0;
 
-    enum err rc = db_prepare(s->db, "SELECT key, state FROM row WHERE household = ? AND kind = ? AND deleted = 0 ORDER BY key", &q, d);
+    enum err rc = db_prepare(
+        s->db, "SELECT key, state FROM row WHERE household = ? AND kind = ? AND deleted = 0 ORDER BY key", &q,
+        d);
     if (!rc) {
         bind_i64(q, 1, h->key);
         bind_i64(q, 2, ROW_VISIT);
@@ -795,12 +855,16 @@ static enum err household_visits(struct store *s, struct arena *a, struct househ
     return rc;
 }
 
-static enum err take_household(struct store *s, struct arena *a, const struct row *row, const struct record *r, void *self, struct diag *d)
+static enum err take_household(struct store *s, struct arena *a, const struct row *row,
+                               const struct record *r, void *self, struct diag *d)
 {
     struct household_list *out = self;
     struct household h = {
-        .key = row->key, .code = record_value(r, HOUSEHOLD_CODE), .area = record_value(r, HOUSEHOLD_AREA),
-        .name = record_value(r, HOUSEHOLD_NAME), .address = record_value(r, HOUSEHOLD_ADDRESS),
+        .key = row->key,
+        .code = record_value(r, HOUSEHOLD_CODE),
+        .area = record_value(r, HOUSEHOLD_AREA),
+        .name = record_value(r, HOUSEHOLD_NAME),
+        .address = record_value(r, HOUSEHOLD_ADDRESS),
         .category = record_value(r, HOUSEHOLD_CATEGORY),
     };
     if (out->code.p && !str_eq(out->code, h.code))
@@ -815,7 +879,8 @@ static enum err take_household(struct store *s, struct arena *a, const struct ro
     return ERR_OK;
 }
 
-enum err store_households(struct store *s, struct arena *a, struct household **list_out, uint32_t *count_out, struct diag *d)
+enum err store_households(struct store *s, struct arena *a, struct household **list_out, uint32_t *count_out,
+                          struct diag *d)
 {
     struct household_list out = {0};
     enum err rc = each_record(s, a, ROWS_OF_KIND, ROW_HOUSEHOLD, take_household, &out, d);
@@ -826,14 +891,17 @@ enum err store_households(struct store *s, struct arena *a, struct household **l
     return ERR_OK;
 }
 
-enum err store_household(struct store *s, struct arena *a, struct str code, struct household *out, struct diag *d)
+enum err store_household(struct store *s, struct arena *a, struct str code, struct household *out,
+                         struct diag *d)
 {
     struct household_list found = {.code = code};
     enum err rc = each_record(s, a, ROWS_OF_KIND, ROW_HOUSEHOLD, take_household, &found, d);
     if (rc)
         return rc;
     if (found.list.count == 0)
-        return diag_set(d, ERR_NOT_FOUND, "no household %.*s on this device: `doorstep status` lists them, `doorstep sync` fetches new ones",
+        return diag_set(d, ERR_NOT_FOUND,
+                        "no household %.*s on this device: `doorstep status` lists them, `doorstep sync` "
+                        "fetches new ones",
                         STR_ARG(code));
     *out = found.list.at[0];
     return ERR_OK;
@@ -844,8 +912,8 @@ struct department_merge {
     struct str as_of;
 };
 
-static enum err take_department(struct store *s, struct arena *a, const struct row *row, const struct record *r, void *self,
-                                struct diag *d)
+static enum err take_department(struct store *s, struct arena *a, const struct row *row,
+                                const struct record *r, void *self, struct diag *d)
 {
     struct department_merge *out = self;
     (void)s, (void)row;
@@ -859,16 +927,20 @@ static enum err take_department(struct store *s, struct arena *a, const struct r
     return ERR_OK;
 }
 
-enum err store_department(struct store *s, struct arena *a, int64_t household, struct str *json_out, struct str *as_of_out, struct diag *d)
+enum err store_department(struct store *s, struct arena *a, int64_t household, struct str *json_out,
+                          struct str *as_of_out, struct diag *d)
 {
-    static const char sql[] = "SELECT " ROW_COLUMNS " FROM row WHERE household = ? AND kind = 7 AND visit = 0 AND deleted = 0 ORDER BY key";
+    static const char sql[] =
+        "SELECT " ROW_COLUMNS
+        " FROM row WHERE household = ? AND kind = 7 AND visit = 0 AND deleted = 0 ORDER BY key";
     struct department_merge out = {0};
     struct buf b;
 
     enum err rc = each_record(s, a, sql, household, take_department, &out, d);
     if (rc)
         return rc;
-    /* One object: the members of all records, the newest last, since readers of JSON here take the first of a name. */
+    /* One object: the members of all records, the newest last, since readers of JSON here take the first of a
+     * name. */
     buf_init(&b, 1u << 20);
     buf_put_char(&b, '{');
     for (uint32_t i = out.texts.count; i-- > 0;) {
@@ -909,7 +981,8 @@ enum err store_status(struct store *s, struct arena *a, struct store_status *out
     static const char *const counts[] = {
         "SELECT count(*) FROM row WHERE kind = 1 AND deleted = 0",
         "SELECT count(*) FROM row WHERE kind = 4 AND state = 0 AND deleted = 0",
-        "SELECT count(DISTINCT chg.visit) FROM chg JOIN row ON row.key = chg.visit WHERE chg.batch = 0 AND row.state = 1",
+        "SELECT count(DISTINCT chg.visit) FROM chg JOIN row ON row.key = chg.visit WHERE chg.batch = 0 AND "
+        "row.state = 1",
         "SELECT count(*) FROM outbox WHERE status = 0",
         "SELECT count(*) FROM outbox WHERE status IN (1, 2)",
         "SELECT count(*) FROM outbox WHERE status = 3",

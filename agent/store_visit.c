@@ -1,6 +1,7 @@
-/* Capture: a visit from its first answer to its finalising. While it is a draft its changes are rows of the log that belong to the visit;
- * the interview as it is now is the record plus those rows, and the record itself stays what the earlier visit left.
- * Finalising drops what the person overwrote within the visit, gives the rest one clock, and merges it into the records: one transaction.
+/* Capture: a visit from its first answer to its finalising. While it is a draft its changes are rows of the
+ * log that belong to the visit; the interview as it is now is the record plus those rows, and the record
+ * itself stays what the earlier visit left. Finalising drops what the person overwrote within the visit,
+ * gives the rest one clock, and merges it into the records: one transaction.
  */
 #include "agent/store_impl.h"
 
@@ -27,7 +28,8 @@ static uint64_t session_key(const struct loader *l, int64_t row)
     return row == l->interview ? 0 : (uint64_t)row;
 }
 
-static enum err put_cell(struct loader *l, int64_t row, uint32_t stable, uint8_t status, struct str value, struct diag *d)
+static enum err put_cell(struct loader *l, int64_t row, uint32_t stable, uint8_t status, struct str value,
+                         struct diag *d)
 {
     char key[12];
     uint32_t at;
@@ -45,7 +47,8 @@ static enum err put_cell(struct loader *l, int64_t row, uint32_t stable, uint8_t
             return diag_set(d, ERR_NOMEM, "no memory to open the interview");
         slot->row = row;
     }
-    l->cells.at[at].cell = (struct saved_cell){session_key(l, row), l->map->field_local[stable], value, (enum answer_status)status};
+    l->cells.at[at].cell = (struct saved_cell){session_key(l, row), l->map->field_local[stable], value,
+                                               (enum answer_status)status};
     return ERR_OK;
 }
 
@@ -57,16 +60,19 @@ static enum err load_record(struct loader *l, const struct row *row, struct diag
         if (r.cells[i].field == 0 || r.cells[i].count == 0)
             continue;
         const struct version *v = &r.cells[i].versions[0];
-        rc = put_cell(l, row->key, r.cells[i].field, v->status, v->op == CHANGE_CLEAR ? STR_NONE : v->value, d);
+        rc = put_cell(l, row->key, r.cells[i].field, v->status, v->op == CHANGE_CLEAR ? STR_NONE : v->value,
+                      d);
     }
     return rc;
 }
 
 static enum err load_rows(struct loader *l, struct diag *d)
 {
-    static const char sql[] = "SELECT key, device, inc, counter, number, kind, parent, interview, household, repeat, ord, visit, deleted"
-                              " FROM row WHERE interview = ? AND kind = 3 AND (visit = 0 OR visit = ?) AND deleted = 0"
-                              " ORDER BY ord, device, inc, counter";
+    static const char sql[] =
+        "SELECT key, device, inc, counter, number, kind, parent, interview, household, repeat, ord, visit, "
+        "deleted"
+        " FROM row WHERE interview = ? AND kind = 3 AND (visit = 0 OR visit = ?) AND deleted = 0"
+        " ORDER BY ord, device, inc, counter";
     struct stmt *q = NULL;
     bool more = false;
 
@@ -80,9 +86,15 @@ static enum err load_rows(struct loader *l, struct diag *d)
                 rc = diag_set(d, ERR_NOMEM, "no memory to open the interview");
                 break;
             }
-            *slot = (struct row){.key = col_i64(q, 0), .id = {(uint64_t)col_i64(q, 1), (uint32_t)col_i64(q, 2), (uint32_t)col_i64(q, 3)},
-                                 .kind = ROW_REPEAT, .parent = col_i64(q, 6), .interview = l->interview,
-                                 .repeat = (uint32_t)col_i64(q, 9), .order = col_i64(q, 10), .visit = col_i64(q, 11)};
+            *slot = (struct row){.key = col_i64(q, 0),
+                                 .id = {(uint64_t)col_i64(q, 1), (uint32_t)col_i64(q, 2),
+                                        (uint32_t)col_i64(q, 3)},
+                                 .kind = ROW_REPEAT,
+                                 .parent = col_i64(q, 6),
+                                 .interview = l->interview,
+                                 .repeat = (uint32_t)col_i64(q, 9),
+                                 .order = col_i64(q, 10),
+                                 .visit = col_i64(q, 11)};
         }
     }
     stmt_done(q);
@@ -102,7 +114,9 @@ static enum err load_draft(struct loader *l, struct diag *d)
     struct stmt *q = NULL;
     bool more = false;
 
-    enum err rc = db_prepare(l->s->db, "SELECT row, fld, op, status, val FROM chg WHERE visit = ? AND batch = 0 ORDER BY seq", &q, d);
+    enum err rc = db_prepare(
+        l->s->db, "SELECT row, fld, op, status, val FROM chg WHERE visit = ? AND batch = 0 ORDER BY seq", &q,
+        d);
     if (!rc) {
         bind_i64(q, 1, l->visit);
         while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
@@ -133,8 +147,8 @@ static bool listed(const struct saved_interview *out, uint64_t key)
     return false;
 }
 
-/* Rows with parents before children, siblings in order; rows whose parent is gone are gone with it. Nesting is shallow, so
- * a pass per level. */
+/* Rows with parents before children, siblings in order; rows whose parent is gone are gone with it. Nesting
+ * is shallow, so a pass per level. */
 static enum err arrange(struct loader *l, struct saved_interview *out, struct diag *d)
 {
     struct saved_interview done = {0};
@@ -149,10 +163,12 @@ static enum err arrange(struct loader *l, struct saved_interview *out, struct di
         struct saved_interview parents = done; /* only rows of earlier passes count as parents */
         for (uint32_t i = 0; i < l->rows.count; i++) {
             struct row *r = &l->rows.at[i];
-            uint32_t local = r->repeat < l->map->repeat_local_count ? l->map->repeat_local[r->repeat] : FIELDMAP_NONE;
+            uint32_t local = r->repeat < l->map->repeat_local_count ? l->map->repeat_local[r->repeat]
+                                                                    : FIELDMAP_NONE;
             if (r->deleted || local == FIELDMAP_NONE || !listed(&parents, session_key(l, r->parent)))
                 continue;
-            done.rows[done.row_count++] = (struct saved_row){(uint64_t)r->key, session_key(l, r->parent), local, r->order};
+            done.rows[done.row_count++] = (struct saved_row){(uint64_t)r->key, session_key(l, r->parent),
+                                                             local, r->order};
             r->deleted = true;
         }
         moved = done.row_count > before;
@@ -164,8 +180,8 @@ static enum err arrange(struct loader *l, struct saved_interview *out, struct di
     return ERR_OK;
 }
 
-static enum err load_interview(struct store *s, struct arena *a, const struct fieldmap *map, int64_t interview, int64_t visit,
-                               struct saved_interview *out, struct diag *d)
+static enum err load_interview(struct store *s, struct arena *a, const struct fieldmap *map,
+                               int64_t interview, int64_t visit, struct saved_interview *out, struct diag *d)
 {
     struct loader l = {.s = s, .a = a, .map = map, .interview = interview, .visit = visit};
     struct row top;
@@ -195,7 +211,10 @@ static enum err newest_visits(struct store *s, int64_t interview, struct found *
     struct stmt *q = NULL;
     bool more = false;
 
-    enum err rc = db_prepare(s->db, "SELECT key, state, device, inc FROM row WHERE parent = ? AND kind = 4 AND deleted = 0 ORDER BY key", &q, d);
+    enum err rc = db_prepare(
+        s->db,
+        "SELECT key, state, device, inc FROM row WHERE parent = ? AND kind = 4 AND deleted = 0 ORDER BY key",
+        &q, d);
     if (!rc) {
         bind_i64(q, 1, interview);
         while (!(rc = stmt_step(q, &more, d)) && more) {
@@ -211,12 +230,15 @@ static enum err newest_visits(struct store *s, int64_t interview, struct found *
 }
 
 /* The interview of this form with this household; without a household, the newest draft of the form. */
-static enum err find_interview(struct store *s, const struct visit_start *start, const unsigned char *form, struct found *f,
-                               struct diag *d)
+static enum err find_interview(struct store *s, const struct visit_start *start, const unsigned char *form,
+                               struct found *f, struct diag *d)
 {
-    static const char of_household[] = "SELECT key FROM row WHERE kind = 2 AND household = ? AND form = ? AND deleted = 0 ORDER BY key LIMIT 1";
-    static const char of_draft[] = "SELECT i.key FROM row i JOIN row v ON v.parent = i.key AND v.kind = 4 AND v.state = 0 AND v.deleted = 0"
-                                   " WHERE i.kind = 2 AND i.household = ? AND i.form = ? AND i.deleted = 0 ORDER BY i.key DESC LIMIT 1";
+    static const char of_household[] = "SELECT key FROM row WHERE kind = 2 AND household = ? AND form = ? "
+                                       "AND deleted = 0 ORDER BY key LIMIT 1";
+    static const char of_draft[] =
+        "SELECT i.key FROM row i JOIN row v ON v.parent = i.key AND v.kind = 4 AND v.state = 0 AND v.deleted "
+        "= 0"
+        " WHERE i.kind = 2 AND i.household = ? AND i.form = ? AND i.deleted = 0 ORDER BY i.key DESC LIMIT 1";
     struct stmt *q = NULL;
     bool row = false;
 
@@ -235,10 +257,13 @@ static enum err find_interview(struct store *s, const struct visit_start *start,
     return !rc && f->interview ? newest_visits(s, f->interview, f, d) : rc;
 }
 
-static enum err birth_change(struct store *s, struct counters *c, int64_t visit, const struct row *row, struct row_id parent,
-                             const unsigned char *form, struct diag *d)
+static enum err birth_change(struct store *s, struct counters *c, int64_t visit, const struct row *row,
+                             struct row_id parent, const unsigned char *form, struct diag *d)
 {
-    struct row_birth birth = {.kind = row->kind, .parent = parent, .number = row->repeat, .order = row->order};
+    struct row_birth birth = {.kind = row->kind,
+                              .parent = parent,
+                              .number = row->repeat,
+                              .order = row->order};
     struct buf b;
 
     if (form)
@@ -248,14 +273,18 @@ static enum err birth_change(struct store *s, struct counters *c, int64_t visit,
     if (rc)
         rc = diag_set(d, rc, "no memory to note a new row");
     if (!rc) {
-        struct own_change change = {.visit = visit, .row = row->key, .op = CHANGE_ROW_CREATE, .value = buf_str(&b)};
+        struct own_change change = {.visit = visit,
+                                    .row = row->key,
+                                    .op = CHANGE_ROW_CREATE,
+                                    .value = buf_str(&b)};
         rc = change_append(s, c, &change, d);
     }
     buf_free(&b);
     return rc;
 }
 
-static enum err set_field(struct store *s, struct counters *c, int64_t visit, int64_t row, uint32_t field, struct str value, struct diag *d)
+static enum err set_field(struct store *s, struct counters *c, int64_t visit, int64_t row, uint32_t field,
+                          struct str value, struct diag *d)
 {
     if (value.n == 0)
         return ERR_OK;
@@ -263,10 +292,12 @@ static enum err set_field(struct store *s, struct counters *c, int64_t visit, in
     return change_append(s, c, &change, d);
 }
 
-static enum err make_interview(struct store *s, struct counters *c, const struct visit_start *start, const unsigned char *form,
-                               struct row *interview, struct diag *d)
+static enum err make_interview(struct store *s, struct counters *c, const struct visit_start *start,
+                               const unsigned char *form, struct row *interview, struct diag *d)
 {
-    *interview = (struct row){.kind = ROW_INTERVIEW, .parent = start->household, .household = start->household};
+    *interview = (struct row){.kind = ROW_INTERVIEW,
+                              .parent = start->household,
+                              .household = start->household};
     struct row household = {0};
     enum err rc = start->household ? row_by_key(s, start->household, &household, d) : ERR_OK;
     if (!rc)
@@ -274,16 +305,21 @@ static enum err make_interview(struct store *s, struct counters *c, const struct
     return rc ? rc : birth_change(s, c, 0, interview, household.id, form, d);
 }
 
-static enum err make_visit(struct store *s, struct arena *a, struct counters *c, const struct visit_start *start,
-                           const struct row *interview, struct row *visit, struct str started, struct diag *d)
+static enum err make_visit(struct store *s, struct arena *a, struct counters *c,
+                           const struct visit_start *start, const struct row *interview, struct row *visit,
+                           struct str started, struct diag *d)
 {
-    *visit = (struct row){.kind = ROW_VISIT, .parent = interview->key, .interview = interview->key, .household = start->household};
+    *visit = (struct row){.kind = ROW_VISIT,
+                          .parent = interview->key,
+                          .interview = interview->key,
+                          .household = start->household};
     struct buf person;
     enum err rc = row_insert(s, c, visit, NULL, d);
     if (!rc)
         rc = birth_change(s, c, visit->key, visit, interview->id, NULL, d);
     if (!rc)
-        rc = set_field(s, c, visit->key, visit->key, VISIT_FORM, hex_text(a, start->form_hash, SHA256_SIZE), d);
+        rc = set_field(s, c, visit->key, visit->key, VISIT_FORM, hex_text(a, start->form_hash, SHA256_SIZE),
+                       d);
     if (!rc)
         rc = set_field(s, c, visit->key, visit->key, VISIT_TYPE, start->type, d);
     if (!rc)
@@ -298,8 +334,8 @@ static enum err make_visit(struct store *s, struct arena *a, struct counters *c,
     return rc;
 }
 
-static enum err begin_visit(struct store *s, struct arena *a, const struct visit_start *start, const unsigned char *form, struct found *f,
-                            struct str started, struct diag *d)
+static enum err begin_visit(struct store *s, struct arena *a, const struct visit_start *start,
+                            const unsigned char *form, struct found *f, struct str started, struct diag *d)
 {
     struct txn t = {0};
     struct counters c;
@@ -309,7 +345,8 @@ static enum err begin_visit(struct store *s, struct arena *a, const struct visit
     if (!rc)
         rc = counters_load(s, &c, d);
     if (!rc)
-        rc = f->interview ? row_by_key(s, f->interview, &interview, d) : make_interview(s, &c, start, form, &interview, d);
+        rc = f->interview ? row_by_key(s, f->interview, &interview, d)
+                          : make_interview(s, &c, start, form, &interview, d);
     if (!rc)
         rc = make_visit(s, a, &c, start, &interview, &visit, started, d);
     if (!rc)
@@ -325,11 +362,15 @@ static enum err begin_visit(struct store *s, struct arena *a, const struct visit
 }
 
 /* VISIT_STARTED of a draft stands in the log only. */
-static enum err draft_started(struct store *s, struct arena *a, int64_t visit, struct str *out, struct diag *d)
+static enum err draft_started(struct store *s, struct arena *a, int64_t visit, struct str *out,
+                              struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
-    enum err rc = db_prepare(s->db, "SELECT val FROM chg WHERE visit = ?1 AND row = ?1 AND fld = ?2 AND batch = 0 ORDER BY seq DESC LIMIT 1", &q, d);
+    enum err rc = db_prepare(s->db,
+                             "SELECT val FROM chg WHERE visit = ?1 AND row = ?1 AND fld = ?2 AND batch = 0 "
+                             "ORDER BY seq DESC LIMIT 1",
+                             &q, d);
     if (!rc) {
         bind_i64(q, 1, visit);
         bind_i64(q, 2, VISIT_STARTED);
@@ -341,7 +382,8 @@ static enum err draft_started(struct store *s, struct arena *a, int64_t visit, s
     return rc;
 }
 
-enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start, struct visit *visit_out, struct diag *d)
+enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start,
+                          struct visit *visit_out, struct diag *d)
 {
     unsigned char form[SHA256_SIZE];
     struct found f;
@@ -355,7 +397,8 @@ enum err store_visit_open(struct store *s, struct arena *a, const struct visit_s
     v.resumed = f.draft != 0;
     v.revisit = f.last != 0;
     v.started = iso_now(s, a);
-    rc = v.resumed ? draft_started(s, a, f.draft, &v.started, d) : begin_visit(s, a, start, form, &f, v.started, d);
+    rc = v.resumed ? draft_started(s, a, f.draft, &v.started, d)
+                   : begin_visit(s, a, start, form, &f, v.started, d);
     if (rc)
         return rc;
     v.key = f.draft;
@@ -394,12 +437,17 @@ static enum err remember_row(struct visit *v, uint64_t key, int64_t row, struct 
     return ERR_OK;
 }
 
-static enum err save_row_add(struct store *s, struct counters *c, struct visit *v, const struct session_change *change, struct diag *d)
+static enum err save_row_add(struct store *s, struct counters *c, struct visit *v,
+                             const struct session_change *change, struct diag *d)
 {
     struct row parent;
-    struct row row = {.kind = ROW_REPEAT, .parent = row_of(v, change->parent_key), .interview = v->interview,
-                      .household = v->start->household, .repeat = v->start->map->repeat_stable[change->repeat],
-                      .order = change->order, .visit = v->key};
+    struct row row = {.kind = ROW_REPEAT,
+                      .parent = row_of(v, change->parent_key),
+                      .interview = v->interview,
+                      .household = v->start->household,
+                      .repeat = v->start->map->repeat_stable[change->repeat],
+                      .order = change->order,
+                      .visit = v->key};
 
     CHECK(change->key >= SESSION_KEY_BASE);
     enum err rc = row_by_key(s, row.parent, &parent, d);
@@ -410,13 +458,13 @@ static enum err save_row_add(struct store *s, struct counters *c, struct visit *
     return rc ? rc : birth_change(s, c, v->key, &row, parent.id, NULL, d);
 }
 
-static enum err save_one(struct store *s, struct counters *c, struct visit *v, const struct session_change *change, struct diag *d)
+static enum err save_one(struct store *s, struct counters *c, struct visit *v,
+                         const struct session_change *change, struct diag *d)
 {
     struct own_change own = {.visit = v->key, .status = (uint8_t)change->status};
 
     switch (change->op) {
-    case SESSION_ROW_ADD:
-        return save_row_add(s, c, v, change, d);
+    case SESSION_ROW_ADD: return save_row_add(s, c, v, change, d);
     case SESSION_ROW_REMOVE:
         own.row = row_of(v, change->key);
         own.op = CHANGE_ROW_DELETE;
@@ -433,8 +481,10 @@ static enum err save_one(struct store *s, struct counters *c, struct visit *v, c
     return change_append(s, c, &own, d);
 }
 
-/* The answer and the change that reports it are one row of the log, so there is nothing that could disagree after a power cut. */
-enum err store_visit_save(struct store *s, struct visit *v, const struct session_change *changes, uint32_t count, struct diag *d)
+/* The answer and the change that reports it are one row of the log, so there is nothing that could disagree
+ * after a power cut. */
+enum err store_visit_save(struct store *s, struct visit *v, const struct session_change *changes,
+                          uint32_t count, struct diag *d)
 {
     struct txn t = {0};
     struct counters c;
@@ -477,14 +527,19 @@ static enum err run_for_visit(struct store *s, const char *sql, int64_t visit, i
 static enum err drop_overwritten(struct store *s, int64_t visit, struct diag *d)
 {
     static const char *const steps[] = {
-        "UPDATE row SET deleted = 1 WHERE visit = ?1 AND key IN (SELECT row FROM chg WHERE visit = ?1 AND batch = 0 AND op = 2)",
+        "UPDATE row SET deleted = 1 WHERE visit = ?1 AND key IN (SELECT row FROM chg WHERE visit = ?1 AND "
+        "batch = 0 AND op = 2)",
         "WITH RECURSIVE gone(key) AS (SELECT key FROM row WHERE visit = ?1 AND deleted = 1"
-        "  UNION SELECT row.key FROM row JOIN gone ON row.parent = gone.key WHERE row.kind = 3 AND row.visit = ?1)"
+        "  UNION SELECT row.key FROM row JOIN gone ON row.parent = gone.key WHERE row.kind = 3 AND row.visit "
+        "= ?1)"
         " DELETE FROM chg WHERE visit = ?1 AND batch = 0 AND row IN gone",
-        "DELETE FROM chg AS older WHERE visit = ?1 AND batch = 0 AND op IN (0, 1) AND EXISTS (SELECT 1 FROM chg newer WHERE newer.visit = ?1"
-        "  AND newer.batch = 0 AND newer.op IN (0, 1) AND newer.row = older.row AND newer.fld = older.fld AND newer.seq > older.seq)",
+        "DELETE FROM chg AS older WHERE visit = ?1 AND batch = 0 AND op IN (0, 1) AND EXISTS (SELECT 1 FROM "
+        "chg newer WHERE newer.visit = ?1"
+        "  AND newer.batch = 0 AND newer.op IN (0, 1) AND newer.row = older.row AND newer.fld = older.fld "
+        "AND newer.seq > older.seq)",
         "WITH RECURSIVE gone(key) AS (SELECT key FROM row WHERE visit = ?1 AND deleted = 1"
-        "  UNION SELECT row.key FROM row JOIN gone ON row.parent = gone.key WHERE row.kind = 3 AND row.visit = ?1)"
+        "  UNION SELECT row.key FROM row JOIN gone ON row.parent = gone.key WHERE row.kind = 3 AND row.visit "
+        "= ?1)"
         " DELETE FROM row WHERE key IN gone",
     };
     enum err rc = ERR_OK;
@@ -493,10 +548,15 @@ static enum err drop_overwritten(struct store *s, int64_t visit, struct diag *d)
     return rc;
 }
 
-static enum err finding_row(struct store *s, struct counters *c, const struct visit *v, const struct row *visit, const struct judgement *j,
-                            const struct finding *f, struct diag *d)
+static enum err finding_row(struct store *s, struct counters *c, const struct visit *v,
+                            const struct row *visit, const struct judgement *j, const struct finding *f,
+                            struct diag *d)
 {
-    struct row row = {.kind = ROW_FINDING, .parent = v->key, .interview = v->interview, .household = v->start->household, .visit = v->key};
+    struct row row = {.kind = ROW_FINDING,
+                      .parent = v->key,
+                      .interview = v->interview,
+                      .household = v->start->household,
+                      .visit = v->key};
     const struct {
         uint32_t field;
         struct str value;
@@ -520,8 +580,8 @@ static enum err finding_row(struct store *s, struct counters *c, const struct vi
     return rc;
 }
 
-static enum err finish_fields(struct store *s, struct arena *a, struct counters *c, const struct visit *v, const struct visit_finish *f,
-                              struct diag *d)
+static enum err finish_fields(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
+                              const struct visit_finish *f, struct diag *d)
 {
     struct str level = f->findings ? str_of(severity_name(f->findings->level)) : STR_NONE;
     const struct {
@@ -541,7 +601,8 @@ static enum err finish_fields(struct store *s, struct arena *a, struct counters 
     return rc;
 }
 
-static enum err finish_findings(struct store *s, struct counters *c, const struct visit *v, const struct visit_finish *f, struct diag *d)
+static enum err finish_findings(struct store *s, struct counters *c, const struct visit *v,
+                                const struct visit_finish *f, struct diag *d)
 {
     struct row visit;
     enum err rc = row_by_key(s, v->key, &visit, d);
@@ -551,11 +612,13 @@ static enum err finish_findings(struct store *s, struct counters *c, const struc
 }
 
 /* The visit's changes, and the interview's birth where this visit made it, in order of sequence. */
-static enum err visit_changes(struct store *s, struct arena *a, const struct visit *v, struct change **changes_out, int64_t **rows_out,
-                              uint32_t *count_out, struct diag *d)
+static enum err visit_changes(struct store *s, struct arena *a, const struct visit *v,
+                              struct change **changes_out, int64_t **rows_out, uint32_t *count_out,
+                              struct diag *d)
 {
-    static const char sql[] = "SELECT seq, row, fld, op, status, person, role, hlc, seen, val FROM chg"
-                              " WHERE batch = 0 AND (visit = ?1 OR (visit = 0 AND row = ?2)) ORDER BY row, seq";
+    static const char sql[] =
+        "SELECT seq, row, fld, op, status, person, role, hlc, seen, val FROM chg"
+        " WHERE batch = 0 AND (visit = ?1 OR (visit = 0 AND row = ?2)) ORDER BY row, seq";
     struct stmt *q = NULL;
     VEC(struct change) changes = {0};
     VEC(int64_t) rows = {0};
@@ -574,9 +637,15 @@ static enum err visit_changes(struct store *s, struct arena *a, const struct vis
                 break;
             }
             *row = col_i64(q, 1);
-            *c = (struct change){.seq = (uint64_t)col_i64(q, 0), .field = (uint32_t)col_i64(q, 2), .op = (enum change_op)col_i64(q, 3),
-                                 .status = (uint8_t)col_i64(q, 4), .person = (uint32_t)col_i64(q, 5), .role = (uint8_t)col_i64(q, 6),
-                                 .hlc = col_i64(q, 7), .seen = (uint64_t)col_i64(q, 8), .value = value};
+            *c = (struct change){.seq = (uint64_t)col_i64(q, 0),
+                                 .field = (uint32_t)col_i64(q, 2),
+                                 .op = (enum change_op)col_i64(q, 3),
+                                 .status = (uint8_t)col_i64(q, 4),
+                                 .person = (uint32_t)col_i64(q, 5),
+                                 .role = (uint8_t)col_i64(q, 6),
+                                 .hlc = col_i64(q, 7),
+                                 .seen = (uint64_t)col_i64(q, 8),
+                                 .value = value};
         }
     }
     stmt_done(q);
@@ -588,7 +657,8 @@ static enum err visit_changes(struct store *s, struct arena *a, const struct vis
     return rc;
 }
 
-static enum err merge_row(struct store *s, struct arena *a, int64_t key, const struct change *changes, uint32_t count, struct diag *d)
+static enum err merge_row(struct store *s, struct arena *a, int64_t key, const struct change *changes,
+                          uint32_t count, struct diag *d)
 {
     struct row row;
     struct record r;
@@ -629,7 +699,8 @@ static enum err merge_visit(struct store *s, struct arena *a, const struct visit
     return rc;
 }
 
-static enum err close_visit(struct store *s, struct arena *a, struct counters *c, const struct visit *v, struct diag *d)
+static enum err close_visit(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
+                            struct diag *d)
 {
     struct own_change finalise = {.visit = v->key, .row = v->key, .op = CHANGE_FINALISE};
 
@@ -637,7 +708,8 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
     if (!rc)
         rc = change_append(s, c, &finalise, d);
     if (!rc) /* one clock per record: what was typed over an hour is one statement made now */
-        rc = run_for_visit(s, "UPDATE chg SET hlc = ?2 WHERE visit = ?1 AND batch = 0", v->key, c->hlc_last, d);
+        rc = run_for_visit(s, "UPDATE chg SET hlc = ?2 WHERE visit = ?1 AND batch = 0", v->key, c->hlc_last,
+                           d);
     if (!rc)
         rc = merge_visit(s, a, v, d);
     if (!rc)
@@ -647,7 +719,8 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
     return rc;
 }
 
-enum err store_visit_finalise(struct store *s, struct visit *v, const struct visit_finish *finish, struct diag *d)
+enum err store_visit_finalise(struct store *s, struct visit *v, const struct visit_finish *finish,
+                              struct diag *d)
 {
     struct txn t = {0};
     struct counters c;

@@ -3,12 +3,15 @@
  *   doorstep-sim --seeds A-B [--devices D] [--batches N]
  *   doorstep-sim --cuts N [--from SEED]
  *
- * Each device visits its own households through the production code (work, store, session, deliver), over a disk that
- * loses power, a network that loses, doubles and delays, and clocks that jump; the centre's power goes too. What the product said was
- * saved is written down here, by code that shares nothing with it, and compared after every restart and at the end:
+ * Each device visits its own households through the production code (work, store, session, deliver), over a
+ * disk that loses power, a network that loses, doubles and delays, and clocks that jump; the centre's power
+ * goes too. What the product said was saved is written down here, by code that shares nothing with it, and
+ * compared after every restart and at the end:
  *
- *   1. an answer that was called saved is there after a power cut; one that was cut short is there whole or not at all; databases open and check;
- *   2. once faults stop, everything finalised reaches the centre exactly once, as the very XML the device sealed;
+ *   1. an answer that was called saved is there after a power cut; one that was cut short is there whole or
+ * not at all; databases open and check;
+ *   2. once faults stop, everything finalised reaches the centre exactly once, as the very XML the device
+ * sealed;
  *   3. nothing is set aside by the centre.
  *
  * The same seed gives the same run in every build. A failure prints its seed and how to replay it.
@@ -28,20 +31,26 @@
 #define TEXT_MAX 24
 
 static const char form_xml[] =
-    "<h:html xmlns='http://www.w3.org/2002/xforms' xmlns:h='http://www.w3.org/1999/xhtml' xmlns:jr='http://openrosa.org/javarosa'>"
+    "<h:html xmlns='http://www.w3.org/2002/xforms' xmlns:h='http://www.w3.org/1999/xhtml' "
+    "xmlns:jr='http://openrosa.org/javarosa'>"
     "<h:head><h:title>Simulated household</h:title><model>"
     "<instance><data id='sim' version='1'><f0/><f1/><f2/><f3/><f4/><f5/><total/>"
     "<member jr:template=''><name/><age/></member><meta><instanceID/></meta></data></instance>"
-    "<bind nodeset='/data/f0' type='string'/><bind nodeset='/data/f1' type='string'/><bind nodeset='/data/f2' type='string'/>"
-    "<bind nodeset='/data/f3' type='string'/><bind nodeset='/data/f4' type='string'/><bind nodeset='/data/f5' type='string'/>"
+    "<bind nodeset='/data/f0' type='string'/><bind nodeset='/data/f1' type='string'/><bind "
+    "nodeset='/data/f2' type='string'/>"
+    "<bind nodeset='/data/f3' type='string'/><bind nodeset='/data/f4' type='string'/><bind "
+    "nodeset='/data/f5' type='string'/>"
     "<bind nodeset='/data/total' type='string' calculate='count(/data/member)'/>"
     "<bind nodeset='/data/member/name' type='string'/><bind nodeset='/data/member/age' type='string'/>"
     "<bind nodeset='/data/meta/instanceID' type='string' jr:preload='uid'/>"
     "</model></h:head><h:body>"
-    "<input ref='/data/f0'><label>0</label></input><input ref='/data/f1'><label>1</label></input><input ref='/data/f2'><label>2</label></input>"
-    "<input ref='/data/f3'><label>3</label></input><input ref='/data/f4'><label>4</label></input><input ref='/data/f5'><label>5</label></input>"
+    "<input ref='/data/f0'><label>0</label></input><input ref='/data/f1'><label>1</label></input><input "
+    "ref='/data/f2'><label>2</label></input>"
+    "<input ref='/data/f3'><label>3</label></input><input ref='/data/f4'><label>4</label></input><input "
+    "ref='/data/f5'><label>5</label></input>"
     "<group ref='/data/member'><label>Member</label><repeat nodeset='/data/member'>"
-    "<input ref='/data/member/name'><label>Name</label></input><input ref='/data/member/age'><label>Age</label></input>"
+    "<input ref='/data/member/name'><label>Name</label></input><input "
+    "ref='/data/member/age'><label>Age</label></input>"
     "</repeat></group></h:body></h:html>";
 
 /* What a household's answers are, in the checker's own terms. Zeroed tails, so that memcmp compares. */
@@ -56,8 +65,8 @@ struct case_model {
     struct answers sure;  /* called saved */
     struct answers maybe; /* what the operation that was cut short would have made it */
     bool unsure;
-    bool draft;           /* a visit is open */
-    bool finalising;      /* cut short while finalising */
+    bool draft;      /* a visit is open */
+    bool finalising; /* cut short while finalising */
 };
 
 struct device {
@@ -201,7 +210,10 @@ static void device_restart(struct world *w, struct device *v)
 
 static enum err open_case(struct world *w, struct device *v, struct case_model *c, struct work *k)
 {
-    struct work_options o = {.store = v->store, .seam = sim_seam(v->machine), .form = "sim", .household = c->code};
+    struct work_options o = {.store = v->store,
+                             .seam = sim_seam(v->machine),
+                             .form = "sim",
+                             .household = c->code};
     diag_clear(&w->diag);
     return work_open(k, &o, &w->diag);
 }
@@ -260,7 +272,8 @@ static bool change_something(struct world *w, struct work *k, struct answers *af
         snprintf(ref, sizeof ref, "/data/f%d", field);
         memcpy(after->f[field], text, TEXT_MAX);
     } else if (what == 6 && after->members < MEMBERS_MAX) {
-        if (session_place(k->session, STR("/data"), &p, &w->diag) || session_repeat_add(k->session, p, 0, &added, &w->diag))
+        if (session_place(k->session, STR("/data"), &p, &w->diag) ||
+            session_repeat_add(k->session, p, 0, &added, &w->diag))
             return false;
         after->members++;
         return true;
@@ -271,16 +284,19 @@ static bool change_something(struct world *w, struct work *k, struct answers *af
     } else if (after->members > 0) {
         int member = (int)sim_pick(w->sim, (uint64_t)after->members);
         snprintf(ref, sizeof ref, "/data/member[%d]", member + 1);
-        if (session_place(k->session, str_of(ref), &p, &w->diag) || session_repeat_remove(k->session, p, &w->diag))
+        if (session_place(k->session, str_of(ref), &p, &w->diag) ||
+            session_repeat_remove(k->session, p, &w->diag))
             return false;
-        memmove(after->m[member], after->m[member + 1], sizeof after->m[0] * (size_t)(after->members - member - 1));
+        memmove(after->m[member], after->m[member + 1],
+                sizeof after->m[0] * (size_t)(after->members - member - 1));
         after->members--;
         memset(after->m[after->members], 0, sizeof after->m[0]);
         return true;
     } else {
         return true;
     }
-    return !session_place(k->session, str_of(ref), &p, &w->diag) && !session_answer(k->session, p, str_of(text), &w->diag);
+    return !session_place(k->session, str_of(ref), &p, &w->diag) &&
+           !session_answer(k->session, p, str_of(text), &w->diag);
 }
 
 static void finalise(struct world *w, struct device *v, struct case_model *c, struct work *k)
@@ -412,12 +428,14 @@ static bool build(struct world *w)
 
     buf_init(&csv, 1u << 20);
     households_csv(w, &csv);
-    bool ok = !sim_open(w->seed, &w->sim, &w->diag) && !sim_machine_add(w->sim, NULL, &w->centre_machine, &w->diag) &&
+    bool ok = !sim_open(w->seed, &w->sim, &w->diag) &&
+              !sim_machine_add(w->sim, NULL, &w->centre_machine, &w->diag) &&
               !sim_centre_make(w->centre_machine, str_of(form_xml), buf_str(&csv), &w->centre, &w->diag);
     buf_free(&csv);
     for (uint32_t i = 0; ok && i < w->device_count; i++) {
         struct device *v = &w->devices[i];
-        ok = !sim_machine_add(w->sim, NULL, &v->machine, &w->diag) && device_open(w, v) && enrol_device(w, v, i);
+        ok = !sim_machine_add(w->sim, NULL, &v->machine, &w->diag) && device_open(w, v) &&
+             enrol_device(w, v, i);
         for (int h = 0; ok && h < HOUSEHOLDS; h++)
             snprintf(v->cases[h].code, sizeof v->cases[h].code, "D%uH%d", i, h);
     }
@@ -438,7 +456,8 @@ static void drain(struct world *w)
         if (run_deliver(w, v))
             fail(w, "a device could not deliver although nothing was broken any more");
         arena_init(&a, 64u << 20);
-        if (!w->failed && (store_status(v->store, &a, &st, &w->diag) || st.frames_waiting || st.finalised_unsent))
+        if (!w->failed &&
+            (store_status(v->store, &a, &st, &w->diag) || st.frames_waiting || st.finalised_unsent))
             fail(w, "a queue did not drain");
         arena_free(&a);
     }
@@ -458,7 +477,8 @@ static void check_centre(struct world *w)
     uint32_t count = 0;
 
     arena_init(&a, 1024u << 20);
-    if (sim_centre_submissions(w->centre, &a, STR("sim"), &got, &count, &w->diag) || sim_centre_counts(w->centre, &counts, &w->diag)) {
+    if (sim_centre_submissions(w->centre, &a, STR("sim"), &got, &count, &w->diag) ||
+        sim_centre_counts(w->centre, &counts, &w->diag)) {
         fail(w, "the centre's submissions cannot be read");
     } else if (counts.quarantined || counts.clones) {
         fail(w, "the centre set frames aside");
@@ -485,8 +505,13 @@ static void check_centre(struct world *w)
 
 static void run_world(struct world *w)
 {
-    struct sim_net_faults faults = {.lose_request = 100, .truncate = 50, .lose_reply = 100, .duplicate = 100, .late_duplicate = 100,
-                                    .delay_ms_min = 20, .delay_ms_max = 3000};
+    struct sim_net_faults faults = {.lose_request = 100,
+                                    .truncate = 50,
+                                    .lose_reply = 100,
+                                    .duplicate = 100,
+                                    .late_duplicate = 100,
+                                    .delay_ms_min = 20,
+                                    .delay_ms_max = 3000};
 
     arena_init(&w->arena, 256u << 20);
     if (build(w)) {
@@ -548,7 +573,8 @@ int main(int argc, char **argv)
         else {
             fprintf(strcmp(argv[i], "--help") == 0 ? stdout : stderr,
                     "doorstep-sim --seeds A-B [--devices D] [--batches N]   whole runs under faults\n"
-                    "doorstep-sim --cuts N [--from SEED]                    runs until so many power cuts happened\n");
+                    "doorstep-sim --cuts N [--from SEED]                    runs until so many power cuts "
+                    "happened\n");
             return strcmp(argv[i], "--help") == 0 ? 0 : 2;
         }
     }
@@ -567,8 +593,10 @@ int main(int argc, char **argv)
         saved += w->values;
         if (w->failed) {
             failed++;
-            printf("seed %llu failed: %s (%s); replay: doorstep-sim --seeds %llu-%llu --devices %u --batches %u\n", (unsigned long long)seed, w->failed,
-                   w->diag.text, (unsigned long long)seed, (unsigned long long)seed, devices, batches);
+            printf("seed %llu failed: %s (%s); replay: doorstep-sim --seeds %llu-%llu --devices %u --batches "
+                   "%u\n",
+                   (unsigned long long)seed, w->failed, w->diag.text, (unsigned long long)seed,
+                   (unsigned long long)seed, devices, batches);
             fflush(stdout);
         } else {
             passed++;
@@ -577,8 +605,8 @@ int main(int argc, char **argv)
         if (failed >= 20)
             break;
     }
-    printf("%llu power cuts and kills, %llu answers given, %llu interviews finalised\n", (unsigned long long)cuts, (unsigned long long)saved,
-           (unsigned long long)finalised);
+    printf("%llu power cuts and kills, %llu answers given, %llu interviews finalised\n",
+           (unsigned long long)cuts, (unsigned long long)saved, (unsigned long long)finalised);
     printf("%u passed, %u failed\n", passed, failed);
     return failed > 0;
 }

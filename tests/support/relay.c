@@ -2,9 +2,10 @@
  *
  *   relay TARGET_PORT [--listen PORT] [--cut FILE] [--stats FILE]
  *
- * Prints the port it listens on (any free one by default). When a file appears under the name given with --cut, the number N in it is taken (and the file removed):
- * after N further bytes upward the connection that carries them is cut, and both ends see a reset, as when the signal is lost. The
- * other file always holds "connections N up N down N cut N". Ends on SIGTERM.
+ * Prints the port it listens on (any free one by default). When a file appears under the name given with
+ * --cut, the number N in it is taken (and the file removed): after N further bytes upward the connection that
+ * carries them is cut, and both ends see a reset, as when the signal is lost. The other file always holds
+ * "connections N up N down N cut N". Ends on SIGTERM.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,14 +48,17 @@ static void write_stats(void)
     FILE *f = fopen(temporary, "w");
     if (!f)
         return;
-    fprintf(f, "connections %llu up %llu down %llu cut %llu\n", relay.connections, relay.up, relay.down, relay.cuts);
+    fprintf(f, "connections %llu up %llu down %llu cut %llu\n", relay.connections, relay.up, relay.down,
+            relay.cuts);
     fclose(f);
     rename(temporary, relay.stats);
 }
 
 static int loopback(unsigned short port, struct sockaddr_in *address)
 {
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *address = (struct sockaddr_in){.sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
@@ -128,7 +132,8 @@ static void accept_link(int listening)
     int device = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
     int centre = loopback(relay.target, &address);
 
-    if (device < 0 || centre < 0 || relay.count == LINKS_MAX || connect(centre, (struct sockaddr *)&address, sizeof address)) {
+    if (device < 0 || centre < 0 || relay.count == LINKS_MAX ||
+        connect(centre, (struct sockaddr *)&address, sizeof address)) {
         if (device >= 0)
             close(device);
         if (centre >= 0)
@@ -189,7 +194,8 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
     int listening = loopback(port, &address);
-    if (listening < 0 || setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &again, sizeof again) || bind(listening, (struct sockaddr *)&address, size) || listen(listening, 16) ||
+    if (listening < 0 || setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &again, sizeof again) ||
+        bind(listening, (struct sockaddr *)&address, size) || listen(listening, 16) ||
         getsockname(listening, (struct sockaddr *)&address, &size)) {
         perror("relay");
         return 1;
