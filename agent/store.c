@@ -981,8 +981,8 @@ enum err store_status(struct store *s, struct arena *a, struct store_status *out
     static const char *const counts[] = {
         "SELECT count(*) FROM row WHERE kind = 1 AND deleted = 0",
         "SELECT count(*) FROM row WHERE kind = 4 AND state = 0 AND deleted = 0",
-        "SELECT count(DISTINCT chg.visit) FROM chg JOIN row ON row.key = chg.visit WHERE chg.batch = 0 AND "
-        "row.state = 1",
+        ("SELECT count(DISTINCT chg.visit) FROM chg JOIN row ON row.key = chg.visit"
+         " WHERE chg.batch = 0 AND row.state = 1"),
         "SELECT count(*) FROM outbox WHERE status = 0",
         "SELECT count(*) FROM outbox WHERE status IN (1, 2)",
         "SELECT count(*) FROM outbox WHERE status = 3",

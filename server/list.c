@@ -406,7 +406,7 @@ static const char *const device_names[] = {"device", "person", "role", "area", "
                                            "batches", "state", "model", "version"};
 static const char *const published_names[] = {"kind", "id", "version", "state", "hash", "title"};
 
-#define NAMES(n) n, sizeof n / sizeof n[0]
+#define NAMES(n) (n), sizeof(n) / sizeof((n)[0])
 static const struct {
     const char *name;
     const char *const *columns;

@@ -28,9 +28,9 @@ const char *role_name(uint8_t role)
 
 uint8_t role_of(struct str name)
 {
-    for (uint8_t r = 1; r <= ROLE_ADMIN; r++) {
+    for (int r = 1; r <= ROLE_ADMIN; r++) {
         if (str_eq_z(name, role_names[r]))
-            return r;
+            return (uint8_t)r;
     }
     return 0;
 }
@@ -330,7 +330,7 @@ enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, stru
                       struct buf *reply, struct diag *d)
 {
     struct enrol_request q;
-    struct device_row v;
+    struct device_row v = {0};
     struct person p;
     enum err rc = enrol_request_read(a, body, &s->centre.seal, &q, d);
     if (rc)
