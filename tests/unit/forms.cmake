@@ -2,3 +2,6 @@
 ds_unit_test(expr ds_forms)
 ds_unit_test(xml_tree ds_forms)
 ds_unit_test(list ds_forms)
+ds_unit_test(form ds_forms)
+ds_unit_test(session ds_forms)
+ds_unit_test(submit ds_forms)
