@@ -98,7 +98,8 @@ static bool try_choices(struct maker *m, struct place p, const struct question_v
         buf_free(&all);
         return ok;
     }
-    uint32_t first = (uint32_t)draw(m, count);
+    /* Mostly the first choice, which is "yes" in most forms and opens the sections behind it. */
+    uint32_t first = draw(m, 4) == 0 ? (uint32_t)draw(m, count) : 0;
     for (uint32_t i = 0; i < count && i < 50; i++) {
         struct diag quiet = {0};
         if (!session_answer(m->session, p, c[(first + i) % count].value, &quiet))
