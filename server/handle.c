@@ -113,6 +113,7 @@ static enum err authenticate(struct server *s, struct call *c, const struct rout
     enum err rc = bearer_read(s->centre.secret, header, srv_now_ms(s), &bearer);
     if (rc)
         return diag_set(d, rc, "The token could not be checked.");
+    c->who_is_it = bearer.state != BEARER_GOOD;
     if (bearer.state == BEARER_NONE)
         return diag_set(d, ERR_DENIED, "This address needs a handheld's token; enrol the handheld first.");
     if (bearer.state == BEARER_EXPIRED && route->auth != AUTH_TOKEN_OLD)
@@ -159,6 +160,10 @@ void srv_handle(struct server *s, const struct http_request *request, struct are
         reply_error(reply, rc, &d);
         if (!route && path_known)
             reply->status = 405;
+        if (rc == ERR_DENIED && c.who_is_it) {
+            reply->status = 401;
+            reply_header(reply, "WWW-Authenticate", STR("Bearer"));
+        }
     }
     s->seam->log(s->seam->self, LOG_REQUEST, reply->status, (int64_t)reply->body.n, rc);
     arena_free(&work);

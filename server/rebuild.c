@@ -52,21 +52,21 @@ enum err form_cache_get(struct form_cache *c, struct cstore *st, const unsigned 
                         const struct cached_form **out, struct diag *d)
 {
     for (uint32_t i = 0; i < c->count; i++) {
-        if (memcmp(c->at[i].hash, hash, SHA256_SIZE) == 0) {
+        if (c->at[i].form && memcmp(c->at[i].hash, hash, SHA256_SIZE) == 0) {
             c->at[i].used = ++c->clock;
             *out = &c->at[i];
             return ERR_OK;
         }
     }
-    struct cached_form fresh = {0};
-    enum err rc = cached_form_load(&fresh, st, hash, d);
+    /* Loaded in its place: lists keep a pointer to the arena they grow in. */
+    struct cached_form *slot = cache_slot(c);
+    *slot = (struct cached_form){.used = ++c->clock};
+    enum err rc = cached_form_load(slot, st, hash, d);
     if (rc) {
-        arena_free(&fresh.memory);
+        arena_free(&slot->memory);
+        *slot = (struct cached_form){0};
         return rc;
     }
-    struct cached_form *slot = cache_slot(c);
-    *slot = fresh;
-    slot->used = ++c->clock;
     *out = slot;
     return ERR_OK;
 }

@@ -35,6 +35,7 @@ static enum err post_batch(struct call *c, struct diag *d)
     bool any = false;
     bool wants_down = prefer_cursor(c, &with.cursor);
     enum err rc = srv_accept(c->server, c->st, c->a, c->request->body, &with, &x, d);
+    c->who_is_it = rc == ERR_DENIED; /* an unknown handheld */
     if (rc)
         return rc;
     reply_header(c->reply, "Content-Type", FRAME_TYPE);

@@ -17,6 +17,7 @@ struct call {
     struct device_row device; /* when the route asks for a token */
     struct person person;
     int64_t token_left_ms;
+    bool who_is_it; /* ERR_DENIED because nobody proved who asks (401), not because of who it is (403) */
     struct http_reply *reply;
 };
 

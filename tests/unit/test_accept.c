@@ -126,7 +126,7 @@ static void test_unknown_handheld_is_refused(void **state)
     struct row_id row;
     keys_make(w, &h);
     struct answer r = send_frame(w, &h, household_frame(w, &h, "H1", &row));
-    assert_int_equal(r.status, 403);
+    assert_int_equal(r.status, 401);
     assert_true(str_find(r.body, STR("not enrolled")) >= 0);
     assert_int_equal(counts_of(w).frames, 0);
 }
@@ -137,7 +137,7 @@ static void test_another_incarnation_is_unknown(void **state)
     struct handheld h = enrolled(w, "王芳", "9901");
     struct row_id row;
     h.inc++;
-    assert_int_equal(send_frame(w, &h, household_frame(w, &h, "H1", &row)).status, 403);
+    assert_int_equal(send_frame(w, &h, household_frame(w, &h, "H1", &row)).status, 401);
 }
 
 static void test_frames_of_a_revoked_handheld_are_kept_apart(void **state)

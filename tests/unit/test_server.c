@@ -119,10 +119,10 @@ static void test_token_opens_the_doors_until_it_runs_out(void **state)
     struct world *w = *state;
     struct handheld h = enrolled(w, "王芳", "99");
     assert_int_equal(status_of_get(w, "/v1/d?c=0", h.token), 200);
-    assert_int_equal(status_of_get(w, "/v1/d?c=0", STR_NONE), 403);
+    assert_int_equal(status_of_get(w, "/v1/d?c=0", STR_NONE), 401);
     assert_int_equal(status_of_get(w, "/v1/d", h.token), 400);
     sim_advance(w->sim, SRV_TOKEN_LIFE_MS + 1000);
-    assert_int_equal(status_of_get(w, "/v1/d?c=0", h.token), 403);
+    assert_int_equal(status_of_get(w, "/v1/d?c=0", h.token), 401);
     /* The way to a new one stays open: the reply is sealed to the handheld. */
     struct answer r =
         ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
@@ -140,10 +140,10 @@ static void test_no_changed_token_is_taken(void **state)
         char text[100];
         memcpy(text, h.token.p, h.token.n);
         text[i] = text[i] == 'A' ? 'B' : 'A';
-        assert_int_equal(status_of_get(w, "/v1/d?c=0", (struct str){text, h.token.n}), 403);
+        assert_int_equal(status_of_get(w, "/v1/d?c=0", (struct str){text, h.token.n}), 401);
     }
-    assert_int_equal(status_of_get(w, "/v1/d?c=0", str_sub(h.token, 0, h.token.n - 1)), 403);
-    assert_int_equal(status_of_get(w, "/v1/d?c=0", str_sub(h.token, 7, h.token.n)), 403);
+    assert_int_equal(status_of_get(w, "/v1/d?c=0", str_sub(h.token, 0, h.token.n - 1)), 401);
+    assert_int_equal(status_of_get(w, "/v1/d?c=0", str_sub(h.token, 7, h.token.n)), 401);
 }
 
 static void test_revoked_handheld_is_shut_out_at_the_next_request(void **state)
@@ -184,7 +184,7 @@ static void test_unknown_addresses_say_so(void **state)
     assert_true(str_eq_z(json_text(j, "error"), "not-found"));
     assert_int_equal(ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/health"}).status, 405);
     assert_int_equal(ask(w, &(struct asking){.method = HTTP_GET, .url = ""}).status, 404);
-    assert_int_equal(ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/o/"}).status, 403);
+    assert_int_equal(ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/o/"}).status, 401);
 }
 
 /* ---- publishing and objects ---- */
@@ -219,7 +219,7 @@ static void test_object_is_fetched_whole_or_from_where_it_broke_off(void **state
     q.range = STR("lines=1-2");
     assert_int_equal(ask(w, &q).status, 200);
     q.authorization = STR_NONE;
-    assert_int_equal(ask(w, &q).status, 403);
+    assert_int_equal(ask(w, &q).status, 401);
     url[10] = url[10] == '0' ? '1' : '0';
     assert_int_equal(status_of_get(w, url, h.token), 404);
 }
