@@ -215,8 +215,10 @@ static enum err each_submission(struct exporting *x,
         struct submission_row *list = NULL;
         enum err rc = cstore_submissions(x->k->st, x->k->a, x->form_id, begun ? &last : NULL,
                                          SUBMISSIONS_PAGE, &list, &count, d);
-        for (uint32_t i = 0; !rc && i < count; i++)
+        for (uint32_t i = 0; !rc && i < count; i++) {
             rc = take(x, &list[i], d);
+            desk_progress(x->k, x->result.submissions);
+        }
         if (!rc && count) {
             last = (struct submission_row){.visit = list[count - 1].visit,
                                            .received_ms = list[count - 1].received_ms};

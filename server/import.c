@@ -51,7 +51,7 @@ static enum err finish(struct importing *x, enum err rc, bool dry_run, struct st
 
 static void count_edit(struct importing *x, bool is_new, bool changed)
 {
-    x->result.rows++;
+    desk_progress(x->k, ++x->result.rows);
     x->result.added += is_new;
     x->result.changed += !is_new && changed;
     x->result.same += !is_new && !changed;
@@ -135,6 +135,8 @@ struct header {
 static void header_read(struct importing *x, const struct str *names, uint32_t count, struct header *h)
 {
     bool seen[COLUMN_COUNT] = {false};
+    struct buf others;
+    buf_init(&others, 1u << 16);
     *h = (struct header){.count = count};
     for (uint32_t i = 0; i < count; i++) {
         struct str name = str_trim(names[i]);
@@ -146,10 +148,15 @@ static void header_read(struct importing *x, const struct str *names, uint32_t c
             seen[c] = true;
             h->of[i] = &columns[c];
         }
-        if (!h->of[i])
-            desk_line(x->k, "warning", "column %u (%.*s) is not one of a household's and was left out", i + 1,
-                      STR_ARG(str_sub(name, 0, 80)));
+        if (!h->of[i]) {
+            buf_put_z(&others, others.n ? ", " : "");
+            buf_put_str(&others, str_sub(name, 0, 80));
+        }
     }
+    if (others.n)
+        desk_line(x->k, "warning", "left out, because a household has no such column: %.*s",
+                  STR_ARG(buf_str(&others)));
+    buf_free(&others);
     for (size_t c = 0; c < COLUMN_COUNT; c++) {
         if (columns[c].required && !seen[c])
             row_error(x, 1, 1, "the header lacks the column", str_of(columns[c].name));

@@ -48,7 +48,7 @@ static const struct option_row {
     const char *name, *value, *text;
 } options[OPTION_COUNT] = {
     [OPTION_COUNTY] = {"--county",     "NAME",      "the county's name, as handhelds show it"},
-    [OPTION_LISTEN] = {"--listen",     "ADDR:PORT", "where to answer (127.0.0.1:8080); port 0 is any free one"},
+    [OPTION_LISTEN] = {"--listen",     "ADDR:PORT", "where to answer (127.0.0.1:8080); port 0 = any"},
     [OPTION_PRINT_PORT] = {"--print-port", NULL,        "print the port once requests are answered"},
     [OPTION_PERSON] = {"--person",     "NAME",      "the person's name; with assign, the person's number"},
     [OPTION_ROLE] = {"--role",       "ROLE",      "cadre or enumerator"},
@@ -80,6 +80,8 @@ struct run {
     struct cstore *store;
     struct desk desk;
     const char *dir;
+    int64_t shown_ms; /* progress was last shown then */
+    bool progress_shown;
 };
 
 struct command {
@@ -612,13 +614,29 @@ static enum err arguments_read(struct run *r, int argc, char **argv, struct diag
     return ERR_OK;
 }
 
+/* On a terminal, four times a second: long work shows that it goes on. */
+static void show_progress(void *self, uint64_t done)
+{
+    struct run *r = self;
+    int64_t now = r->seam.mono_ms(r->seam.self);
+    if (now - r->shown_ms < 250)
+        return;
+    r->shown_ms = now;
+    r->progress_shown = true;
+    fprintf(stderr, "\r%llu ...", (unsigned long long)done);
+}
+
 static enum err desk_open(struct run *r, struct diag *d)
 {
     struct counters now;
     enum err rc = crypto_init(d);
     if (!rc)
         rc = centre_store_open(&r->seam, r->dir, &r->store, d);
-    r->desk = (struct desk){.seam = &r->seam, .st = r->store, .a = &r->memory, .lines = &r->lines};
+    r->desk = (struct desk){.seam = &r->seam, .st = r->store, .a = &r->memory, .lines = &r->lines, .self = r};
+    if (isatty(STDERR_FILENO)) {
+        r->desk.progress = show_progress;
+        r->shown_ms = r->seam.mono_ms(r->seam.self);
+    }
     if (!rc)
         rc = cstore_county(r->store, &r->memory, NULL, &r->desk.epoch, &now, d);
     return rc;
@@ -685,6 +703,8 @@ int main(int argc, char **argv)
     buf_init(&r.out, OUT_MAX);
     buf_init(&r.lines, OUT_MAX);
     enum err rc = carry_out(&r, argc, argv, &d);
+    if (r.progress_shown)
+        fputs("\r\033[K", stderr);
     if (r.lines.n)
         (void)fwrite(r.lines.p, 1, r.lines.n, stderr);
     if (!rc && r.out.n && (fwrite(r.out.p, 1, r.out.n, stdout) != r.out.n || fflush(stdout) != 0))

@@ -170,7 +170,10 @@ struct desk {
     struct arena *a;
     uint32_t epoch;
     struct buf *lines;
+    void (*progress)(void *self, uint64_t done); /* NULL = nobody watches; called once per row */
+    void *self;
 };
+void desk_progress(struct desk *k, uint64_t done);
 void desk_line(struct desk *k, const char *kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

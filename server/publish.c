@@ -24,6 +24,12 @@ void desk_line(struct desk *k, const char *kind, const char *format, ...)
     buf_put_char(k->lines, '\n');
 }
 
+void desk_progress(struct desk *k, uint64_t done)
+{
+    if (k->progress)
+        k->progress(k->self, done);
+}
+
 static void findings_tell(struct desk *k, const struct form_findings *f)
 {
     for (uint32_t i = 0; i < f->list.count && i < LINES_SHOWN_MAX; i++) {
