@@ -296,6 +296,9 @@ struct loader {
 void load_finding(struct loader *l, enum finding_severity severity, uint32_t line, uint32_t column,
                   uint32_t node, const char *format, ...) __attribute__((format(printf, 6, 7)));
 void load_nomem(struct loader *l);
+struct str load_str(struct loader *l, struct str s); /* a copy that lives with the form */
+/* The next step of a plain path; false at its end. */
+bool load_step(struct str *rest, struct path_step *step);
 /* Compiles an attribute's text; NULL after a finding. `what` is "relevant", "calculate" ... */
 const struct expr *load_expr(struct loader *l, uint32_t element, uint32_t context, struct str text,
                              const char *what, bool nodes);

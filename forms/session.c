@@ -22,31 +22,34 @@ static void warn_resource(struct session *s, const struct resource *r, struct di
     warn(s, str_of(text.text));
 }
 
-/* Lists that came with the form were read with it; external ones are asked of the host. One that fails is
- * empty. */
+static enum err read_list(struct session *s, struct str uri, uint32_t index, const struct tree **tree_out,
+                          struct diag *d)
+{
+    struct str bytes = STR_NONE;
+    enum err rc = s->host->resource ? s->host->resource(s->host->self, uri, &bytes, d) : ERR_NOT_FOUND;
+    if (rc)
+        return rc;
+    if (str_starts(uri, STR("jr://file-csv/")) || str_ends(uri, STR(".csv")))
+        return list_from_csv(&s->arena, bytes, index, tree_out, d);
+    if (str_ends(uri, STR(".geojson")))
+        return list_from_geojson(&s->arena, bytes, index, tree_out, d);
+    return xml_tree_read(&s->arena, bytes, index, tree_out, d);
+}
+
+/* Lists that came with the form were read with it; external ones are asked of the host. One that fails is empty. */
 static enum err open_resource(struct session *s, uint32_t i)
 {
     const struct resource *r = &s->form->resources.at[i];
     const struct tree *t = r->tree;
-    struct str bytes = STR_NONE;
     struct diag d = {0};
-    if (r->uri.n) {
-        enum err rc = s->host->resource ? s->host->resource(s->host->self, r->uri, &bytes, &d)
-                                        : ERR_NOT_FOUND;
-        if (!rc && (str_starts(r->uri, STR("jr://file-csv/")) || str_ends(r->uri, STR(".csv"))))
-            rc = list_from_csv(&s->arena, bytes, i + 1, &t, &d);
-        else if (!rc)
-            rc = xml_tree_read(&s->arena, bytes, i + 1, &t, &d);
-        if (rc == ERR_NOMEM)
-            return rc;
-        if (rc) {
-            warn_resource(s, r, &d);
-            return ERR_OK;
-        }
-    }
-    s->trees[i + 1] = t;
-    if (!t)
+    enum err rc = r->uri.n ? read_list(s, r->uri, i + 1, &t, &d) : ERR_OK;
+    if (rc == ERR_NOMEM)
+        return rc;
+    if (rc)
+        warn_resource(s, r, &d);
+    if (rc || !t)
         return ERR_OK;
+    s->trees[i + 1] = t;
     s->roots[i + 1] = t->ops->root(t);
     struct node wrapper;
     if (!r->uri.n && t->ops->first_child(t, s->roots[i + 1], &wrapper))

@@ -24,10 +24,7 @@ static const struct {
 
 static struct str keep(struct loader *l, struct str s)
 {
-    struct str kept = arena_str(l->a, str_trim(s));
-    if (!kept.p)
-        load_nomem(l);
-    return kept;
+    return load_str(l, str_trim(s));
 }
 
 static bool has_word(struct str list, const char *word)
