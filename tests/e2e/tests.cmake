@@ -1,4 +1,5 @@
-# Real programs, real processes, HTTP on loopback. Only where nothing is instrumented: the e2e suite is about the programs people run.
+# Real programs, real processes, HTTP on loopback. Only where nothing is instrumented: the e2e suite is
+# about the programs people run.
 ds_test_program(relay ${PROJECT_SOURCE_DIR}/tests/support/relay.c)
 ds_test_program(make_answers ${PROJECT_SOURCE_DIR}/tests/support/make_answers.c ds_forms ds_posix)
 add_dependencies(programs relay make_answers)
