@@ -211,6 +211,7 @@ struct accepting {
     struct bearer bearer;
     struct device_row *device;
     struct batch_row *batch; /* being made */
+    const struct batch_rows *rows;
     struct str area;
     uint64_t cursor; /* the sender's; UINT64_MAX = not told */
     bool caught_up;
@@ -306,9 +307,15 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
 static enum err changes_apply(struct accepting *x, struct diag *d)
 {
     const struct ingest *in = x->in;
-    struct rebuild rebuild = {.st = x->st, .a = x->a, .forms = &x->s->forms, .seam = x->s->seam};
     struct case_author author = {x->device->device, x->device->inc};
     uint64_t seq = ++cstore_counters(x->st)->server_seq;
+    struct rebuild rebuild = {.st = x->st,
+                              .a = x->a,
+                              .forms = &x->s->forms,
+                              .seam = x->s->seam,
+                              .frame = in,
+                              .server_seq = seq,
+                              .rows = x->rows};
     bool conflict = false;
     enum err rc = ERR_OK;
     for (uint32_t from = 0, to; !rc && from < in->change_count; from = to) {
@@ -475,6 +482,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
                           .in = &in,
                           .device = &out->device,
                           .batch = &out->batch,
+                          .rows = &rows,
                           .area = out->person.area,
                           .cursor = with->cursor,
                           .now_ms = srv_now_ms(s)};

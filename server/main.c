@@ -178,21 +178,21 @@ static enum err listen_read(struct run *r, struct http_serve_options *o, struct 
     return o->address ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err wait_for_stop(void)
+/* Before threads begin: they inherit the mask, so that the signals come to the main thread, and only while it
+ * waits. */
+static void stop_prepare(sigset_t *while_waiting)
 {
     struct sigaction action = {0};
-    sigset_t blocked, before;
+    sigset_t blocked;
     action.sa_handler = on_stop;
     sigemptyset(&action.sa_mask);
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGTERM);
     sigaddset(&blocked, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &blocked, while_waiting);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGINT, &action, NULL);
-    (void)sigprocmask(SIG_BLOCK, &blocked, &before);
-    while (!stop_asked)
-        (void)sigsuspend(&before);
-    return ERR_OK;
+    (void)signal(SIGPIPE, SIG_IGN);
 }
 
 static enum err call_serve(struct run *r, struct diag *d)
@@ -200,6 +200,7 @@ static enum err call_serve(struct run *r, struct diag *d)
     struct server *server = NULL;
     struct http_serve *http = NULL;
     uint64_t threads = 2;
+    sigset_t while_waiting;
     struct http_serve_options o = {.body_max = BODY_MAX, .handle = handle};
     if (given(r, OPTION_THREADS) &&
         (!str_to_u64(r->option[OPTION_THREADS], &threads) || threads < 1 || threads > SRV_CONNECTIONS_MAX))
@@ -210,7 +211,7 @@ static enum err call_serve(struct run *r, struct diag *d)
         rc = srv_open(&so, &server, d);
     o.self = server;
     o.threads = (uint32_t)threads;
-    (void)signal(SIGPIPE, SIG_IGN);
+    stop_prepare(&while_waiting);
     if (!rc)
         rc = http_serve_start(&o, &http, d);
     if (!rc) {
@@ -220,7 +221,8 @@ static enum err call_serve(struct run *r, struct diag *d)
         fprintf(stderr, "The centre of %.*s answers at %s, port %u. Stop it with Ctrl-C.\n",
                 STR_ARG(srv_centre(server)->county), o.address, http_serve_port(http));
         (void)fflush(stdout);
-        rc = wait_for_stop();
+        while (!stop_asked)
+            (void)sigsuspend(&while_waiting);
         r->seam.log(r->seam.self, LOG_STOP, 0, 0, ERR_OK);
     }
     http_serve_stop(http);

@@ -140,12 +140,17 @@ struct rebuild {
     struct arena *a; /* scratch */
     struct form_cache *forms;
     const struct seam *seam;
+    /* The frame that is being accepted: its changes are not in the ledger yet. */
+    const struct ingest *frame;
+    uint64_t server_seq;
+    const struct batch_rows *rows;
 };
 /* Notes that a visit was finalised by this change. */
 enum err rebuild_note(struct rebuild *r, const struct device_row *author, const struct change *finalise,
                       int64_t now_ms, struct diag *d) MUST_USE;
-/* Visits of this interview that are finalised and whose XML is not yet proven: rebuilds, compares, keeps.
- * Only the store's own failures are errors: a visit that cannot be rebuilt is kept as differing. */
+/* Visits of this interview that are finalised, whose XML is not yet proven, and to which this frame may have
+ * brought something: rebuilds, compares, keeps. Only the store's own failures are errors: a visit that cannot
+ * be rebuilt is kept as differing. */
 enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct diag *d) MUST_USE;
 
 /* ---- what is published (publish.c) ---- */

@@ -14,6 +14,8 @@
 #define ROWS_PAGE 512
 #define SUBMISSION_XML_MAX (16u << 20)
 #define REPEAT_DEPTH_MAX 16
+#define HISTORY_PAGE 16
+#define HISTORY_BATCHES_MAX 5000 /* some years of a handheld */
 
 /* ---- compiled forms ---- */
 
@@ -86,21 +88,14 @@ struct view {
     uint64_t final_seq, seen;
 };
 
-/* The version the author's screen showed: of those it had, the one that ranks first. */
-static const struct version *version_seen(const struct view *v, const struct record_cell *cell)
+static bool is_own(const struct view *v, uint64_t device, uint32_t inc)
 {
-    for (uint32_t i = 0; i < cell->count; i++) {
-        const struct version *x = &cell->versions[i];
-        bool own = x->device == v->device && x->inc == v->inc;
-        if (own ? x->seq <= v->final_seq : x->server_seq > 0 && x->server_seq <= v->seen)
-            return x;
-    }
-    return NULL;
+    return device == v->device && inc == v->inc;
 }
 
 struct part {
     struct record_row row;
-    struct record record;
+    struct record record; /* as kept; once seen: as the author saw it */
     struct row_birth birth;
     uint64_t key; /* 0 = not placed yet */
     uint32_t parent;
@@ -126,8 +121,7 @@ static enum err part_add(struct rebuild *r, struct parts *p, const struct record
     return record_unpack(r->a, row->row, row->packed, &part->record, d);
 }
 
-static enum err parts_load(struct rebuild *r, const struct cached_form *f, struct row_id interview,
-                           struct parts *p, struct diag *d)
+static enum err parts_load(struct rebuild *r, struct row_id interview, struct parts *p, struct diag *d)
 {
     struct record_row root, *rows = NULL;
     uint32_t count = 0;
@@ -144,13 +138,6 @@ static enum err parts_load(struct rebuild *r, const struct cached_form *f, struc
             rc = part_add(r, p, &rows[i], d);
         }
     } while (!rc && count == ROWS_PAGE);
-    for (uint32_t i = 1; !rc && i < p->list.count; i++) {
-        struct part *x = &p->list.at[i];
-        bool born = record_birth(&x->record, &x->birth);
-        x->gone = !born || x->birth.number >= f->map.repeat_local_count ||
-                  f->map.repeat_local[x->birth.number] == FIELDMAP_NONE || record_deleted(&x->record);
-        x->repeat = x->gone ? 0 : f->map.repeat_local[x->birth.number];
-    }
     return rc;
 }
 
@@ -194,6 +181,114 @@ static uint32_t part_find(const struct parts *p, struct row_id id)
     return found ? (uint32_t)(found - p->list.at) : NO_PART;
 }
 
+/* ---- what the author had seen ---- */
+
+static enum err version_apply(struct rebuild *r, struct record *to, const struct version *v, uint32_t field)
+{
+    enum merge_result result;
+    const struct change c = {.seq = v->seq,
+                             .row = to->row,
+                             .field = field,
+                             .op = v->op,
+                             .status = v->status,
+                             .person = v->person,
+                             .role = v->role,
+                             .hlc = v->hlc,
+                             .seen = v->seen,
+                             .value = v->value};
+    return record_apply(r->a, to, &c, v->device, v->inc, v->hlc, v->server_seq, &result);
+}
+
+static bool was_seen(const struct view *v, const struct version *x, bool own_too)
+{
+    if (is_own(v, x->device, x->inc))
+        return own_too && x->seq <= v->final_seq;
+    return x->server_seq > 0 && x->server_seq <= v->seen;
+}
+
+/* Each record becomes what follows from the versions that its author had seen. `own_too`: also from the
+ * author's own that are still kept; else those are added afterwards, from the ledger. */
+static enum err parts_see(struct rebuild *r, struct parts *p, const struct view *v, bool own_too)
+{
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < p->list.count; i++) {
+        struct part *x = &p->list.at[i];
+        struct record seen = {.row = x->row.row};
+        if (x->record.born && was_seen(v, &x->record.birth, own_too))
+            rc = version_apply(r, &seen, &x->record.birth, 0);
+        for (uint32_t c = 0; !rc && c < x->record.count; c++) {
+            const struct record_cell *cell = &x->record.cells[c];
+            for (uint32_t n = 0; !rc && n < cell->count; n++) {
+                if (was_seen(v, &cell->versions[n], own_too))
+                    rc = version_apply(r, &seen, &cell->versions[n], cell->field);
+            }
+        }
+        x->record = seen;
+    }
+    return rc;
+}
+
+static enum err changes_see(struct rebuild *r, struct parts *p, const struct view *v,
+                            const struct change *changes, uint32_t count, const struct batch_head *head,
+                            uint64_t server_seq, bool *any)
+{
+    for (uint32_t i = 0; i < count && changes[i].seq <= v->final_seq; i++) {
+        enum merge_result result;
+        uint32_t at = part_find(p, changes[i].row);
+        if (at == NO_PART)
+            continue;
+        int64_t hlc = hlc_effective(changes[i].hlc, head->anchor_ms, head->elapsed_ms);
+        enum err rc = record_apply(r->a, &p->list.at[at].record, &changes[i], v->device, v->inc, hlc,
+                                   server_seq, &result);
+        if (rc)
+            return rc;
+        *any = true;
+    }
+    return ERR_OK;
+}
+
+/* The author's own changes up to the finish, from the ledger and from the frame at hand: also those that a
+ * later visit, which came first, has superseded in the records. */
+static enum err history_see(struct rebuild *r, struct parts *p, const struct view *v, struct diag *d)
+{
+    struct batch_row *list = NULL;
+    uint32_t count = 0, looked_at = 0;
+    uint64_t after = 0;
+    bool any = false;
+    enum err rc = changes_see(r, p, v, r->frame->changes, r->frame->change_count, &r->frame->head,
+                              r->server_seq, &any);
+    do {
+        if (!rc)
+            rc = cstore_payloads(r->st, r->a, v->device, v->inc, after, HISTORY_PAGE, &list, &count, d);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            struct batch_head head = {.device = v->device, .inc = v->inc};
+            struct change *changes = NULL;
+            uint32_t change_count = 0;
+            struct arena_mark mark = arena_mark(r->a);
+            after = list[i].batch_seq;
+            any = false;
+            if (batch_read(r->a, list[i].payload, r->rows, &head, &changes, &change_count, NULL) == ERR_OK)
+                rc = changes_see(r, p, v, changes, change_count, &head, list[i].server_seq, &any);
+            if (!any)
+                arena_release(r->a, mark);
+        }
+        looked_at += count;
+    } while (!rc && count == HISTORY_PAGE && looked_at < HISTORY_BATCHES_MAX);
+    return rc;
+}
+
+/* Which rows stood in the interview, and which repeat of this form version they are. */
+static void parts_name(const struct cached_form *f, struct parts *p)
+{
+    for (uint32_t i = 1; i < p->list.count; i++) {
+        struct part *x = &p->list.at[i];
+        bool born = record_birth(&x->record, &x->birth);
+        x->gone = !born || x->birth.number >= f->map.repeat_local_count ||
+                  f->map.repeat_local[x->birth.number] == FIELDMAP_NONE || record_deleted(&x->record);
+        x->repeat = x->gone ? 0 : f->map.repeat_local[x->birth.number];
+    }
+}
+
 static uint32_t first_child(struct part *const *order, uint32_t count, uint32_t parent)
 {
     uint32_t lo = 0, hi = count;
@@ -216,11 +311,9 @@ static enum err parts_place(struct rebuild *r, struct parts *p)
     uint32_t *queue = ARENA_ARRAY(r->a, uint32_t, count + 1);
     if (!order || !queue)
         return ERR_NOMEM;
-    if (count)
-        qsort(p->list.at + 1, count, sizeof(struct part), by_row);
     for (uint32_t i = 1; i <= count; i++) {
         struct part *x = &p->list.at[i];
-        x->parent = x->gone ? NO_PART : part_find(p, x->row.parent);
+        x->parent = x->gone ? NO_PART : part_find(p, x->birth.parent);
         order[i - 1] = x;
     }
     if (count)
@@ -277,8 +370,7 @@ static const char *status_text(uint8_t status)
     return status < sizeof names / sizeof names[0] ? names[status] : "";
 }
 
-static enum err cells_add(struct rebuild *r, const struct cached_form *f, const struct view *view,
-                          struct parts *p, uint32_t at)
+static enum err cells_add(struct rebuild *r, const struct cached_form *f, struct parts *p, uint32_t at)
 {
     const struct part *x = &p->list.at[at];
     for (uint32_t i = 0; i < x->record.count; i++) {
@@ -286,8 +378,8 @@ static enum err cells_add(struct rebuild *r, const struct cached_form *f, const 
         if (cell->field == 0 || cell->field >= f->map.field_local_count ||
             f->map.field_local[cell->field] == FIELDMAP_NONE)
             continue;
-        const struct version *v = version_seen(view, cell);
-        if (!v || (v->op == CHANGE_CLEAR && v->status <= ANSWER_GIVEN))
+        const struct version *v = &cell->versions[0];
+        if (v->op == CHANGE_CLEAR && v->status <= ANSWER_GIVEN)
             continue;
         uint32_t local = f->map.field_local[cell->field];
         struct saved_cell *c = vec_push(r->a, &p->cells);
@@ -354,14 +446,26 @@ static enum err xml_write(struct rebuild *r, const struct cached_form *f, struct
 /* ---- one visit ---- */
 
 static enum err interview_write(struct rebuild *r, const struct cached_form *f, struct row_id interview,
-                                const struct view *view, struct parts *p, struct buf *xml, struct diag *d)
+                                const struct view *view, bool from_ledger, struct parts *p, struct buf *xml,
+                                struct diag *d)
 {
-    enum err rc = parts_load(r, f, interview, p, d);
+    buf_clear(xml);
+    buf_clear(&p->statuses);
+    p->list.count = p->rows.count = p->cells.count = 0;
+    enum err rc = parts_load(r, interview, p, d);
+    if (!rc && p->list.count > 1)
+        qsort(p->list.at + 1, p->list.count - 1, sizeof(struct part), by_row);
     if (!rc)
-        rc = parts_place(r, p);
+        rc = parts_see(r, p, view, !from_ledger);
+    if (!rc && from_ledger)
+        rc = history_see(r, p, view, d);
+    if (rc)
+        return rc;
+    parts_name(f, p);
+    rc = parts_place(r, p);
     for (uint32_t i = 0; !rc && i < p->list.count; i++) {
         if (i == 0 || p->list.at[i].key)
-            rc = cells_add(r, f, view, p, i);
+            rc = cells_add(r, f, p, i);
     }
     return rc ? rc : xml_write(r, f, p, xml, d);
 }
@@ -393,10 +497,13 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
     if (hex_read(record_value(&visit, VISIT_FORM), s->form, SHA256_SIZE) &&
         form_cache_get(r->forms, r->st, s->form, &form, NULL) == ERR_OK) {
         s->form_id = form->about.id;
-        bool written = interview_write(r, form, interview, &view, &parts, &xml, NULL) == ERR_OK;
-        s->xml_matches = written && hash_is(buf_str(&xml), record_value(&visit, VISIT_XML_HASH));
-        /* One that differs gives way to a fuller one: answers may have come in another frame. */
-        if (written && (s->xml_matches || xml.n > s->xml.n)) {
+        struct str stated = record_value(&visit, VISIT_XML_HASH);
+        bool written = false;
+        for (int from_ledger = 0; from_ledger < 2 && !s->xml_matches; from_ledger++) {
+            written = interview_write(r, form, interview, &view, from_ledger, &parts, &xml, NULL) == ERR_OK;
+            s->xml_matches = written && hash_is(buf_str(&xml), stated);
+        }
+        if (written) {
             s->xml = buf_str(&xml);
             s->statuses = buf_str(&parts.statuses);
         }
@@ -425,14 +532,24 @@ enum err rebuild_note(struct rebuild *r, const struct device_row *author, const 
     return cstore_submission_put(r->st, &s, d);
 }
 
+/* Only its author's changes up to the finish can add to what a visit was: what others did, the author had
+ * seen through the centre. */
+static bool may_complete(const struct rebuild *r, const struct submission_row *s)
+{
+    return r->frame->frame.device == s->device && r->frame->frame.inc == s->inc &&
+           r->frame->change_count > 0 && r->frame->changes[0].seq <= s->final_seq;
+}
+
 enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct diag *d)
 {
     struct submission_row *open = NULL;
     uint32_t count = 0;
     struct arena_mark mark = arena_mark(r->a);
     enum err rc = cstore_submissions_open(r->st, r->a, interview, &open, &count, d);
-    for (uint32_t i = 0; !rc && i < count; i++)
-        rc = visit_rebuild(r, interview, &open[i], d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        if (may_complete(r, &open[i]))
+            rc = visit_rebuild(r, interview, &open[i], d);
+    }
     arena_release(r->a, mark);
     return rc;
 }

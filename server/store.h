@@ -112,6 +112,11 @@ enum err cstore_batch(struct cstore *s, struct arena *a, uint64_t device, uint32
 enum err cstore_batches(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t since,
                         uint32_t limit, struct batch_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
 
+/* What was applied of one device, with payload, for batch_seq > since, ascending, at most `limit`. */
+enum err cstore_payloads(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t since,
+                         uint32_t limit, struct batch_row **out, uint32_t *count_out,
+                         struct diag *d) MUST_USE;
+
 /* The frame came again: counted, nothing else. */
 enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq,
                             struct diag *d) MUST_USE;

@@ -493,6 +493,46 @@ enum err cstore_batches(struct cstore *s, struct arena *a, uint64_t device, uint
     return rc;
 }
 
+enum err cstore_payloads(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t since,
+                         uint32_t limit, struct batch_row **out, uint32_t *count_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    VEC(struct batch_row) list = {0};
+    enum err rc = statement(s,
+                            "SELECT bseq, server_seq, payload FROM batch WHERE county = ?1 AND device = ?2"
+                            " AND inc = ?3 AND bseq > ?4 AND status <> ?5 ORDER BY bseq LIMIT ?6",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, device);
+    bind_i64(q, 3, inc);
+    bind_u64(q, 4, since);
+    bind_i64(q, 5, RECEIPT_QUARANTINED);
+    bind_i64(q, 6, limit);
+    while (!(rc = stmt_step(q, &row, d)) && row) {
+        struct batch_row *b = vec_push(a, &list);
+        if (!b) {
+            rc = no_memory(d);
+            break;
+        }
+        *b = (struct batch_row){.device = device,
+                                .inc = inc,
+                                .batch_seq = col_u64(q, 0),
+                                .server_seq = col_u64(q, 1)};
+        if (keep(a, col_blob(q, 2), &b->payload)) {
+            rc = no_memory(d);
+            break;
+        }
+    }
+    stmt_done(q);
+    if (!rc) {
+        *out = list.at;
+        *count_out = list.count;
+    }
+    return rc;
+}
+
 enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq,
                             struct diag *d)
 {

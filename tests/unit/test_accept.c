@@ -430,21 +430,18 @@ static void test_answers_that_come_later_complete_the_document(void **state)
     assert_true(str_eq(submission_of(w, v.visit).xml, v.xml_out));
 }
 
-static void test_two_visits_in_one_frame_keep_a_document_each(void **state)
+/* Two visits to one interview: in the second the name changes and the first member goes. `second` has the
+ * changes of both. */
+static void two_visits(struct world *w, struct handheld *h, struct interview *first, struct interview *second)
 {
-    struct world *w = *state;
-    struct handheld h = enrolled(w, "王芳", "9901");
-    struct interview v, second;
-    form_publish_text(w, survey_form);
-    survey_visit(w, &v, &h, (struct row_id){0}, "before");
-    interview_finish(w, &v, &h);
-    /* The same interview again: the name changes, the first member goes. */
+    survey_visit(w, first, h, (struct row_id){0}, "before");
+    interview_finish(w, first, h);
     struct saved_interview saved;
-    OK(submission_read(&w->a, v.form, v.xml_out, 1, &saved, &w->d));
-    second = v;
-    second.host = (struct session_host){.self = w, .now_ms = interview_now, .random = interview_random};
-    const struct session_options o = {.form = v.form,
-                                      .host = &second.host,
+    OK(submission_read(&w->a, first->form, first->xml_out, 1, &saved, &w->d));
+    *second = *first;
+    second->host = (struct session_host){.self = w, .now_ms = interview_now, .random = interview_random};
+    const struct session_options o = {.form = first->form,
+                                      .host = &second->host,
                                       .resume = true,
                                       .revisit = true,
                                       .rows = saved.rows,
@@ -452,22 +449,65 @@ static void test_two_visits_in_one_frame_keep_a_document_each(void **state)
                                       .cells = saved.cells,
                                       .cell_count = saved.cell_count,
                                       .row_key_next = saved.row_count + 1};
-    OK(session_open(&w->a, &o, &second.session, &w->d));
-    second.visit = row_new(&h);
-    put(&second,
-        birth_of(w, &h, second.visit, &(struct row_birth){.kind = ROW_VISIT, .parent = v.interview}));
-    answer(w, &second, "/survey/name", "after");
+    OK(session_open(&w->a, &o, &second->session, &w->d));
+    second->visit = row_new(h);
+    put(second,
+        birth_of(w, h, second->visit, &(struct row_birth){.kind = ROW_VISIT, .parent = first->interview}));
+    answer(w, second, "/survey/name", "after");
     struct place gone;
-    OK(session_place(second.session, STR("/survey/member[1]"), &gone, &w->d));
-    OK(session_repeat_remove(second.session, gone, &w->d));
-    interview_collect(w, &second, &h);
-    interview_finish(w, &second, &h);
-    (void)delivered(w, &h, frame_of(w, &h, second.changes, second.count));
-    assert_true(submission_of(w, v.visit).xml_matches);
-    assert_true(str_find(submission_of(w, v.visit).xml, STR("before")) > 0);
-    assert_true(submission_of(w, second.visit).xml_matches);
-    assert_true(str_find(submission_of(w, second.visit).xml, STR("Li,")) < 0);
+    OK(session_place(second->session, STR("/survey/member[1]"), &gone, &w->d));
+    OK(session_repeat_remove(second->session, gone, &w->d));
+    interview_collect(w, second, h);
+    interview_finish(w, second, h);
+}
+
+static void two_documents(struct world *w, const struct interview *first, const struct interview *second)
+{
+    struct submission_row s = submission_of(w, first->visit);
+    assert_true(s.xml_matches && str_eq(s.xml, first->xml_out));
+    assert_true(str_find(s.xml, STR("before")) > 0 && str_find(s.xml, STR("Li,")) > 0);
+    s = submission_of(w, second->visit);
+    assert_true(s.xml_matches && str_eq(s.xml, second->xml_out));
+    assert_true(str_find(s.xml, STR("after")) > 0 && str_find(s.xml, STR("Li,")) < 0);
     assert_int_equal(counts_of(w).interviews, 1);
+}
+
+static void test_two_visits_in_one_frame_keep_a_document_each(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "王芳", "9901");
+    struct interview v, second;
+    form_publish_text(w, survey_form);
+    two_visits(w, &h, &v, &second);
+    (void)delivered(w, &h, frame_of(w, &h, second.changes, second.count));
+    two_documents(w, &v, &second);
+}
+
+/* Three frames: the first visit in two, the second visit in one. Whatever order they come in, by radio or on
+ * a card, both documents come out as they were. */
+static void test_visits_in_any_order_keep_a_document_each(void **state)
+{
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct world *w = *state;
+    form_publish_text(w, survey_form);
+    for (int i = 0; i < 6; i++) {
+        struct handheld h = enrolled(w, "王芳", "9901");
+        struct interview v, second;
+        struct str frames[3];
+        two_visits(w, &h, &v, &second);
+        uint32_t half = v.count / 2;
+        frames[0] = frame_of(w, &h, second.changes, half);
+        frames[1] = frame_of(w, &h, second.changes + half, v.count - half);
+        frames[2] = frame_of(w, &h, second.changes + v.count, second.count - v.count);
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(delivered(w, &h, frames[orders[i][k]]).items[0].status, RECEIPT_STORED);
+        struct submission_row s = submission_of(w, v.visit);
+        assert_true(s.xml_matches && str_eq(s.xml, v.xml_out));
+        s = submission_of(w, second.visit);
+        assert_true(s.xml_matches && str_eq(s.xml, second.xml_out));
+    }
+    assert_int_equal(counts_of(w).submissions, 12);
+    assert_int_equal(counts_of(w).submissions_differing, 0);
 }
 
 static void test_a_form_that_was_never_published_is_kept_apart(void **state)
@@ -619,6 +659,7 @@ int main(void)
         TEST(test_a_finalised_visit_is_the_very_document_of_the_door),
         TEST(test_answers_that_come_later_complete_the_document),
         TEST(test_two_visits_in_one_frame_keep_a_document_each),
+        TEST(test_visits_in_any_order_keep_a_document_each),
         TEST(test_a_form_that_was_never_published_is_kept_apart),
         TEST(test_children_that_come_first_get_their_household_and_area),
         TEST(test_disk_that_fails_once_anywhere),
