@@ -580,7 +580,7 @@ void load_fields(struct loader *l)
     for (uint32_t c = 1; c < f->classes.count && !l->rc; c++)
         add_repeat(l, c);
     for (uint32_t i = 0; i < f->nodes.count && !l->rc; i++)
-        if (!f->nodes.at[i].has_elements && !f->nodes.at[i].repeat)
+        if (!f->nodes.at[i].has_elements)
             add_field(l, i);
     list_namespaces(l);
     mark_fixed(f);
