@@ -18,6 +18,7 @@ struct decision {
 struct report {
     bool list_failed, state;
     const char *base_dir;
+    const char *file; /* that the cases come from */
     uint32_t passed, failed, decided, skipped;
     struct {
         char reason[80];
@@ -44,5 +45,6 @@ bool pattern_found(struct str pattern, struct str text);
 /* Each runs one case; the arena is cleared after it. */
 void case_xpath(struct report *r, struct arena *a, const struct json *c);
 void case_scenario(struct report *r, struct arena *a, const struct json *c);
+void case_forms(struct report *r, struct arena *a, const struct json *c);
 
 #endif

@@ -11,7 +11,7 @@
 static const struct {
     const char *name;
     void (*run)(struct report *r, struct arena *a, const struct json *c);
-} kinds[] = {{"xpath", case_xpath}, {"scenario", case_scenario}};
+} kinds[] = {{"xpath", case_xpath}, {"scenario", case_scenario}, {"forms", case_forms}};
 
 void report_case(struct report *r, enum outcome o, struct str id, const char *why)
 {
@@ -60,6 +60,7 @@ static void run_line(struct report *r, size_t kind, char *line, size_t n, uint32
 static int run_file(struct report *r, size_t kind, const char *path)
 {
     FILE *f = fopen(path, "r");
+    r->file = path;
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
@@ -104,7 +105,7 @@ int main(int argc, char **argv)
         kind++;
     if (count != 2 || kind == sizeof(kinds) / sizeof(*kinds)) {
         fprintf(stderr,
-                "usage: doorstep-cases xpath|scenario FILE.jsonl [--list-failed] [--state] [--base DIR]\n");
+                "usage: doorstep-cases xpath|scenario|forms FILE.jsonl [--list-failed] [--state] [--base DIR]\n");
         return 2;
     }
     struct arena a;

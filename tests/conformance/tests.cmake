@@ -11,7 +11,7 @@ const unsigned char forms_decisions[] = {@hex@0};
 const size_t forms_decisions_size = sizeof(forms_decisions) - 1;
 ")
 
-add_executable(doorstep-cases cases/main.c cases/decisions.c cases/case_xpath.c cases/case_scenario.c
+add_executable(doorstep-cases cases/main.c cases/decisions.c cases/case_xpath.c cases/case_scenario.c cases/case_forms.c
     ${CMAKE_CURRENT_BINARY_DIR}/cases/decisions_table.c)
 target_link_libraries(doorstep-cases PRIVATE ds_language ds_forms ds_crypto)
 target_compile_definitions(doorstep-cases PRIVATE _GNU_SOURCE=)
