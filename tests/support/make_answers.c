@@ -67,10 +67,11 @@ static enum err resource(void *self, struct str uri, struct str *bytes_out, stru
     return rc;
 }
 
-/* Candidates for a typed question, tried in a seeded order until one is accepted. */
+/* Candidates for a typed question: one of the first four by the seed, then all in turn until one is accepted. Small numbers stand first, because
+ * numbers say how often a repeat is asked. */
 static bool try_texts(struct maker *m, struct place p, const char *const *texts, size_t count)
 {
-    size_t first = (size_t)draw(m, count);
+    size_t first = (size_t)draw(m, count < 4 ? count : 4);
     for (size_t i = 0; i < count; i++) {
         struct diag d = {0};
         if (!session_answer(m->session, p, str_of(texts[(first + i) % count]), &d))
@@ -221,8 +222,14 @@ static void walk(struct maker *m)
         }
         struct place *places;
         uint32_t count = session_stop_questions(m->session, &m->arena, &places);
-        for (uint32_t i = 0; i < count; i++)
-            visit(m, places[i]);
+        for (uint32_t i = 0; i < count; i++) {
+            /* An answer may show or hide its neighbours. */
+            struct place at = places[i];
+            visit(m, at);
+            count = session_stop_questions(m->session, &m->arena, &places);
+            for (i = 0; i < count && (places[i].node != at.node || places[i].frame != at.frame); i++) {
+            }
+        }
         st = session_next(m->session);
     }
 }
