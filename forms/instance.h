@@ -183,6 +183,9 @@ struct place place_of(const struct session *s, const struct frame *f, uint32_t n
 /* May it be changed at all? Takes the time of the operation. */
 enum err session_ready(struct session *s, struct diag *d);
 
+/* Keeps a sentence for session_warnings, once. */
+void session_warn(struct session *s, struct str text);
+
 /* --- answer.c --- */
 
 /* `broken`: by constraint or choices; else required and empty. */

@@ -15,9 +15,10 @@
 #define EXPR_STACK_MAX 256    /* values on the evaluation stack */
 #define SESSION_MEMORY_MAX (256u << 20) /* arena of one interview */
 #define SESSION_ROWS_MAX 100000         /* repeat instances of one interview */
-#define ANSWER_BYTES_MAX 65536          /* one answer's text */
-#define LIST_ROWS_MAX 2000000 /* rows of one list held in memory; larger ones live in the store (issue B) */
-#define CYCLE_CHAIN_MAX 50    /* nodes named in the message of a dependency cycle */
-#define ACTION_DEPTH_MAX 16   /* value-changed actions that trigger each other */
+#define COUNT_ROWS_MAX 5000    /* entries that jr:count may ask for: a slip such as 99999 fills no handheld */
+#define ANSWER_BYTES_MAX 65536 /* one answer's text */
+#define LIST_ROWS_MAX 2000000  /* rows of one list held in memory; larger ones live in the store (issue B) */
+#define CYCLE_CHAIN_MAX 50     /* nodes named in the message of a dependency cycle */
+#define ACTION_DEPTH_MAX 16    /* value-changed actions that trigger each other */
 
 #endif

@@ -195,7 +195,6 @@ struct resource {
 };
 
 struct form {
-    struct arena *arena;
     struct str id, version, title;
     VEC(struct node_name) names;
     VEC(struct schema_node) nodes;

@@ -237,7 +237,10 @@ static enum err do_count(struct session *s, const struct prop *p, struct frame *
         return rc;
     struct eval e = eval_for(s, &s->scratch);
     double number = value_number(&e, &v);
-    uint32_t wanted = number >= SESSION_ROWS_MAX ? SESSION_ROWS_MAX : number >= 1 ? (uint32_t)number : 0;
+    uint32_t wanted = number >= COUNT_ROWS_MAX ? COUNT_ROWS_MAX : number >= 1 ? (uint32_t)number : 0;
+    if (number > COUNT_ROWS_MAX)
+        session_warn(s, STR("A repeat was asked to have more entries than an interview can hold; it has the "
+                            "first 5000."));
     if (s->frozen && wanted > list->active)
         return ERR_OK; /* a record grows no rows */
     return wanted == list->active ? ERR_OK : set_count(s, f, class, wanted, d);

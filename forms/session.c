@@ -7,9 +7,13 @@
 
 /* --- opening --- */
 
-static void warn(struct session *s, struct str text)
+void session_warn(struct session *s, struct str text)
 {
-    struct str *slot = vec_push(&s->arena, &s->warnings);
+    struct str *slot = NULL;
+    for (uint32_t i = 0; i < s->warnings.count; i++)
+        if (str_eq(s->warnings.at[i], text))
+            return;
+    slot = vec_push(&s->arena, &s->warnings);
     if (slot)
         *slot = arena_str(&s->arena, text);
 }
@@ -19,7 +23,7 @@ static void warn_resource(struct session *s, const struct resource *r, struct di
     struct diag text = {0};
     diag_set(&text, ERR_NOT_FOUND, "The list %.*s is not there; its choices are empty. %s", STR_ARG(r->uri),
              d->text);
-    warn(s, str_of(text.text));
+    session_warn(s, str_of(text.text));
 }
 
 static enum err read_list(struct session *s, struct str uri, uint32_t index, const struct tree **tree_out,
@@ -36,7 +40,8 @@ static enum err read_list(struct session *s, struct str uri, uint32_t index, con
     return xml_tree_read(&s->arena, bytes, index, tree_out, d);
 }
 
-/* Lists that came with the form were read with it; external ones are asked of the host. One that fails is empty. */
+/* Lists that came with the form were read with it; external ones are asked of the host. One that fails is
+ * empty. */
 static enum err open_resource(struct session *s, uint32_t i)
 {
     const struct resource *r = &s->form->resources.at[i];

@@ -169,7 +169,7 @@ struct question_view {
     bool relevant, required, readonly, answered;
     bool violated;      /* constraint does not hold, or required and empty, or no longer among its choices */
     struct str message; /* when violated */
-    struct str group; /* labels of the groups around it, " › " between; repeats with the entry's number */
+    struct str group;   /* labels of the groups around it, " › " between; repeats with the entry's number */
     struct str range_start, range_end, range_step;
 };
 enum err session_view(struct session *s, struct place p, struct arena *a, struct question_view *view_out,

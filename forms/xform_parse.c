@@ -366,7 +366,6 @@ static struct form *form_new(struct arena *a)
     struct form *f = ARENA_NEW(a, struct form);
     if (!f)
         return NULL;
-    f->arena = a;
     map_init(&f->locals, a);
     map_init(&f->text_ids, a);
     map_init(&f->resource_ids, a);

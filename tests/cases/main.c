@@ -104,8 +104,8 @@ int main(int argc, char **argv)
     while (count == 2 && kind < sizeof(kinds) / sizeof(*kinds) && strcmp(kinds[kind].name, plain[0]) != 0)
         kind++;
     if (count != 2 || kind == sizeof(kinds) / sizeof(*kinds)) {
-        fprintf(stderr,
-                "usage: doorstep-cases xpath|scenario|forms FILE.jsonl [--list-failed] [--state] [--base DIR]\n");
+        fprintf(stderr, "usage: doorstep-cases xpath|scenario|forms FILE.jsonl [--list-failed] [--state] "
+                        "[--base DIR]\n");
         return 2;
     }
     struct arena a;

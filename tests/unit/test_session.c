@@ -329,6 +329,23 @@ static void a_smaller_count_hides_entries_and_a_larger_one_brings_them_back(void
     interview_close(&v);
 }
 
+static void a_slip_in_a_count_does_not_fill_the_handheld(void **state)
+{
+    struct interview v;
+    const struct str *warnings;
+    (void)state;
+    interview_open(
+        &v, counted,
+        "<input ref=\"/d/n\"/><repeat nodeset=\"/d/r\" jr:count=\"/d/n\"><input ref=\"/d/r/q\"/></repeat>");
+    answer(&v, "/d/n", "99999999");
+    assert_true(is_there(&v, "/d/r[5000]"));
+    assert_false(is_there(&v, "/d/r[5001]"));
+    assert_int_equal(session_warnings(v.s, &warnings), 1);
+    answer(&v, "/d/n", "2");
+    assert_false(is_there(&v, "/d/r[3]"));
+    interview_close(&v);
+}
+
 static void a_count_may_grow_with_its_own_entries(void **state)
 {
     struct interview v;
@@ -727,6 +744,7 @@ int main(void)
         cmocka_unit_test(removing_an_entry_keeps_the_keys_of_the_others),
         cmocka_unit_test(an_entry_added_and_removed_before_saving_leaves_no_trace),
         cmocka_unit_test(a_smaller_count_hides_entries_and_a_larger_one_brings_them_back),
+        cmocka_unit_test(a_slip_in_a_count_does_not_fill_the_handheld),
         cmocka_unit_test(a_count_may_grow_with_its_own_entries),
         cmocka_unit_test(an_entry_may_read_the_one_before_it),
         cmocka_unit_test(a_wrong_answer_changes_nothing),
