@@ -17,3 +17,4 @@ target_link_libraries(doorstep-cases PRIVATE ds_language ds_forms ds_crypto)
 target_compile_definitions(doorstep-cases PRIVATE _GNU_SOURCE=)
 
 ds_script_test(conformance.xpath tests/conformance/xpath conformance 300 $<TARGET_FILE:doorstep-cases>)
+ds_script_test(conformance.forms tests/conformance/forms conformance 300 $<TARGET_FILE:doorstep-cases>)
