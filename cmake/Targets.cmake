@@ -21,6 +21,7 @@ set(CMAKE_C_STANDARD_REQUIRED ON)
 function(ds_library name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "POSIX" "" "SOURCES;LINKS")
     add_library(${name} STATIC ${arg_SOURCES})
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ${DOORSTEP_FUZZ}) # only what a target links
     target_link_libraries(${name} PRIVATE ds_language PUBLIC ${arg_LINKS})
     if(arg_POSIX)
         target_compile_definitions(${name} PRIVATE _GNU_SOURCE=)
