@@ -67,8 +67,8 @@ static enum err resource(void *self, struct str uri, struct str *bytes_out, stru
     return rc;
 }
 
-/* Candidates for a typed question: one of the first four by the seed, then all in turn until one is accepted. Small numbers stand first, because
- * numbers say how often a repeat is asked. */
+/* Candidates for a typed question: one of the first four by the seed, then all in turn until one is accepted.
+ * Small numbers stand first, because numbers say how often a repeat is asked. */
 static bool try_texts(struct maker *m, struct place p, const char *const *texts, size_t count)
 {
     size_t first = (size_t)draw(m, count < 4 ? count : 4);
