@@ -143,8 +143,10 @@ enum err cstore_records_coded(struct cstore *s, struct arena *a, int kind, struc
                               struct record_row **out, uint32_t *count_out, struct diag *d)
 {
     struct stmt *q = NULL;
-    enum err rc = statement(s, RECORD_COLUMNS " AND kind = ?2 AND code = ?3 ORDER BY number LIMIT 100", &q,
-                            d);
+    enum err rc = statement(s,
+                            RECORD_COLUMNS " AND kind = ?2 AND code = ?3 AND code IS NOT NULL"
+                                           " ORDER BY number LIMIT 100",
+                            &q, d);
     if (rc)
         return rc;
     bind_i64(q, 2, kind);
@@ -213,8 +215,11 @@ enum err cstore_touches_of(struct cstore *s, struct arena *a, struct row_id row,
 {
     struct stmt *q = NULL;
     struct row_bytes room;
-    enum err rc = statement(
-        s, "SELECT seq, from_seq, row FROM touch WHERE county = ?1 AND row = ?2 ORDER BY seq", &q, d);
+    enum err rc =
+        statement(s,
+                  "SELECT seq, from_seq, row FROM touch INDEXED BY touch_row WHERE county = ?1 AND row = ?2"
+                  " ORDER BY seq",
+                  &q, d);
     if (rc)
         return rc;
     bind_row(q, 2, row, &room);

@@ -44,7 +44,7 @@ const struct migration cstore_migrations[] = {
      "  packed BLOB NOT NULL, PRIMARY KEY (county, row)) STRICT;"
      "CREATE UNIQUE INDEX record_number ON record (county, number);"
      "CREATE INDEX record_kind ON record (county, kind, number);"
-     "CREATE INDEX record_code ON record (county, kind, code) WHERE code IS NOT NULL;"
+     "CREATE INDEX record_code ON record (county, kind, code, number) WHERE code IS NOT NULL;"
      "CREATE INDEX record_parent ON record (county, parent, number) WHERE parent IS NOT NULL;"
      "CREATE INDEX record_household ON record (county, household, number) WHERE household IS NOT NULL;"
      "CREATE INDEX record_interview ON record (county, interview, number) WHERE interview IS NOT NULL;"

@@ -177,8 +177,8 @@ enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct s
     CHECK(s->txn.open);
     struct stmt *q = NULL;
     enum err rc = statement(s,
-                            "INSERT INTO audit SELECT ?1, coalesce(max(n), 0) + 1, ?2, ?3, ?4, ?5 FROM audit"
-                            " WHERE county = ?1",
+                            "INSERT INTO audit VALUES (?1, coalesce((SELECT n FROM audit WHERE county = ?1"
+                            " ORDER BY n DESC LIMIT 1), 0) + 1, ?2, ?3, ?4, ?5)",
                             &q, d);
     if (rc)
         return rc;

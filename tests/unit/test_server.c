@@ -309,6 +309,25 @@ static void test_households_come_in_and_come_in_again(void **state)
     buf_free(&lines);
 }
 
+/* A look-up that walks the whole table would need many minutes here, not a second. */
+static void test_a_large_register_is_imported_in_one_go(void **state)
+{
+    struct world *w = *state;
+    struct desk k = desk_begin(w, NULL);
+    struct import_result n = {0};
+    struct buf csv;
+    buf_init(&csv, 16u << 20);
+    buf_put_z(&csv, "code,area,name\n");
+    for (int i = 0; i < 20000; i++)
+        buf_printf(&csv, "H%d,9901%05d,household %d\n", i, i % 500, i);
+    OK(import_households(&k, buf_str(&csv), false, &n, &w->d));
+    assert_int_equal(n.added, 20000);
+    OK(import_households(&k, buf_str(&csv), false, &n, &w->d));
+    assert_int_equal(n.same, 20000);
+    buf_free(&csv);
+    desk_end(&k);
+}
+
 static void test_import_names_every_mistake_and_imports_nothing(void **state)
 {
     struct world *w = *state;
@@ -481,6 +500,7 @@ int main(void)
         TEST(test_new_list_retires_the_old_one_and_handhelds_are_told),
         TEST(test_what_does_not_compile_is_not_published),
         TEST(test_households_come_in_and_come_in_again),
+        TEST(test_a_large_register_is_imported_in_one_go),
         TEST(test_import_names_every_mistake_and_imports_nothing),
         TEST(test_departments_come_as_json_or_table),
         TEST(test_assignment_is_one_per_household),
