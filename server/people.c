@@ -7,9 +7,9 @@
 #include "server/parts.h"
 
 #define BEARER_BODY 16
-#define BEARER_MAC 12
+#define BEARER_MAC 11 /* 27 bytes are 36 digits: nothing is left over that could be spelled two ways */
 #define BEARER_BYTES (BEARER_BODY + BEARER_MAC)
-#define BEARER_DIGITS 38 /* 28 bytes in base 64 without padding */
+#define BEARER_DIGITS BASE64_SIZE(BEARER_BYTES)
 #define NAME_MAX_BYTES 120
 #define AREA_MAX_BYTES 64
 
@@ -37,44 +37,6 @@ uint8_t role_of(struct str name)
 
 /* ---- bearer tokens ---- */
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static void base64_write(const unsigned char *p, size_t n, char *out)
-{
-    uint32_t bits = 0;
-    int held = 0;
-    for (size_t i = 0; i < n; i++) {
-        bits = bits << 8 | p[i];
-        for (held += 8; held >= 6; held -= 6)
-            *out++ = base64_digits[bits >> (held - 6) & 63];
-    }
-    if (held)
-        *out++ = base64_digits[bits << (6 - held) & 63];
-    *out = 0;
-}
-
-/* Exactly n bytes; the spare bits of the last digit must be zero, so that a token has one spelling. */
-static bool base64_read(struct str s, unsigned char *out, size_t n)
-{
-    uint32_t bits = 0;
-    int held = 0;
-    size_t done = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        const char *digit = s.p[i] ? strchr(base64_digits, s.p[i]) : NULL;
-        if (!digit)
-            return false;
-        bits = bits << 6 | (uint32_t)(digit - base64_digits);
-        held += 6;
-        if (held >= 8) {
-            if (done == n)
-                return false;
-            held -= 8;
-            out[done++] = (unsigned char)(bits >> held);
-        }
-    }
-    return done == n && held < 6 && (bits & ((1u << held) - 1)) == 0;
-}
-
 static enum err bearer_mac(const unsigned char secret[static 32], const unsigned char *body,
                            unsigned char out[static SHA256_SIZE])
 {
@@ -101,19 +63,20 @@ enum err bearer_write(const unsigned char secret[static 32], uint64_t device, ui
     if (rc)
         return rc;
     memcpy(bytes + BEARER_BODY, mac, BEARER_MAC);
-    base64_write(bytes, sizeof bytes, out);
+    out[base64_write(bytes, sizeof bytes, out)] = 0;
     return ERR_OK;
 }
 
 enum err bearer_read(const unsigned char secret[static 32], struct str header, int64_t now_ms,
                      struct bearer *out)
 {
-    unsigned char bytes[BEARER_BYTES], mac[SHA256_SIZE];
+    unsigned char bytes[BEARER_DIGITS], mac[SHA256_SIZE];
+    size_t n = 0;
     *out = (struct bearer){0};
     if (!str_starts(header, STR("Bearer ")))
         return ERR_OK;
     struct str text = str_trim(str_sub(header, 7, header.n));
-    if (text.n != BEARER_DIGITS || !base64_read(text, bytes, sizeof bytes))
+    if (text.n != BEARER_DIGITS || !base64_read(text, bytes, &n) || n != BEARER_BYTES)
         return ERR_OK;
     enum err rc = bearer_mac(secret, bytes, mac);
     if (rc)
