@@ -275,33 +275,6 @@ static enum err fn_regex(struct eval *e, const struct value *args, uint32_t coun
 /* -- encodings
  * -------------------------------------------------------------------------------------------------- */
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-static size_t base64_write(const unsigned char *in, size_t n, char *out)
-{
-    size_t written = 0;
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t block = (uint32_t)in[i] << 16;
-        if (i + 1 < n)
-            block |= (uint32_t)in[i + 1] << 8;
-        if (i + 2 < n)
-            block |= in[i + 2];
-        out[written++] = base64_digits[block >> 18];
-        out[written++] = base64_digits[block >> 12 & 63];
-        out[written++] = i + 1 < n ? base64_digits[block >> 6 & 63] : '=';
-        out[written++] = i + 2 < n ? base64_digits[block & 63] : '=';
-    }
-    return written;
-}
-
-static int base64_digit(char c)
-{
-    const char *at = c ? strchr(base64_digits, c) : NULL;
-    if (at)
-        return (int)(at - base64_digits);
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
 static enum err fn_base64_decode(struct eval *e, const struct value *args, uint32_t count, struct value *out)
 {
     (void)count;
@@ -310,22 +283,10 @@ static enum err fn_base64_decode(struct eval *e, const struct value *args, uint3
     if (!p)
         return ERR_NOMEM;
     size_t n = 0;
-    uint32_t bits = 0, have = 0;
     *out = value_of_text(STR(""));
-    for (size_t i = 0; i < s.n && s.p[i] != '='; i++) {
-        int digit = base64_digit(s.p[i]);
-        if (digit < 0 && (s.p[i] == '\n' || s.p[i] == '\r' || s.p[i] == ' '))
-            continue;
-        if (digit < 0) {
-            expr_trouble(e, "base64-decode() was given text that is not base64");
-            return ERR_OK;
-        }
-        bits = bits << 6 | (uint32_t)digit;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            p[n++] = (char)(bits >> have & 255);
-        }
+    if (!base64_read(s, p, &n)) {
+        expr_trouble(e, "base64-decode() was given text that is not base64");
+        return ERR_OK;
     }
     *out = value_of_text((struct str){p, n});
     return ERR_OK;

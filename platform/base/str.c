@@ -325,3 +325,53 @@ bool base32_read(struct str s, uint64_t *out)
     *out = v;
     return true;
 }
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+size_t base64_write(const void *bytes, size_t n, char *out)
+{
+    const unsigned char *in = bytes;
+    size_t written = 0;
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t block = (uint32_t)in[i] << 16;
+        if (i + 1 < n)
+            block |= (uint32_t)in[i + 1] << 8;
+        if (i + 2 < n)
+            block |= in[i + 2];
+        out[written++] = base64_digits[block >> 18];
+        out[written++] = base64_digits[block >> 12 & 63];
+        out[written++] = i + 1 < n ? base64_digits[block >> 6 & 63] : '=';
+        out[written++] = i + 2 < n ? base64_digits[block & 63] : '=';
+    }
+    return written;
+}
+
+static int base64_digit(char c)
+{
+    const char *at = c ? strchr(base64_digits, c) : NULL;
+    if (at)
+        return (int)(at - base64_digits);
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+bool base64_read(struct str s, void *out, size_t *n_out)
+{
+    unsigned char *p = out;
+    size_t n = 0;
+    uint32_t bits = 0, have = 0;
+    for (size_t i = 0; i < s.n && s.p[i] != '='; i++) {
+        int digit = base64_digit(s.p[i]);
+        if (digit < 0 && (s.p[i] == '\n' || s.p[i] == '\r' || s.p[i] == ' ' || s.p[i] == '\t'))
+            continue;
+        if (digit < 0)
+            return false;
+        bits = (bits << 6 | (uint32_t)digit) & 0xffffff;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            p[n++] = (unsigned char)(bits >> have);
+        }
+    }
+    *n_out = n;
+    return true;
+}

@@ -61,6 +61,12 @@ uint32_t utf8_next(
 void hex_write(const void *bytes, size_t n, char *out /* 2n */);
 bool hex_read(struct str s, void *out, size_t n); /* exactly 2n digits; `out` untouched when false */
 
+/* Base 64 of RFC 4648 section 4, padded. Read with either alphabet, with or without padding; spaces and line
+ * ends are skipped. */
+#define BASE64_SIZE(n) (((n) + 2) / 3 * 4)
+size_t base64_write(const void *bytes, size_t n, char *out /* BASE64_SIZE(n) */);
+bool base64_read(struct str s, void *out /* s.n bytes are always enough */, size_t *n_out);
+
 /* Crockford base 32 for codes that people type: no I, L, O, U; reads either case, i and l as 1, o as 0, and
  * skips hyphens and spaces. Written with exactly `digits` digits, the lowest 5 bits last. */
 void base32_write(uint64_t v, size_t digits, char *out);
