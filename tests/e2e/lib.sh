@@ -28,6 +28,12 @@ die() { printf 'failed: %s\n' "$*" >&2; exit 1; }
 # The value of a name in a flat JSON object on standard input.
 json() { perl -0777 -ne 'print $2 if /"'"$1"'"\s*:\s*("?)(.*?)\1\s*[,}\]]/s'; }
 
+# exit_codes: the codes by name ($USAGE, $FULL ...), as platform/base/err.c gives them
+exit_codes() {
+    eval "$(perl -0777 -ne 'print uc($1), "=$2\n" while /\[ERR_(\w+)\]\s*=\s*\{\s*"[^"]*",\s*(\d+)/g' \
+        "$root/platform/base/err.c")"
+}
+
 # first_line FILE: waits until FILE has a line (at most 10 s) and prints it.
 first_line() {
     for _ in $(seq 100); do
