@@ -10,6 +10,8 @@
 #ifndef DOORSTEP_FORMS_MODEL_H
 #define DOORSTEP_FORMS_MODEL_H
 
+#include "forms/audit.h"
+#include "forms/encrypt.h"
 #include "forms/expr.h"
 #include "forms/form.h"
 #include "forms/limits.h"
@@ -177,6 +179,7 @@ struct prop {
     const struct expr *expr; /* NULL: only VALID without a constraint */
     uint32_t uses;           /* EXPR_USES_* of all its expressions */
     bool ordered;            /* reads its own kind in earlier instances: frames are taken in document order */
+    struct str quality; /* RECORDAUDIO: odk:quality */
     uint32_t group;          /* properties that feed each other through earlier instances share a number */
 };
 
@@ -200,6 +203,25 @@ struct form {
     VEC(struct schema_node) nodes;
     struct map locals; /* local name to its number */
     struct child_slot {
+/* A bind's attributes that say nothing to the engine itself: entities, audit and what others may read. */
+struct bind_extra {
+    uint32_t node;
+    struct node_name name;
+    struct str value;
+};
+
+/* An <entity> of a meta block: its container is the element around the meta. Nodes are NONE when absent. */
+struct entity_def {
+    uint32_t node, container;
+    uint32_t dataset, id, create, update, base_version, trunk_version, branch_id, label;
+    struct str list; /* dataset as written in the form */
+};
+/* bind/@entities:saveto: the value of `node` is a property of the entity. */
+struct entity_save {
+    uint32_t node, entity;
+    struct str property;
+};
+
         uint32_t parent, local, child; /* child NONE = free */
     } * children;                      /* hash of (parent, local, attribute) */
     uint32_t children_room;
@@ -246,6 +268,12 @@ static inline uint32_t ref_of(uint32_t node, uint32_t depth)
 static inline uint32_t ref_node(uint32_t ref)
 {
     return ref >> REF_DEPTH_BITS;
+    VEC(struct bind_extra) extras;
+    VEC(struct entity_def) entities;
+    VEC(struct entity_save) saves;
+    uint32_t entities_version; /* year * 100 + minor, 0 = none declared */
+    struct audit_settings audit;
+    struct form_submission submission;
 }
 static inline uint32_t ref_depth(uint32_t ref)
 {
@@ -320,3 +348,11 @@ struct str form_nearest_child(const struct form *f, uint32_t parent, struct str 
 uint32_t text_distance(struct str a, struct str b, uint32_t max);
 
 #endif
+void load_extras(struct loader *l, uint32_t element, uint32_t node); /* of one bind */
+void load_entities(struct loader *l);
+void load_audit(struct loader *l);
+void load_submission(struct loader *l);
+/* An attribute of a node's binds, p NULL when absent. */
+struct str form_extra(const struct form *f, uint32_t node, const char *uri, const char *local);
+/* Child of a node by name, NONE when absent. */
+uint32_t form_child_z(const struct form *f, uint32_t parent, const char *local, bool attribute);

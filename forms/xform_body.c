@@ -441,6 +441,7 @@ static void load_action(struct loader *l, uint32_t element, enum action_kind kin
                          .target_nodes = nodes,
                          .value = x,
                          .line = xml_at(l->doc, element)->line};
+    a->quality = keep(l, xml_attr(l->doc, element, NS_ODK, "quality"));
     a->text = value.p ? STR("") : keep(l, xml_text(l->doc, element, l->scratch)); /* value="" clears */
     if ((events & EVENT_VALUE_CHANGED) && trigger != NONE)
         chain_action(l, &f->nodes.at[trigger].actions, f->actions.count - 1);

@@ -276,6 +276,7 @@ static void load_bind(struct loader *l, uint32_t element)
     else if (b->preload != PRELOAD_NONE)
         load_nomem(l);
     b->fresh = str_eq_z(xml_attr(doc, element, FORM_NS_DOORSTEP, "fresh"), "true()");
+    load_extras(l, element, node);
 }
 
 void load_binds(struct loader *l)
@@ -357,6 +358,12 @@ static void load_all(struct loader *l)
         load_text_values(l);
     if (!l->rc)
         load_fields(l);
+    if (!l->rc)
+        load_submission(l);
+    if (!l->rc)
+        load_audit(l);
+    if (!l->rc)
+        load_entities(l);
     if (!l->rc)
         load_graph(l);
 }

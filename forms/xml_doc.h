@@ -16,6 +16,7 @@
 #define NS_JAVAROSA "http://openrosa.org/javarosa"
 #define NS_OPENROSA "http://openrosa.org/xforms"
 #define NS_ODK "http://www.opendatakit.org/xforms"
+#define NS_ENTITIES "http://www.opendatakit.org/xforms/entities"
 
 struct xml_attr {
     uint32_t name; /* in names */
