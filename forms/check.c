@@ -322,6 +322,29 @@ static bool keep_constants(struct arena *a, struct expr *x)
     return true;
 }
 
+static void mark_aggregates(struct expr *x)
+{
+    static const struct {
+        const char *name;
+        enum aggregate what;
+    } known[] = {{"count", AGGREGATE_COUNT},
+                 {"count-non-empty", AGGREGATE_GIVEN},
+                 {"sum", AGGREGATE_SUM},
+                 {"min", AGGREGATE_MIN},
+                 {"max", AGGREGATE_MAX}};
+    for (uint32_t i = 0; i + 1 < x->ops.count; i++) {
+        struct op *op = &x->ops.at[i];
+        const struct op *call = op + 1;
+        if (op->code != OP_REFS || call->code != OP_CALL || call->b != 1)
+            continue;
+        for (size_t k = 0; k < sizeof(known) / sizeof(*known); k++)
+            if (strcmp(x->functions.at[call->a]->name, known[k].name) == 0) {
+                op->code = OP_AGGREGATE;
+                op->b |= (uint32_t)known[k].what << 1;
+            }
+    }
+}
+
 static enum err finish(struct arena *a, struct expr *half, const struct expr **expr_out)
 {
     struct expr *x = ARENA_NEW(a, struct expr);
@@ -331,6 +354,8 @@ static enum err finish(struct arena *a, struct expr *half, const struct expr **e
     if (!KEEP(a, &x->ops) || !KEEP(a, &x->constants) || !KEEP(a, &x->steps) || !KEEP(a, &x->predicates) ||
         !KEEP(a, &x->functions) || !KEEP(a, &x->reads) || !keep_constants(a, x))
         return ERR_NOMEM;
+    if (x->library == EXPR_ODK && !x->rules)
+        mark_aggregates(x);
     if (x->ops.count == 1 && x->ops.at[0].code == OP_CONST &&
         x->constants.at[x->ops.at[0].a].type != VALUE_NODES) {
         x->constant = true;
@@ -365,6 +390,19 @@ enum err expr_compile(struct arena *a, const struct expr_scope *scope, struct st
     if (mine.code && d && d->code == ERR_OK)
         *d = mine;
     return rc;
+}
+
+bool expr_next_aggregate(const struct expr *e, uint32_t *at, uint32_t *ref_out, enum aggregate *what_out)
+{
+    while (*at < e->ops.count) {
+        const struct op *op = &e->ops.at[(*at)++];
+        if (op->code != OP_AGGREGATE)
+            continue;
+        *ref_out = op->a;
+        *what_out = (enum aggregate)(op->b >> 1);
+        return true;
+    }
+    return false;
 }
 
 uint32_t expr_reads(const struct expr *e, const struct expr_read **reads_out)

@@ -39,10 +39,11 @@ uint32_t node_ordinal(struct eval *e, struct node n)
     const struct tree *t = node_tree(e, n);
     if (!t)
         return 0;
-    if (t->ops->ordinal)
-        return t->ops->ordinal(t, n);
+    uint32_t at = t->ops->ordinal ? t->ops->ordinal(t, n) : 0;
+    if (at)
+        return at;
     struct node_name name = t->ops->name(t, n);
-    uint32_t at = 1;
+    at = 1;
     for (struct node s = n; t->ops->prev_sibling(t, s, &s) && spend(e, 1);) {
         if (t->ops->kind(t, s) != NODE_ELEMENT)
             continue;

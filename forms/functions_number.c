@@ -91,6 +91,14 @@ static enum err fn_int(struct eval *e, const struct value *args, uint32_t count,
  * counts: 2.675 rounds to 2.68 although no double is exactly 2.675. */
 static double round_text(double v, int places)
 {
+    static const double power[] = {1, 10, 100, 1e3, 1e4, 1e5, 1e6};
+    if (places >= 0 && (uint32_t)places < COUNT_OF(power) && fabs(v) < 1e4) {
+        /* Far enough from the half that no way of writing the number could put it on the other side; and
+         * dividing two exact doubles gives what reading the text would give. */
+        double scaled = fabs(v) * power[places], whole = floor(scaled), left = scaled - whole;
+        if (left > 0.5001 || left < 0.4999)
+            return copysign((whole + (left > 0.5 ? 1 : 0)) / power[places], v);
+    }
     char text[NUM_TEXT_MAX + 2];
     size_t n = num_write(fabs(v), text + 1);
     text[0] = '0';

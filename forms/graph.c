@@ -500,6 +500,62 @@ static void list_dependants(struct graph *g)
         f->dependants.at[f->nodes.at[list.at[i].node].dependant_end++] = list.at[i].d;
 }
 
+/* --- aggregates --- */
+
+static bool has_tally(const struct form *f, uint32_t node, uint32_t base)
+{
+    for (uint32_t i = f->nodes.at[node].tally; i != NONE; i = f->tallies.at[i].next)
+        if (f->tallies.at[i].base == base)
+            return true;
+    return false;
+}
+
+static void add_tally(struct loader *l, uint32_t node, uint32_t base)
+{
+    struct form *f = l->form;
+    struct tally_place *p = vec_push(l->a, &f->tallies);
+    if (!p) {
+        load_nomem(l);
+        return;
+    }
+    *p = (struct tally_place){node, base, f->classes.at[base].tally_count++, f->nodes.at[node].tally};
+    f->nodes.at[node].tally = f->tallies.count - 1;
+}
+
+static void tallies_of(struct loader *l, const struct expr *x, uint32_t class)
+{
+    const struct form *f = l->form;
+    uint32_t at = 0, ref;
+    enum aggregate what;
+    while (x && expr_next_aggregate(x, &at, &ref, &what)) {
+        uint32_t node = ref_node(ref), base = form_base_class(f, class, ref, false);
+        if (f->nodes.at[node].class == base || has_tally(f, node, base) ||
+            (f->nodes.at[node].has_elements && what != AGGREGATE_COUNT))
+            continue;
+        add_tally(l, node, base);
+    }
+}
+
+static void list_tallies(struct loader *l)
+{
+    struct form *f = l->form;
+    for (uint32_t i = 0; i < f->props.count && !l->rc; i++)
+        tallies_of(l, f->props.at[i].expr, f->props.at[i].class);
+    for (uint32_t c = 0; c < f->classes.count && f->tallies.count && !l->rc; c++) {
+        f->classes.at[c].share_first = f->tallied.count;
+        for (uint32_t k = 0; k < f->classes.at[c].slot_count && !l->rc; k++) {
+            uint32_t node = f->class_nodes.at[f->classes.at[c].slots + k];
+            uint32_t *slot = f->nodes.at[node].tally == NONE ? NULL : vec_push(l->a, &f->tallied);
+            if (slot) {
+                *slot = node;
+                f->nodes.at[node].share = f->classes.at[c].share_count++;
+            } else if (f->nodes.at[node].tally != NONE) {
+                load_nomem(l);
+            }
+        }
+    }
+}
+
 void load_graph(struct loader *l)
 {
     struct graph g = {.l = l};
@@ -524,4 +580,5 @@ void load_graph(struct loader *l)
     number_props(&g, number);
     list_class_props(&g);
     list_dependants(&g);
+    list_tallies(l);
 }

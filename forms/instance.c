@@ -148,11 +148,16 @@ static void forget_changes(struct session *s, struct frame *f)
 
 /* --- frames --- */
 
+static size_t frame_size(const struct frame_class *class)
+{
+    return sizeof(struct frame) + class->slot_count * sizeof(struct cell) +
+           class->child_count * sizeof(struct frame_list) + class->tally_count * sizeof(struct tally) +
+           class->share_count * sizeof(struct share) + (class->prop_count + 63) / 64 * sizeof(uint64_t);
+}
+
 static struct frame *frame_alloc(struct session *s, const struct frame_class *class)
 {
-    size_t words = (class->prop_count + 63) / 64;
-    size_t n = sizeof(struct frame) + class->slot_count * sizeof(struct cell) +
-               class->child_count * sizeof(struct frame_list) + words * sizeof(uint64_t);
+    size_t n = frame_size(class);
     char *p = pool_alloc(&s->pool, n);
     if (!p)
         return NULL;
@@ -163,6 +168,10 @@ static struct frame *frame_alloc(struct session *s, const struct frame_class *cl
     p += class->slot_count * sizeof(struct cell);
     f->lists = (struct frame_list *)(void *)p;
     p += class->child_count * sizeof(struct frame_list);
+    f->tallies = (struct tally *)(void *)p;
+    p += class->tally_count * sizeof(struct tally);
+    f->shares = (struct share *)(void *)p;
+    p += class->share_count * sizeof(struct share);
     f->dirty = (uint64_t *)(void *)p;
     return f;
 }
@@ -170,15 +179,12 @@ static struct frame *frame_alloc(struct session *s, const struct frame_class *cl
 static void frame_free(struct session *s, struct frame *f)
 {
     const struct frame_class *class = &s->form->classes.at[f->class];
-    size_t n = sizeof(struct frame) + class->slot_count * sizeof(struct cell) +
-               class->child_count * sizeof(struct frame_list) +
-               (class->prop_count + 63) / 64 * sizeof(uint64_t);
     for (uint32_t i = 0; i < class->slot_count; i++)
         if (f->cells[i].room)
             pool_free(&s->pool, (void *)(uintptr_t)f->cells[i].text.p, f->cells[i].room);
     for (uint32_t i = 0; i < class->child_count; i++)
         pool_free(&s->pool, f->lists[i].at, f->lists[i].room * sizeof(uint32_t));
-    pool_free(&s->pool, f, n);
+    pool_free(&s->pool, f, frame_size(class));
 }
 
 static void init_cells(struct session *s, struct frame *f)
@@ -231,6 +237,7 @@ enum err frame_add(struct session *s, uint32_t class, uint32_t parent, uint64_t 
             return rc;
         list_activate_last(s, list);
     }
+    tally_frame(s, f, true);
     mark_frame(s, f);
     *frame_out = f;
     return ERR_OK;
@@ -245,6 +252,7 @@ static enum err fill_cells(struct session *s, const struct blueprint *b, struct 
         c->text = from->text;
         c->room = 0;
         c->flags &= (uint8_t)~CELL_TYPED;
+        tally_update(s, f, from->node);
         record_cell(s, f, from->node);
     }
     return s->broken ? ERR_NOMEM : ERR_OK;
@@ -322,6 +330,7 @@ static void remove_inside(struct session *s, struct frame *f)
     for (uint32_t i = 0; i < class->slot_count; i++)
         if (f->cells[i].violation)
             cell_set_violated(s, f, s->form->class_nodes.at[class->slots + i], false);
+    tally_frame(s, f, false);
     forget_changes(s, f);
     uint32_t *slot = vec_push(&s->arena, &s->frames_free);
     if (slot)
@@ -331,13 +340,24 @@ static void remove_inside(struct session *s, struct frame *f)
     frame_free(s, f);
 }
 
+static bool position_is_read(const struct session *s, uint32_t class)
+{
+    const struct schema_node *n = node_at(s, s->form->classes.at[class].node);
+    for (uint32_t i = n->dependant_first; i < n->dependant_end; i++)
+        if (s->form->dependants.at[i].kind == READ_COUNT)
+            return true;
+    return false;
+}
+
 void frame_remove(struct session *s, struct frame *f)
 {
     struct frame_list *list = frame_list(s, s->frames.at[f->parent], f->class);
-    uint32_t from = frame_position(s, f);
+    uint32_t from = frame_position(s, f), list_class = f->class;
     touch_frame(s, f);
     list_take_out(s, list, f);
     remove_inside(s, f);
+    if (!position_is_read(s, list_class))
+        return;
     for (uint32_t i = from; i < list->active; i++)
         touch_position(s, s->frames.at[list->at[i]]);
 }
@@ -437,6 +457,7 @@ enum err cell_set(struct session *s, struct frame *f, uint32_t node, struct str 
     struct cell *c = cell_at(s, f, node);
     const struct schema_node *n = node_at(s, node);
     bool same = str_eq(c->text, text);
+    bool seen = !same || (c->status == ANSWER_PARTIAL) != (status == ANSWER_PARTIAL);
     if (same && c->status == status)
         return ERR_OK;
     enum err rc = same ? ERR_OK : cell_put(s, c, text);
@@ -448,7 +469,7 @@ enum err cell_set(struct session *s, struct frame *f, uint32_t node, struct str 
     record_cell(s, f, node);
     if (n->prop[PROP_VALID] != NONE)
         mark_prop(s, n->prop[PROP_VALID], f);
-    if (!same && c->hidden == 0)
+    if (seen && c->hidden == 0)
         touch(s, f, node);
     if (!same && n->actions != NONE && !s->loading) {
         struct cell_id *id = vec_push(&s->arena, &s->triggered);

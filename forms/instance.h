@@ -30,6 +30,20 @@ struct cell {
     struct value typed;
 };
 
+/* What a node last brought into the tallies above it (tally.c). */
+struct share {
+    double number;
+    uint8_t flags;
+};
+
+struct tally {
+    uint32_t present, given, numbers, inexact;
+    int64_t units; /* sum and sum of absolute values of the exact shares */
+    uint64_t magnitude;
+    double sum, low, high; /* where `known` says so */
+    uint8_t known;
+};
+
 struct frame_list {
     uint32_t *at; /* frame numbers */
     uint32_t count, room;
@@ -48,12 +62,15 @@ struct frame {
     uint32_t change; /* ROW_ADD in session->changes, from 1 */
     struct cell *cells;
     struct frame_list *lists;
+    struct tally *tallies;
+    struct share *shares;
     uint64_t *dirty; /* by prop.bit */
 };
 
 struct pending {
     uint32_t *at; /* frame numbers */
     uint32_t count, room;
+    uint32_t whole; /* all frames below the frame of this number - 1 are in it; 0 = not known */
 };
 
 struct change_entry {
@@ -97,6 +114,7 @@ struct session {
     uint64_t *pending_bits;
     uint32_t pending_low; /* no set bit below this word */
     uint32_t running;     /* property under evaluation, NONE */
+    struct eval work;     /* of the properties under evaluation */
     uint32_t transaction;
     VEC(struct cell_id) violations;
     VEC(struct change_entry) changes;
@@ -112,7 +130,9 @@ struct session {
     bool resumed; /* saved values of volatile calculations stand */
     bool finalised;
     bool frozen;
-    bool broken; /* memory ran out in the middle: nothing can be trusted */
+    bool tallying;  /* tallies hold; before the first is asked for, nothing is counted */
+    bool supposing; /* a cell holds a text that is only being asked about */
+    bool broken;    /* memory ran out in the middle: nothing can be trusted */
 };
 
 static inline struct frame *frame_at(const struct session *s, uint32_t number)
@@ -156,14 +176,24 @@ void cell_set_relevant(struct session *s, struct frame *f, uint32_t node, bool r
 void cell_set_violated(struct session *s, struct frame *f, uint32_t node, bool violated);
 bool cell_readonly(const struct session *s, const struct frame *f, uint32_t node); /* inherited */
 
+/* --- tally.c --- */
+
+/* The cell may have another value or visibility. */
+void tally_update(struct session *s, struct frame *f, uint32_t node);
+/* The same for all cells of a frame; not `there`: it is about to go. */
+void tally_frame(struct session *s, struct frame *f, bool there);
+/* False when no tally is kept of it. */
+bool tally_read(struct session *s, const struct frame *from, uint32_t ref, enum aggregate what,
+                struct value *out);
+
 /* --- recompute.c --- */
 
 void mark_prop(struct session *s, uint32_t prop, struct frame *f);
 void mark_frame(struct session *s, struct frame *f); /* all properties of a frame */
 /* The node has another value or visibility: wakes its readers. */
-void touch(struct session *s, const struct frame *f, uint32_t node);
+void touch(struct session *s, struct frame *f, uint32_t node);
 void touch_position(struct session *s, const struct frame *f);
-void touch_frame(struct session *s, const struct frame *f);
+void touch_frame(struct session *s, struct frame *f);
 /* Until nothing waits: properties, then actions of value-changed, and again. */
 enum err recompute(struct session *s, struct diag *d);
 enum err run_event(struct session *s, uint32_t event);
@@ -203,7 +233,10 @@ struct value cell_value(struct session *s, const struct frame *f, uint32_t node,
  * back. */
 enum err evaluate(struct session *s, struct arena *scratch, const struct expr *x, struct node context,
                   struct value *out);
+void eval_init(struct session *s, struct eval *e, struct arena *scratch);
 struct eval eval_for(struct session *s, struct arena *scratch);
+/* The same in an evaluation that is set up already. */
+enum err evaluate_in(struct eval *e, const struct expr *x, struct node context, struct value *out);
 /* Text of a value for a node of this type. */
 struct str value_for_node(struct session *s, struct eval *e, uint32_t node, const struct value *v);
 

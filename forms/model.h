@@ -49,7 +49,9 @@ struct schema_node {
     uint32_t control; /* the first one bound to it */
     uint32_t prop[PROP_KINDS];
     uint32_t dependant_first, dependant_end; /* who reads it */
-    uint32_t actions;                        /* first action of control-level xforms-value-changed, chained */
+    uint32_t tally;                          /* first of the tallies over it, NONE */
+    uint32_t share;   /* when there is one: its place among the tallied nodes of its class */
+    uint32_t actions; /* first action of control-level xforms-value-changed, chained */
     uint32_t line, column;
     enum cast cast;
     enum field_type type;
@@ -67,6 +69,15 @@ struct frame_class {
     uint32_t prop_first, prop_count; /* in class_props: property numbers; position there = bit in a frame */
     uint32_t blueprint;
     uint32_t control;
+    uint32_t tally_count;              /* tallies that a frame of it holds */
+    uint32_t share_first, share_count; /* in form->tallied: its nodes that stand under a tally */
+};
+
+/* An aggregate that some expression asks for: of a node, over all its instances below a frame of `base`. */
+struct tally_place {
+    uint32_t node, base;
+    uint32_t slot; /* in a frame of that class */
+    uint32_t next; /* of the same node */
 };
 
 /* What a new frame contains: itself, nested instances, and default texts. */
@@ -168,6 +179,7 @@ struct action {
     uint32_t line;
     const struct expr *value; /* NULL: `text` */
     struct str text;
+    struct str quality; /* RECORDAUDIO: odk:quality */
 };
 
 /* A property, numbered in the order of evaluation: what it reads has lower numbers. Behind the calculations
@@ -179,7 +191,6 @@ struct prop {
     const struct expr *expr; /* NULL: only VALID without a constraint */
     uint32_t uses;           /* EXPR_USES_* of all its expressions */
     bool ordered;            /* reads its own kind in earlier instances: frames are taken in document order */
-    struct str quality; /* RECORDAUDIO: odk:quality */
     uint32_t group;          /* properties that feed each other through earlier instances share a number */
 };
 
@@ -192,17 +203,6 @@ struct dependant {
     bool later; /* only frames behind F: the property reads earlier instances of what it feeds */
 };
 
-struct resource {
-    struct str id, uri;      /* uri "" = internal */
-    const struct tree *tree; /* internal: read with the form; its <instance> element is around the content */
-};
-
-struct form {
-    struct str id, version, title;
-    VEC(struct node_name) names;
-    VEC(struct schema_node) nodes;
-    struct map locals; /* local name to its number */
-    struct child_slot {
 /* A bind's attributes that say nothing to the engine itself: entities, audit and what others may read. */
 struct bind_extra {
     uint32_t node;
@@ -222,6 +222,17 @@ struct entity_save {
     struct str property;
 };
 
+struct resource {
+    struct str id, uri;      /* uri "" = internal */
+    const struct tree *tree; /* internal: read with the form; its <instance> element is around the content */
+};
+
+struct form {
+    struct str id, version, title;
+    VEC(struct node_name) names;
+    VEC(struct schema_node) nodes;
+    struct map locals; /* local name to its number */
+    struct child_slot {
         uint32_t parent, local, child; /* child NONE = free */
     } * children;                      /* hash of (parent, local, attribute) */
     uint32_t children_room;
@@ -251,10 +262,18 @@ struct entity_save {
     struct map field_paths;
     VEC(struct prop) props;
     VEC(struct dependant) dependants;
+    VEC(struct tally_place) tallies;
+    VEC(uint32_t) tallied;            /* nodes under a tally, by class */
     VEC(uint32_t) all_readers;        /* properties with reads_all */
     VEC(struct node_name) namespaces; /* prefix and uri to declare in a submission; local unused */
     struct map prefixes;
     VEC(struct str) uris;
+    VEC(struct bind_extra) extras;
+    VEC(struct entity_def) entities;
+    VEC(struct entity_save) saves;
+    uint32_t entities_version; /* year * 100 + minor, 0 = none declared */
+    struct audit_settings audit;
+    struct form_submission submission;
     struct form_summary summary;
 };
 
@@ -268,12 +287,6 @@ static inline uint32_t ref_of(uint32_t node, uint32_t depth)
 static inline uint32_t ref_node(uint32_t ref)
 {
     return ref >> REF_DEPTH_BITS;
-    VEC(struct bind_extra) extras;
-    VEC(struct entity_def) entities;
-    VEC(struct entity_save) saves;
-    uint32_t entities_version; /* year * 100 + minor, 0 = none declared */
-    struct audit_settings audit;
-    struct form_submission submission;
 }
 static inline uint32_t ref_depth(uint32_t ref)
 {
@@ -342,12 +355,6 @@ void load_actions(struct loader *l, uint32_t parent, uint32_t trigger, uint32_t 
 void load_text_values(struct loader *l); /* itext: texts, when it is known who uses them */
 void load_graph(struct loader *l);
 void load_fields(struct loader *l);
-
-/* Nearest name among a node's children, "" when none is near. */
-struct str form_nearest_child(const struct form *f, uint32_t parent, struct str local);
-uint32_t text_distance(struct str a, struct str b, uint32_t max);
-
-#endif
 void load_extras(struct loader *l, uint32_t element, uint32_t node); /* of one bind */
 void load_entities(struct loader *l);
 void load_audit(struct loader *l);
@@ -356,3 +363,9 @@ void load_submission(struct loader *l);
 struct str form_extra(const struct form *f, uint32_t node, const char *uri, const char *local);
 /* Child of a node by name, NONE when absent. */
 uint32_t form_child_z(const struct form *f, uint32_t parent, const char *local, bool attribute);
+
+/* Nearest name among a node's children, "" when none is near. */
+struct str form_nearest_child(const struct form *f, uint32_t parent, struct str local);
+uint32_t text_distance(struct str a, struct str b, uint32_t max);
+
+#endif

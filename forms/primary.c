@@ -177,6 +177,13 @@ static enum err read_nodes(struct eval *e, struct node context, uint32_t ref, st
     return gather(e, frame_up(s, from, base), chain, depth, node, out, &room);
 }
 
+static bool read_aggregate(struct eval *e, struct node context, uint32_t ref, enum aggregate what,
+                           struct value *out)
+{
+    struct session *s = e->host;
+    return !e->rules && tally_read(s, context_frame(s, context), ref, what, out);
+}
+
 static enum err read_typed(struct eval *e, struct node n, struct value *out)
 {
     struct session *s = e->host;
@@ -426,11 +433,11 @@ static struct str primary_text(const struct tree *t, struct node n, struct arena
 }
 
 /* Instances are counted as they lie in the list, relevant or not, as JavaRosa does. */
-static uint32_t primary_position(const struct tree *t, struct node n)
+static uint32_t primary_ordinal(const struct tree *t, struct node n)
 {
     struct session *s = session_of(t);
     if ((n.y & Y_TEXT) || !node_at(s, n.y)->repeat)
-        return n.y < Y_TEXT && node_at(s, n.y)->twin == NONE;
+        return 0;
     return frame_position(s, s->frames.at[n.x]) + 1;
 }
 
@@ -446,7 +453,7 @@ static const struct tree_ops primary_ops = {
     .compare = primary_compare,
     .text = primary_text,
     .root = primary_root,
-    .position = primary_position,
+    .ordinal = primary_ordinal,
 };
 
 void primary_init(struct session *s)
@@ -531,14 +538,15 @@ static enum err host_digest(struct eval *e, struct str algorithm, struct str dat
     return s->host->digest ? s->host->digest(s->host->self, algorithm, data, out, n_out) : ERR_STATE;
 }
 
-struct eval eval_for(struct session *s, struct arena *scratch)
+void eval_init(struct session *s, struct eval *e, struct arena *scratch)
 {
-    return (struct eval){
+    *e = (struct eval){
         .scratch = scratch,
         .host = s,
         .context = {0, 0, 0},
         .scalar = read_scalar,
         .nodes = read_nodes,
+        .aggregate = read_aggregate,
         .typed = read_typed,
         .trees = s->trees,
         .tree_count = s->form->resources.count + 1,
@@ -553,23 +561,37 @@ struct eval eval_for(struct session *s, struct arena *scratch)
     };
 }
 
+struct eval eval_for(struct session *s, struct arena *scratch)
+{
+    struct eval e;
+    eval_init(s, &e, scratch);
+    return e;
+}
+
 void session_eval(struct session *s, struct eval *e, struct arena *scratch)
 {
     s->now_ms = s->host->now_ms(s->host->self);
-    *e = eval_for(s, scratch);
+    eval_init(s, e, scratch);
 }
 
-enum err evaluate(struct session *s, struct arena *scratch, const struct expr *x, struct node context,
-                  struct value *out)
+enum err evaluate_in(struct eval *e, const struct expr *x, struct node context, struct value *out)
 {
-    struct eval e = eval_for(s, scratch);
-    e.context = context;
-    enum err rc = expr_eval(x, &e, out);
+    e->context = context;
+    e->fuel = EXPR_FUEL_DEFAULT;
+    enum err rc = expr_eval(x, e, out);
     if (rc == ERR_NOMEM)
         return rc;
     if (rc)
         *out = (struct value){.type = VALUE_STRING, .text = STR("")};
     return ERR_OK;
+}
+
+enum err evaluate(struct session *s, struct arena *scratch, const struct expr *x, struct node context,
+                  struct value *out)
+{
+    struct eval e;
+    eval_init(s, &e, scratch);
+    return evaluate_in(&e, x, context, out);
 }
 
 /* --- results as answers --- */

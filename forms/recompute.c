@@ -56,12 +56,20 @@ static void mark_below(struct session *s, const struct frame *from, const struct
         mark_below(s, s->frames.at[list->at[i]], d, chain, depth - 1, changed);
 }
 
+/* A property of which all frames wait already needs no second walk: a thousand entries that feed one sum, or
+ * sums that stand in each of them, would otherwise cost a million steps. */
 static void mark_dependant(struct session *s, const struct frame *f, const struct dependant *d)
 {
     uint32_t class = s->form->props.at[d->prop].class, chain[REF_DEPTH_MAX + 1], depth = 0;
     for (uint32_t c = class; c != d->base; c = s->form->classes.at[c].parent)
         chain[depth++] = c;
-    mark_below(s, frame_up(s, f, d->base), d, chain, depth, f);
+    const struct frame *base = frame_up(s, f, d->base);
+    struct pending *pending = &s->pending[d->prop];
+    if (depth > 0 && pending->whole == base->number + 1)
+        return;
+    mark_below(s, base, d, chain, depth, f);
+    if (depth > 0 && !d->later)
+        pending->whole = base->number + 1;
 }
 
 static void mark_all_readers(struct session *s)
@@ -75,9 +83,10 @@ static void mark_all_readers(struct session *s)
     }
 }
 
-void touch(struct session *s, const struct frame *f, uint32_t node)
+void touch(struct session *s, struct frame *f, uint32_t node)
 {
     const struct schema_node *n = node_at(s, node);
+    tally_update(s, f, node);
     for (uint32_t i = n->dependant_first; i < n->dependant_end; i++)
         mark_dependant(s, f, &s->form->dependants.at[i]);
     if (s->form->all_readers.count)
@@ -92,7 +101,7 @@ void touch_position(struct session *s, const struct frame *f)
             mark_dependant(s, f, &s->form->dependants.at[i]);
 }
 
-void touch_frame(struct session *s, const struct frame *f)
+void touch_frame(struct session *s, struct frame *f)
 {
     const struct frame_class *class = &s->form->classes.at[f->class];
     for (uint32_t i = 0; i < class->slot_count; i++)
@@ -107,12 +116,10 @@ void touch_frame(struct session *s, const struct frame *f)
 static enum err eval_truth(struct session *s, const struct expr *x, struct node context, bool *out)
 {
     struct value v;
-    enum err rc = evaluate(s, &s->scratch, x, context, &v);
-    if (rc)
-        return rc;
-    struct eval e = eval_for(s, &s->scratch);
-    *out = value_truth(&e, &v) == TRUTH_TRUE;
-    return ERR_OK;
+    enum err rc = evaluate_in(&s->work, x, context, &v);
+    if (!rc)
+        *out = value_truth(&s->work, &v) == TRUTH_TRUE;
+    return rc;
 }
 
 static enum err do_relevant(struct session *s, const struct prop *p, struct frame *f)
@@ -132,11 +139,10 @@ static enum err do_calculate(struct session *s, const struct prop *p, struct fra
                  node_at(s, p->node)->control != NONE;
     if (s->frozen || (s->resumed && s->loading && moves && c->text.n))
         return ERR_OK; /* what was recorded, or corrected by hand, stands */
-    enum err rc = evaluate(s, &s->scratch, p->expr, (struct node){0, f->number, p->node}, &v);
+    enum err rc = evaluate_in(&s->work, p->expr, (struct node){0, f->number, p->node}, &v);
     if (rc)
         return rc;
-    struct eval e = eval_for(s, &s->scratch);
-    struct str text = value_for_node(s, &e, p->node, &v);
+    struct str text = value_for_node(s, &s->work, p->node, &v);
     return cell_set(s, f, p->node, text, text.n ? ANSWER_GIVEN : ANSWER_NONE);
 }
 
@@ -232,11 +238,10 @@ static enum err do_count(struct session *s, const struct prop *p, struct frame *
     if (list->recounts++ >= RECOUNTS_MAX)
         return ERR_OK;
     /* Bound to the repeat as seen from its parent: `..` is the parent, and no entry need exist. */
-    enum err rc = evaluate(s, &s->scratch, p->expr, (struct node){0, f->number, p->node}, &v);
+    enum err rc = evaluate_in(&s->work, p->expr, (struct node){0, f->number, p->node}, &v);
     if (rc)
         return rc;
-    struct eval e = eval_for(s, &s->scratch);
-    double number = value_number(&e, &v);
+    double number = value_number(&s->work, &v);
     uint32_t wanted = number >= COUNT_ROWS_MAX ? COUNT_ROWS_MAX : number >= 1 ? (uint32_t)number : 0;
     if (number > COUNT_ROWS_MAX)
         session_warn(s, STR("A repeat was asked to have more entries than an interview can hold; it has the "
@@ -299,7 +304,7 @@ static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
     struct pending batch = s->pending[prop];
     uint64_t bit = (uint64_t)1 << (p->bit % 64);
     enum err rc = ERR_OK;
-    s->pending[prop] = s->spare;
+    s->pending[prop] = (struct pending){.at = s->spare.at, .room = s->spare.room};
     s->spare = (struct pending){0};
     s->pending_bits[prop / 64] &= ~((uint64_t)1 << (prop % 64));
     if (p->ordered)
@@ -313,7 +318,7 @@ static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
         rc = do_prop(s, prop, f, d);
     }
     s->running = NONE;
-    batch.count = 0;
+    batch.count = batch.whole = 0;
     if (s->spare.at)
         pool_free(&s->pool, batch.at, batch.room * sizeof(*batch.at));
     else
@@ -324,6 +329,7 @@ static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
 static enum err run_queue(struct session *s, struct diag *d)
 {
     enum err rc = s->broken ? ERR_NOMEM : ERR_OK;
+    eval_init(s, &s->work, &s->scratch);
     for (uint32_t prop = next_pending(s); prop != NONE && !rc; prop = next_pending(s))
         rc = run_batch(s, prop, d);
     return rc;
@@ -473,7 +479,10 @@ enum err constraint_holds(struct session *s, struct frame *f, uint32_t node, str
     c->room = 0;
     c->flags &= (uint8_t)~CELL_TYPED;
     c->status = ANSWER_GIVEN;
+    s->supposing = true;
+    eval_init(s, &s->work, &s->scratch);
     enum err rc = eval_truth(s, x, (struct node){0, f->number, node}, holds_out);
+    s->supposing = false;
     *c = kept;
     arena_release(&s->scratch, mark);
     return rc;

@@ -100,13 +100,11 @@ struct tree_ops {
      * in document order, through an index. */
     enum err (*find)(const struct tree *t, struct node parent, struct str item, struct str column,
                      struct str text, struct arena *scratch, struct nodes *out);
-    /* Optional: its place, from 1, among the siblings of the same name; without it they are counted. */
+    /* Optional: its place, from 1, among the siblings of the same name, where the tree knows it without
+     * walking. 0 = it does not: they are counted. */
     uint32_t (*ordinal)(const struct tree *t, struct node n);
     /* Optional: the i-th namespace node of an element, from 0, nearest declarations first. */
     bool (*namespace_at)(const struct tree *t, struct node n, uint32_t i, struct node *out);
-    /* Optional: position among siblings of the same name, from 1, where the tree knows it without walking. 0
-     * = it does not. */
-    uint32_t (*position)(const struct tree *t, struct node n);
 };
 
 struct tree {

@@ -1,12 +1,14 @@
-/* Reads XML into a flat document through expat. Every byte that matters is copied; the input may go away
- * afterwards. What is refused: entity declarations (no form needs them, and expansion is how small files
- * become large), more depth or nodes than the caller allows.
+/* Reads XML into a flat document through expat. Texts stay where they are in the input as long as they are
+ * what is written there. What is refused: entity declarations (no form needs them, and expansion is how small
+ * files become large), more depth or nodes than the caller allows.
  */
 #include "forms/xml_doc.h"
 
 #include <expat.h>
 
 #define SEPARATOR '\x1f'
+#define CHUNK ((size_t)64 << 10)
+#define NAMES_RECENT 128u
 
 struct reading {
     XML_Parser parser;
@@ -18,8 +20,15 @@ struct reading {
     uint32_t skipping; /* open element whose content is skipped, XML_NONE = none */
     uint32_t skip_depth;
     size_t skip_from;
-    VEC(uint32_t) tails; /* by depth: last child so far */
-    struct buf text;
+    VEC(uint32_t) tails;       /* by depth: last child so far */
+    struct buf text;           /* text that is not as it stands in the input (references, line ends) */
+    size_t text_from, text_to; /* or else where it stands there */
+    size_t place;              /* up to here lines are counted */
+    uint32_t line, column;
+    struct {
+        struct str name;
+        uint32_t id;
+    } recent[NAMES_RECENT];
     enum err rc;
     struct diag *d;
 };
@@ -31,29 +40,52 @@ static void stop(struct reading *r, enum err rc)
     XML_StopParser(r->parser, XML_FALSE);
 }
 
-static uint32_t line_of(const struct reading *r)
+/* Counts on from where it last stood, which expat would do more thoroughly and slower. Lines end in \n. */
+static void find_place(struct reading *r)
 {
-    return (uint32_t)XML_GetCurrentLineNumber(r->parser);
+    XML_Index index = XML_GetCurrentByteIndex(r->parser);
+    size_t to = index < 0 ? 0 : (size_t)index;
+    if (to > r->xml.n)
+        to = r->xml.n;
+    const char *p = r->xml.p + r->place, *end = r->xml.p + to, *line_end;
+    while (p < end && (line_end = memchr(p, '\n', (size_t)(end - p)))) {
+        r->line++;
+        r->column = 0;
+        p = line_end + 1;
+    }
+    for (; p < end; p++)
+        r->column += ((unsigned char)*p & 0xC0) != 0x80;
+    if (to > r->place)
+        r->place = to;
 }
 
-static uint32_t column_of(const struct reading *r)
+static uint32_t line_of(struct reading *r)
 {
-    return (uint32_t)XML_GetCurrentColumnNumber(r->parser) + 1;
+    find_place(r);
+    return r->line + 1;
+}
+
+static uint32_t column_of(struct reading *r)
+{
+    find_place(r);
+    return r->column + 1;
 }
 
 /* "uri|local|prefix", "uri|local" or "local", separated by a byte that XML cannot hold. */
-static uint32_t intern(struct reading *r, const char *name)
+static uint32_t intern_new(struct reading *r, struct str name)
 {
     struct xml_doc *doc = r->doc;
     uint32_t id;
-    if (map_get(&doc->name_ids, str_of(name), &id))
+    if (map_get(&doc->name_ids, name, &id))
         return id;
-    struct str whole = arena_str(doc->arena, str_of(name));
+    struct str whole = arena_str(doc->arena, name);
     struct node_name *n = vec_push(doc->arena, &doc->names);
-    if (!whole.p || !n || map_put(&doc->name_ids, whole, doc->names.count - 1) != ERR_OK) {
+    struct str *spelled = vec_push(doc->arena, &doc->spelled);
+    if (!whole.p || !n || !spelled || map_put(&doc->name_ids, whole, doc->names.count - 1) != ERR_OK) {
         stop(r, ERR_NOMEM);
         return 0;
     }
+    *spelled = whole;
     struct str rest = whole, part[3] = {STR_NONE, STR_NONE, STR_NONE};
     uint32_t parts = 0;
     while (parts < 3 && str_split(&rest, SEPARATOR, &part[parts]))
@@ -62,6 +94,24 @@ static uint32_t intern(struct reading *r, const char *name)
     n->local = parts > 1 ? part[1] : part[0];
     n->prefix = parts > 2 ? part[2] : STR("");
     return doc->names.count - 1;
+}
+
+/* A form says the same few names over and over. */
+static uint32_t intern(struct reading *r, const char *name)
+{
+    struct str s = str_of(name);
+    uint32_t slot = (uint32_t)s.n;
+    for (size_t i = s.n > 12 ? s.n - 12 : 0; i < s.n; i++)
+        slot = slot * 31 + (unsigned char)name[i];
+    slot %= NAMES_RECENT;
+    if (r->recent[slot].name.p && str_eq(r->recent[slot].name, s))
+        return r->recent[slot].id;
+    uint32_t id = intern_new(r, s);
+    if (r->rc)
+        return 0;
+    r->recent[slot].name = r->doc->spelled.at[id];
+    r->recent[slot].id = id;
+    return id;
 }
 
 static struct xml_node *add_node(struct reading *r)
@@ -100,17 +150,19 @@ static struct xml_node *add_node(struct reading *r)
 
 static void flush_text(struct reading *r)
 {
-    struct str s = buf_str(&r->text);
+    bool as_written = r->text_to > r->text_from;
+    struct str s = as_written ? str_sub(r->xml, r->text_from, r->text_to - r->text_from) : buf_str(&r->text);
+    r->text_from = r->text_to = 0;
     if (r->text.failed) {
         stop(r, r->text.failed);
         return;
     }
     if (s.n == 0)
         return;
-    bool layout = str_trim(s).n == 0 && (s.p[0] == '\n' || s.p[0] == '\r');
+    bool layout = (s.p[0] == '\n' || s.p[0] == '\r') && str_trim(s).n == 0;
     if (!layout && r->open != XML_NONE) {
         struct xml_node *n = add_node(r);
-        struct str copy = arena_str(r->doc->arena, s);
+        struct str copy = as_written ? s : arena_str(r->doc->arena, s);
         if (n && copy.p)
             n->text = copy;
         else if (n)
@@ -207,11 +259,28 @@ static void XMLCALL on_end(void *self, const char *name)
     r->depth--;
 }
 
+/* Text comes in pieces. As long as they stand one behind the other in the input just so, nothing is copied.
+ */
 static void XMLCALL on_text(void *self, const char *p, int n)
 {
     struct reading *r = self;
-    if (!r->rc && r->skipping == XML_NONE)
-        buf_put(&r->text, p, (size_t)n);
+    size_t size = (size_t)n;
+    if (r->rc || r->skipping != XML_NONE)
+        return;
+    XML_Index index = XML_GetCurrentByteIndex(r->parser);
+    size_t at = index < 0 ? r->xml.n : (size_t)index;
+    bool as_written = r->text.n == 0 && at <= r->xml.n && size <= r->xml.n - at &&
+                      (r->text_to == r->text_from || r->text_to == at) && memcmp(r->xml.p + at, p, size) == 0;
+    if (as_written) {
+        if (r->text_to == r->text_from)
+            r->text_from = at;
+        r->text_to = at + size;
+        return;
+    }
+    if (r->text_to > r->text_from)
+        buf_put_str(&r->text, str_sub(r->xml, r->text_from, r->text_to - r->text_from));
+    r->text_from = r->text_to = 0;
+    buf_put(&r->text, p, size);
 }
 
 static void XMLCALL on_entity(void *self, const char *name, int parameter, const char *value, int n,
@@ -259,7 +328,7 @@ static enum err parse_all(struct reading *r)
 {
     size_t at = 0;
     while (at < r->xml.n && !r->rc) {
-        size_t n = r->xml.n - at < (1u << 20) ? r->xml.n - at : (1u << 20);
+        size_t n = r->xml.n - at < CHUNK ? r->xml.n - at : CHUNK;
         bool final = at + n == r->xml.n;
         if (XML_Parse(r->parser, r->xml.p + at, (int)n, final) == XML_STATUS_ERROR)
             break;

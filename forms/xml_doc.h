@@ -39,8 +39,9 @@ struct xml_doc {
     VEC(struct xml_node) nodes; /* nodes.at[0] is the root element */
     VEC(struct xml_attr) attrs;
     VEC(struct node_name) names;
-    struct map name_ids; /* expat's name (uri, local, prefix) to names index */
-    struct map prefixes; /* declared prefix to index in uris; the last declaration counts */
+    VEC(struct str) spelled; /* by name: as expat spells it */
+    struct map name_ids;     /* expat's name (uri, local, prefix) to names index */
+    struct map prefixes;     /* declared prefix to index in uris; the last declaration counts */
     VEC(struct str) uris;
     struct str encoding; /* as declared, "" = none */
 };
@@ -52,7 +53,8 @@ struct xml_caps {
     bool (*skip)(const struct xml_doc *doc, uint32_t element);
 };
 
-/* Texts are copied into the arena of `doc`, which xml_doc_read sets up. ERR_SYNTAX with line and column. */
+/* Texts live in `xml` or in the arena of `doc`, which xml_doc_read sets up. ERR_SYNTAX with line and column.
+ */
 enum err xml_doc_read(struct arena *a, struct str xml, const struct xml_caps *caps, struct xml_doc *doc,
                       struct diag *d);
 

@@ -51,8 +51,29 @@ static void block_free(struct arena_block *b)
     free(b);
 }
 
+/* Of the blocks that a roll-back leaves over the largest is kept: an evaluation that needs one will be
+ * followed by another. */
+static void block_keep(struct arena *a, struct arena_block *b)
+{
+#ifndef DOORSTEP_ARENA_EACH
+    if (b->size <= BLOCK_MAX && (!a->spare || a->spare->size < b->size)) {
+        struct arena_block *smaller = a->spare;
+        a->spare = b;
+        POISON(block_data(b), b->size);
+        b = smaller;
+    }
+#else
+    (void)a;
+#endif
+    if (b)
+        block_free(b);
+}
+
 void arena_free(struct arena *a)
 {
+    if (a->spare)
+        block_free(a->spare);
+    a->spare = NULL;
     while (a->blocks) {
         struct arena_block *b = a->blocks;
         a->blocks = b->older;
@@ -76,11 +97,17 @@ static bool block_add(struct arena *a, size_t need)
 #endif
     if (size > SIZE_MAX - HEADER)
         return false;
-    struct arena_block *b = malloc(HEADER + size);
-    if (!b)
-        return false;
+    struct arena_block *b = a->spare;
+    if (b && b->size >= need) {
+        a->spare = NULL;
+        size = b->size;
+    } else {
+        b = malloc(HEADER + size);
+        if (!b)
+            return false;
+        b->size = size;
+    }
     b->older = a->blocks;
-    b->size = size;
     a->blocks = b;
     a->next = block_data(b);
     a->end = a->next + size;
@@ -88,7 +115,8 @@ static bool block_add(struct arena *a, size_t need)
     return true;
 }
 
-void *arena_alloc(struct arena *a, size_t n)
+/* Not zeroed. */
+static void *alloc_raw(struct arena *a, size_t n)
 {
     if (n > SIZE_MAX - ALIGN)
         return NULL;
@@ -101,7 +129,14 @@ void *arena_alloc(struct arena *a, size_t n)
     a->next += size;
     a->used += size;
     UNPOISON(p, n);
-    memset(p, 0, n);
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    void *p = alloc_raw(a, n);
+    if (p)
+        memset(p, 0, n);
     return p;
 }
 
@@ -116,11 +151,12 @@ struct str arena_str(struct arena *a, struct str s)
 {
     if (s.n == SIZE_MAX)
         return STR_NONE;
-    char *p = arena_alloc(a, s.n + 1);
+    char *p = alloc_raw(a, s.n + 1);
     if (!p)
         return STR_NONE;
     if (s.n)
         memcpy(p, s.p, s.n);
+    p[s.n] = 0;
     return (struct str){p, s.n};
 }
 
@@ -140,7 +176,7 @@ void arena_release(struct arena *a, struct arena_mark mark)
         struct arena_block *b = a->blocks;
         CHECK(b != NULL); /* the mark is of this arena, and not from inside a mark already released */
         a->blocks = b->older;
-        block_free(b);
+        block_keep(a, b);
     }
     a->next = mark.next;
     a->end = a->blocks ? block_data(a->blocks) + a->blocks->size : NULL;
@@ -173,7 +209,7 @@ void *pool_alloc(struct pool *p, size_t n)
     if (block)
         memcpy(&p->free_list[c], block, sizeof(void *));
     else
-        block = arena_alloc(p->arena, size);
+        block = alloc_raw(p->arena, size);
     if (!block)
         return NULL;
     POISON(block, size);
@@ -219,7 +255,7 @@ void *vec_push_raw(struct arena *a, void **at, uint32_t *count, uint32_t *room, 
         uint32_t grown_room = *room ? *room * 2 : 8;
         if (grown_room < *room)
             return NULL;
-        char *grown = arena_array(a, grown_room, size);
+        char *grown = grown_room <= SIZE_MAX / size ? alloc_raw(a, grown_room * size) : NULL;
         if (!grown)
             return NULL;
         if (*count)
@@ -228,5 +264,7 @@ void *vec_push_raw(struct arena *a, void **at, uint32_t *count, uint32_t *room, 
         memcpy((void *)at, &items, sizeof items);
         *room = grown_room;
     }
-    return items + (size_t)(*count)++ * size;
+    char *item = items + (size_t)(*count)++ * size;
+    memset(item, 0, size);
+    return item;
 }

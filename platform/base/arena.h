@@ -21,6 +21,7 @@ struct arena_block;
 
 struct arena {
     struct arena_block *blocks; /* newest first */
+    struct arena_block *spare;  /* rolled back, and kept for the next time */
     char *next;                 /* free room in the newest block */
     char *end;
     size_t used;     /* bytes handed out, padding included */
