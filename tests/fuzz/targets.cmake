@@ -2,6 +2,7 @@
 ds_fuzz_target(expr ds_forms)
 ds_fuzz_target(xform ds_forms)
 ds_fuzz_target(submission ds_forms)
+ds_fuzz_target(odk_key ds_forms)
 ds_fuzz_target(json ds_base)
 ds_fuzz_target(frame ds_sync)
 ds_fuzz_target(payload ds_sync)
