@@ -380,11 +380,25 @@ static enum err clone_keep(struct accepting *x, bool *again_out, struct diag *d)
     return rc;
 }
 
+/* The device once more, under the lock: while this frame was being read, it may have been revoked, or another
+ * of its frames counted. */
+static enum err device_again(struct accepting *x, struct diag *late, struct diag *d)
+{
+    enum err rc = cstore_device(x->st, x->a, x->batch->device, x->batch->inc, x->device, d);
+    if (!rc && x->device->revoked_ms)
+        (void)diag_set(late, ERR_DENIED, "This handheld was revoked. What it sent is kept apart.");
+    return rc;
+}
+
 /* `why`: set when the frame is not to be applied. *again_out: it was here before. */
 static enum err in_transaction(struct accepting *x, const struct diag *why, bool *again_out, struct diag *d)
 {
     struct batch_row before;
-    enum err rc = cstore_batch(x->st, x->a, x->batch->device, x->batch->inc, x->batch->batch_seq, &before, d);
+    struct diag late = *why;
+    enum err rc = device_again(x, &late, d);
+    if (rc)
+        return rc;
+    rc = cstore_batch(x->st, x->a, x->batch->device, x->batch->inc, x->batch->batch_seq, &before, d);
     if (!rc && memcmp(before.batch_id, x->batch->batch_id, BATCH_ID_SIZE) == 0) {
         *again_out = true;
         *x->batch = before;
@@ -394,9 +408,9 @@ static enum err in_transaction(struct accepting *x, const struct diag *why, bool
         return clone_keep(x, again_out, d);
     if (rc != ERR_NOT_FOUND)
         return rc;
-    if (why->code)
-        reason_set(x->batch, x->a, why);
-    rc = why->code ? ERR_OK : changes_apply(x, d);
+    if (late.code)
+        reason_set(x->batch, x->a, &late);
+    rc = late.code ? ERR_OK : changes_apply(x, d);
     return rc ? rc : batch_keep(x, d);
 }
 

@@ -266,6 +266,85 @@ static void test_a_handheld_changes_only_what_is_its_to_change(void **state)
     assert_true(str_eq_z(value_of(w, list[0].row, PUBLISHED_STATE), "live"));
 }
 
+/* ---- what comes between reading and writing: other threads, other processes ---- */
+
+struct meanwhile {
+    struct world *w;
+    const struct handheld *h;
+    struct str frame; /* p NULL = the handheld is revoked instead */
+};
+
+static struct meanwhile *meanwhile_now;
+static int64_t (*wall_before)(void *self);
+
+/* The clock is asked when everything was read and before anything is written. */
+static int64_t wall_and_meanwhile(void *self)
+{
+    struct meanwhile *m = meanwhile_now;
+    meanwhile_now = NULL;
+    if (m && m->frame.p) {
+        (void)delivered(m->w, m->h, m->frame);
+    } else if (m) {
+        struct world *w = m->w;
+        struct desk k = desk_begin(w, NULL);
+        OK(people_revoke(k.st, m->h->device, 1, &w->d));
+        desk_end(&k);
+    }
+    return wall_before(self);
+}
+
+static struct receipt delivered_meanwhile(struct world *w, const struct handheld *h, struct str frame,
+                                          struct meanwhile *m)
+{
+    struct seam seam = *w->seam;
+    const struct server_options o = {.seam = &seam, .dir = CENTRE_DIR};
+    wall_before = seam.wall_ms;
+    seam.wall_ms = wall_and_meanwhile;
+    struct server *slow = NULL;
+    OK(srv_open(&o, &slow, &w->d));
+    struct http_request q = {.method = HTTP_POST, .url = STR("/v1/b"), .body = frame};
+    struct http_reply reply = {0};
+    struct arena texts;
+    arena_init(&texts, 1u << 20);
+    buf_init(&reply.body, 1u << 20);
+    m->w = w;
+    m->h = h;
+    meanwhile_now = m;
+    srv_handle(slow, &q, &texts, &reply);
+    assert_int_equal(reply.status, 200);
+    struct receipt r = receipt_of(w, h, arena_str(&w->a, buf_str(&reply.body)), NULL);
+    buf_free(&reply.body);
+    arena_free(&texts);
+    srv_close(slow);
+    return r;
+}
+
+static void test_a_frame_that_meets_its_revocation_does_not_undo_it(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "王芳", "9901");
+    struct row_id row;
+    struct meanwhile m = {0};
+    struct receipt r = delivered_meanwhile(w, &h, household_frame(w, &h, "H1", &row), &m);
+    assert_int_equal(r.items[0].status, RECEIPT_QUARANTINED);
+    assert_int_equal(r.refused, ERR_DENIED);
+    struct centre_counts n = counts_of(w);
+    assert_true(n.devices_revoked == 1 && n.households == 0);
+}
+
+static void test_two_frames_at_once_are_both_counted(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "王芳", "9901");
+    struct row_id row;
+    struct str one = household_frame(w, &h, "H1", &row);
+    struct meanwhile m = {.frame = one};
+    struct receipt r = delivered_meanwhile(w, &h, edit_frame(w, &h, row, HOUSEHOLD_NAME, "x"), &m);
+    assert_int_equal(r.items[0].status, RECEIPT_STORED);
+    assert_int_equal(r.contiguous, 2);
+    assert_int_equal(delivered(w, &h, edit_frame(w, &h, row, HOUSEHOLD_NAME, "y")).contiguous, 3);
+}
+
 static void test_two_people_one_household_both_values_are_kept(void **state)
 {
     struct world *w = *state;
@@ -653,6 +732,8 @@ int main(void)
         TEST(test_two_frames_in_one_request_are_refused),
         TEST(test_what_cannot_be_read_is_kept_apart_and_blocks_nothing),
         TEST(test_a_handheld_changes_only_what_is_its_to_change),
+        TEST(test_a_frame_that_meets_its_revocation_does_not_undo_it),
+        TEST(test_two_frames_at_once_are_both_counted),
         TEST(test_two_people_one_household_both_values_are_kept),
         TEST(test_downlink_rides_with_the_receipt),
         TEST(test_rows_by_number),
