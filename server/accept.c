@@ -59,6 +59,7 @@ struct rules {
     struct cstore *st;
     struct arena *a;
     const struct device_row *device;
+    uint8_t role;
     struct row_id row;         /* the last one looked at */
     int kind;                  /* of it; 0 = not known */
     VEC(struct row_id) visits; /* born in this frame */
@@ -106,11 +107,18 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
         return diag_set(d, ERR_DENIED,
                         "A change says it was made by person %u; this handheld is person %u's.", c->person,
                         r->device->person);
-    if (c->op == CHANGE_ROW_CREATE && (c->row.device != r->device->device || c->row.inc != r->device->inc))
+    if (c->role != r->role)
+        return diag_set(d, ERR_DENIED, "A change says it was made as %s; this handheld's person is %s.",
+                        role_name(c->role), role_name(r->role));
+    bool own = c->row.device == r->device->device && c->row.inc == r->device->inc;
+    if (c->op == CHANGE_ROW_CREATE && !own)
         return diag_set(d, ERR_DENIED, "A row with another device's id is made here.");
     enum err rc = kind_look(r, c, d);
     if (rc)
         return rc;
+    if (!own && r->kind == ROW_HOUSEHOLD && c->field == HOUSEHOLD_AREA)
+        return diag_set(d, ERR_DENIED,
+                        "A handheld does not move a household to another area; the county does.");
     if (r->kind && !kind_from_device((enum row_kind)r->kind))
         return diag_set(d, ERR_DENIED, "A handheld does not change rows of kind %d.", r->kind);
     if (r->kind == ROW_VISIT && c->field == VISIT_FORM && c->op == CHANGE_SET) {
@@ -127,10 +135,10 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
     return rc;
 }
 
-static enum err changes_allowed(struct cstore *st, struct arena *a, const struct device_row *device,
+static enum err changes_allowed(struct cstore *st, struct arena *a, const struct accepted *author,
                                 const struct ingest *in, struct diag *d)
 {
-    struct rules r = {.st = st, .a = a, .device = device};
+    struct rules r = {.st = st, .a = a, .device = &author->device, .role = author->person.role};
     for (uint32_t i = 0; i < in->change_count; i++) {
         enum err rc = change_allowed(&r, &in->changes[i], d);
         if (rc)
@@ -485,7 +493,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
     if (in.verdict == INGEST_QUARANTINE && !why.code)
         (void)diag_set(&why, in.cause, "The frame cannot be applied.");
     if (in.verdict == INGEST_ACCEPT) {
-        rc = changes_allowed(st, a, &out->device, &in, &why);
+        rc = changes_allowed(st, a, out, &in, &why);
         if (rc && !is_contents_fault(rc))
             return diag_set(d, rc, "%s", why.text);
     }

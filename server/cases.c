@@ -51,14 +51,27 @@ static struct str code_of(const struct record *r, int kind)
     return v.n > 0 && v.n <= CODE_MAX ? v : STR_NONE;
 }
 
+/* Only the county and the handheld that made a household say where it is: the area decides who is told of it,
+ * and a handheld that could set it would read what it likes. */
+static struct str area_of(const struct record *r)
+{
+    const struct record_cell *cell = record_cell(r, HOUSEHOLD_AREA);
+    for (uint32_t i = 0; cell && i < cell->count; i++) {
+        const struct version *v = &cell->versions[i];
+        bool creator = v->device == r->row.device && v->inc == r->row.inc;
+        if (v->device == 0 || creator)
+            return v->op == CHANGE_SET && v->value.n > 0 && v->value.n <= AREA_MAX ? v->value : STR_NONE;
+    }
+    return STR_NONE;
+}
+
 /* Where a row stands, given its parent's row (NULL when it has none, or it has not arrived). */
 static void stand(struct record_row *row, const struct record *r, const struct record_row *parent)
 {
     if (row->kind == ROW_HOUSEHOLD) {
-        struct str area = record_value(r, HOUSEHOLD_AREA);
         row->household = row->row;
         row->interview = (struct row_id){0};
-        row->area = area.n > 0 && area.n <= AREA_MAX ? area : STR_NONE;
+        row->area = area_of(r);
         return;
     }
     row->household = parent ? parent->household : (struct row_id){0};

@@ -262,8 +262,40 @@ static void test_a_handheld_changes_only_what_is_its_to_change(void **state)
     c = birth_of(w, &h, row_new(&h), &(struct row_birth){.kind = ROW_HOUSEHOLD});
     c.person = h.person + 1;
     assert_int_equal(one_change(w, &h, c).items[0].cause, ERR_DENIED);
-    assert_int_equal(counts_of(w).frames_quarantined, 4);
+    c = birth_of(w, &h, row_new(&h), &(struct row_birth){.kind = ROW_HOUSEHOLD});
+    c.role = ROLE_SUPERVISOR;
+    assert_int_equal(one_change(w, &h, c).items[0].cause, ERR_DENIED);
+    assert_int_equal(counts_of(w).frames_quarantined, 5);
     assert_true(str_eq_z(value_of(w, list[0].row, PUBLISHED_STATE), "live"));
+}
+
+/* Area decides what a handheld is told: whoever could set it would read the whole county. */
+static void test_no_handheld_moves_another_household_into_its_area(void **state)
+{
+    struct world *w = *state;
+    struct handheld east = enrolled(w, "王芳", "990101"), north = enrolled(w, "李强", "990103");
+    struct desk k = desk_begin(w, NULL);
+    struct import_result n = {0};
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    OK(import_households(&k, STR("code,area,name\nA,990102001,a\n"), false, &n, &w->d));
+    OK(cstore_records_coded(k.st, &w->a, ROW_HOUSEHOLD, STR("A"), &rows, &count, &w->d));
+    desk_end(&k);
+    struct change c = change_of(w, &east, rows[0].row, HOUSEHOLD_AREA, CHANGE_SET, STR("990101001"));
+    c.seen = UINT32_MAX;
+    assert_int_equal(one_change(w, &east, c).items[0].cause, ERR_DENIED);
+    c = change_of(w, &east, rows[0].row, HOUSEHOLD_AREA, CHANGE_CLEAR, STR_NONE);
+    assert_int_equal(one_change(w, &east, c).items[0].cause, ERR_DENIED);
+    assert_int_equal(pulled(w, &east, 0, "").count, 0);
+
+    /* Nor one whose birth is still on its way. */
+    struct row_id row;
+    struct str birth = household_frame(w, &east, "B", &row);
+    c = change_of(w, &north, row, HOUSEHOLD_AREA, CHANGE_SET, STR("990103001"));
+    c.hlc += INT64_C(1) << 40;
+    (void)one_change(w, &north, c);
+    assert_int_equal(delivered(w, &east, birth).items[0].status, RECEIPT_CONFLICTS);
+    assert_int_equal(pulled(w, &north, 0, "").count, 0);
 }
 
 /* ---- what comes between reading and writing: other threads, other processes ---- */
@@ -732,6 +764,7 @@ int main(void)
         TEST(test_two_frames_in_one_request_are_refused),
         TEST(test_what_cannot_be_read_is_kept_apart_and_blocks_nothing),
         TEST(test_a_handheld_changes_only_what_is_its_to_change),
+        TEST(test_no_handheld_moves_another_household_into_its_area),
         TEST(test_a_frame_that_meets_its_revocation_does_not_undo_it),
         TEST(test_two_frames_at_once_are_both_counted),
         TEST(test_two_people_one_household_both_values_are_kept),
