@@ -16,7 +16,7 @@ finish() {
     if [ "$keep" = 0 ]; then
         for p in "${pids[@]:-}"; do [ -n "$p" ] && kill "$p" 2>/dev/null || true; done
         wait 2>/dev/null || true
-        cp "$work/centre.log" /tmp/centre.log; rm -rf "$work"
+        rm -rf "$work"
     fi
     exit $status
 }
