@@ -121,6 +121,10 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
                         "A handheld does not move a household to another area; the county does.");
     if (r->kind && !kind_from_device((enum row_kind)r->kind))
         return diag_set(d, ERR_DENIED, "A handheld does not change rows of kind %d.", r->kind);
+    if (c->op == CHANGE_FINALISE && !own)
+        return diag_set(d, ERR_DENIED, "A visit is finished only by the handheld that made it.");
+    if (c->op == CHANGE_FINALISE && r->kind && r->kind != ROW_VISIT)
+        return diag_set(d, ERR_SYNTAX, "What is finished here is no visit.");
     if (r->kind == ROW_VISIT && c->field == VISIT_FORM && c->op == CHANGE_SET) {
         unsigned char hash[SHA256_SIZE];
         struct form_row form;

@@ -522,6 +522,30 @@ static void test_a_finalised_visit_is_the_very_document_of_the_door(void **state
     assert_true(str_starts(s.instance_id, STR("uuid:")));
 }
 
+/* Who finishes another's visit first would decide what its document is held against. */
+static void test_only_who_made_a_visit_finishes_it(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "王芳", "9901"), other = enrolled(w, "李强", "9901");
+    struct interview v;
+    struct row_id household;
+    form_publish_text(w, survey_form);
+    survey_visit(w, &v, &h, (struct row_id){0}, "x");
+    (void)delivered(w, &h, frame_of(w, &h, v.changes, v.count));
+    uint32_t draft = v.count;
+    interview_finish(w, &v, &h);
+    struct change c = change_of(w, &other, v.visit, 0, CHANGE_FINALISE, STR_NONE);
+    assert_int_equal(one_change(w, &other, c).items[0].cause, ERR_DENIED);
+    struct receipt r = delivered(w, &h, frame_of(w, &h, v.changes + draft, v.count - draft));
+    assert_int_equal(r.items[0].status, RECEIPT_STORED);
+    assert_true(submission_of(w, v.visit).xml_matches);
+    /* Nor is anything else than a visit finished. */
+    (void)delivered(w, &h, household_frame(w, &h, "H1", &household));
+    c = change_of(w, &h, household, 0, CHANGE_FINALISE, STR_NONE);
+    assert_int_equal(one_change(w, &h, c).items[0].cause, ERR_SYNTAX);
+    assert_int_equal(counts_of(w).submissions, 1);
+}
+
 static void test_answers_that_come_later_complete_the_document(void **state)
 {
     struct world *w = *state;
@@ -771,6 +795,7 @@ int main(void)
         TEST(test_downlink_rides_with_the_receipt),
         TEST(test_rows_by_number),
         TEST(test_a_finalised_visit_is_the_very_document_of_the_door),
+        TEST(test_only_who_made_a_visit_finishes_it),
         TEST(test_answers_that_come_later_complete_the_document),
         TEST(test_two_visits_in_one_frame_keep_a_document_each),
         TEST(test_visits_in_any_order_keep_a_document_each),
