@@ -78,13 +78,27 @@ static enum err read_date(struct arena *a, struct candidate *c, struct diag *d)
     return c->text.p ? ERR_OK : ERR_NOMEM;
 }
 
+/* The fraction of a number is dropped, as both reference engines do. */
+static enum err read_whole(struct arena *a, struct candidate *c, struct diag *d)
+{
+    int64_t whole;
+    double number;
+    char text[NUM_TEXT_MAX];
+    if (str_to_i64(c->text, &whole))
+        return ERR_OK;
+    if (!num_read(c->text, &number) || number <= -9e15 || number >= 9e15)
+        return wrong_type(d, c->text, "a whole number");
+    size_t n = num_write((double)(int64_t)number, text);
+    c->text = arena_str(a, (struct str){text, n});
+    return c->text.p ? ERR_OK : ERR_NOMEM;
+}
+
 static enum err read_typed_text(struct arena *a, enum field_type type, struct candidate *c, struct diag *d)
 {
     struct civil t;
     double number;
-    int64_t whole;
     switch (type) {
-    case FIELD_INT: return str_to_i64(c->text, &whole) ? ERR_OK : wrong_type(d, c->text, "a whole number");
+    case FIELD_INT: return read_whole(a, c, d);
     case FIELD_DECIMAL:
         return num_read(c->text, &number) ? ERR_OK : wrong_type(d, c->text, "a number such as 12.5");
     case FIELD_BOOLEAN:
@@ -241,10 +255,17 @@ static enum err answer(struct session *s, struct place p, struct str value, bool
         return rc;
     struct arena_mark mark = arena_mark(&s->scratch);
     rc = check_answer(s, f, p.node, &c, forced, d);
-    if (!rc)
-        rc = cell_set(s, f, p.node, c.text, c.text.n ? c.status : ANSWER_NONE);
+    bool clears = forced && (rc == ERR_SYNTAX || rc == ERR_USAGE); /* `d` says why it cannot be kept */
+    if (!rc || clears) {
+        struct str kept = clears ? STR("") : c.text;
+        enum err wrote = cell_set(s, f, p.node, kept, kept.n ? c.status : ANSWER_NONE);
+        rc = wrote ? wrote : rc;
+    }
     arena_release(&s->scratch, mark);
-    return rc ? rc : recompute(s, d);
+    if (rc && !clears)
+        return rc;
+    enum err computed = recompute(s, d);
+    return computed ? computed : rc;
 }
 
 enum err session_answer(struct session *s, struct place p, struct str value, struct diag *d)

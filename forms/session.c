@@ -468,8 +468,13 @@ enum err session_place(struct session *s, struct str ref, struct place *place_ou
         if (child == NONE)
             return no_such_place(s, ref, local, node, d);
         node = child;
-        if (!node_at(s, node)->repeat)
+        if (!node_at(s, node)->repeat) {
+            for (; position > 1 && node != NONE; position--)
+                node = node_at(s, node)->twin;
+            if (node == NONE)
+                return no_such_place(s, ref, local, node_at(s, child)->parent, d);
             continue;
+        }
         const struct frame_list *list = frame_list(s, f, node_at(s, node)->class);
         if (position < 1 || position > list->active)
             return diag_set(d, ERR_NOT_FOUND, "There is no %.*s: %.*s has %u entries.", STR_ARG(ref),
@@ -480,6 +485,21 @@ enum err session_place(struct session *s, struct str ref, struct place *place_ou
         return diag_set(d, ERR_NOT_FOUND, "The path is empty.");
     *place_out = place_of(s, f, node);
     return ERR_OK;
+}
+
+/* Elements of the same name without a repeat are told apart by a number, too. 0 = it is alone. */
+static uint32_t twin_number(const struct session *s, uint32_t node)
+{
+    const struct schema_node *n = node_at(s, node);
+    uint32_t first = n->parent == NONE ? node : form_child(s->form, n->parent, n->local, n->attribute);
+    uint32_t number = 1;
+    if (first == node && n->twin == NONE)
+        return 0;
+    while (first != node && first != NONE) {
+        first = node_at(s, first)->twin;
+        number++;
+    }
+    return number;
 }
 
 struct str session_ref(struct session *s, struct place p, struct arena *a)
@@ -494,11 +514,13 @@ struct str session_ref(struct session *s, struct place p, struct arena *a)
     buf_init(&b, 1u << 16);
     while (depth > 0) {
         const struct schema_node *n = node_at(s, chain[--depth]);
+        uint32_t number = n->repeat ? frame_position(s, frame_up(s, f, n->class)) + 1u
+                                    : twin_number(s, chain[depth]);
         buf_put_z(&b, n->attribute ? "/@" : "/");
         buf_put_str(&b, s->form->names.at[n->name].local);
-        if (n->repeat) {
+        if (number) {
             buf_put_char(&b, '[');
-            buf_put_u64(&b, frame_position(s, frame_up(s, f, n->class)) + 1u);
+            buf_put_u64(&b, number);
             buf_put_char(&b, ']');
         }
     }

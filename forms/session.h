@@ -118,7 +118,8 @@ uint32_t session_requests(struct session *s, struct arena *a, struct place **pla
  * it cannot be of the type, ERR_STATE when the question is read-only or not relevant, ERR_USAGE when a choice
  * does not exist, ERR_LIMIT beyond a cap; and ERR_CORRUPT is never used. When the constraint does not hold
  * nothing changes and ERR_SYNTAX carries the author's message; _forced keeps it all the same and leaves the
- * violation standing (for drafts). */
+ * violation standing (for drafts); what cannot be of the type or is not among the choices leaves the question
+ * empty there, and the error says why. */
 enum err session_answer(struct session *s, struct place p, struct str value, struct diag *d) MUST_USE;
 enum err session_answer_forced(struct session *s, struct place p, struct str value, struct diag *d) MUST_USE;
 enum err session_answer_status(struct session *s, struct place p, enum answer_status status,

@@ -125,6 +125,7 @@ struct reading {
     uint64_t key_next;
     VEC(struct saved_row) rows;
     VEC(struct saved_cell) cells;
+    uint64_t *seen; /* by node: 1 + key of the last row that had it */
     enum err rc;
 };
 
@@ -172,15 +173,31 @@ static uint32_t twin_for(const struct reading *r, uint32_t parent, uint32_t elem
     return child;
 }
 
+/* What a submission leaves out did not apply when it was sent: should it apply again, it begins with the
+ * form's own text. */
+static void read_defaults(struct reading *r, uint32_t node, uint64_t key)
+{
+    const struct form *f = r->form;
+    const struct blueprint *b = &f->blueprints.at[f->classes.at[f->nodes.at[node].class].blueprint];
+    for (uint32_t i = 0; i < b->cell_count && !r->rc; i++) {
+        const struct blueprint_cell *cell = &f->blueprint_cells.at[b->cell_first + i];
+        if (cell->row == 0 && r->seen[cell->node] != key + 1)
+            read_value(r, key, cell->node, cell->text);
+    }
+}
+
 /* Depth is capped by the XML reader. Elements the form does not know are passed over. */
 static void read_element(struct reading *r, uint32_t element, uint32_t node, uint64_t key)
 {
     const struct xml_node *e = xml_at(r->doc, element);
+    r->seen[node] = key + 1;
     for (uint32_t i = 0; i < e->attr_count && !r->rc; i++) {
         const struct xml_attr *a = &r->doc->attrs.at[e->attr_first + i];
         uint32_t child = child_named(r, node, true, r->doc->names.at[a->name].local);
-        if (child != NONE)
-            read_value(r, key, child, a->value);
+        if (child == NONE)
+            continue;
+        r->seen[child] = key + 1;
+        read_value(r, key, child, a->value);
     }
     if (!r->form->nodes.at[node].has_elements) {
         read_value(r, key, node, xml_text(r->doc, element, r->doc->arena));
@@ -192,7 +209,13 @@ static void read_element(struct reading *r, uint32_t element, uint32_t node, uin
         if (child == NONE || xml_attr(r->doc, c, NS_JAVAROSA, "template").p)
             continue;
         child = twin_for(r, element, c, child);
-        read_element(r, c, child, r->form->nodes.at[child].repeat ? read_row(r, child, key) : key);
+        if (!r->form->nodes.at[child].repeat) {
+            read_element(r, c, child, key);
+            continue;
+        }
+        uint64_t row = read_row(r, child, key);
+        read_element(r, c, child, row);
+        read_defaults(r, child, row);
     }
 }
 
@@ -223,7 +246,12 @@ enum err submission_read(struct arena *a, const struct form *form, struct str xm
     if (!rc)
         rc = check_root(&r, d);
     if (!rc) {
+        r.seen = ARENA_ARRAY(&scratch, uint64_t, form->nodes.count);
+        rc = r.seen ? ERR_OK : ERR_NOMEM;
+    }
+    if (!rc) {
         read_element(&r, 0, 0, 0);
+        read_defaults(&r, 0, 0);
         rc = r.rc;
         if (rc)
             diag_set(d, rc, "The submission has more repeated entries or text than fit.");

@@ -37,6 +37,17 @@ static bool applies(const struct session *s, uint32_t control, uint32_t frame)
     return f && cell_at(s, f, node)->hidden == 0;
 }
 
+static struct at after(struct session *s, uint32_t control, uint32_t frame);
+
+/* A repeat whose entries are all hidden is hidden itself: nobody is asked for another. */
+static bool none_applies(const struct session *s, const struct frame_list *list)
+{
+    for (uint32_t i = 0; i < list->active; i++)
+        if (s->frames.at[list->at[i]]->cells[0].hidden == 0)
+            return false;
+    return list->active > 0;
+}
+
 /* The next instance of a repeat at or after a position, or its prompt. */
 static struct at instance_from(struct session *s, uint32_t control, uint32_t parent, uint32_t position)
 {
@@ -45,6 +56,8 @@ static struct at instance_from(struct session *s, uint32_t control, uint32_t par
     for (uint32_t i = position; i < list->active; i++)
         if (s->frames.at[list->at[i]]->cells[0].hidden == 0)
             return (struct at){AT_INSTANCE, control, list->at[i]};
+    if (none_applies(s, list))
+        return after(s, control, parent);
     return (struct at){AT_PROMPT, control, parent};
 }
 

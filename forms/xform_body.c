@@ -114,6 +114,48 @@ static void load_choices(struct loader *l, uint32_t element, uint32_t control, u
 
 /* --- controls --- */
 
+/* The node nearest to a path that leads nowhere: as far as it goes, then the name most like the next one;
+ * else that name anywhere. */
+static uint32_t nearest_node(struct loader *l, uint32_t context, struct str path)
+{
+    const struct form *f = l->form;
+    struct path_step step = {0};
+    struct str rest = str_trim(path);
+    uint32_t at = str_starts(rest, STR("/")) ? NONE : context, best = NONE, distance = 3;
+    while (load_step(&rest, &step)) {
+        uint32_t next = at;
+        if (step.kind == STEP_PARENT)
+            next = at == NONE ? NONE : f->nodes.at[at].parent;
+        else if (step.kind != STEP_SELF && at == NONE)
+            next = f->nodes.at[0].local == form_local(f, step.local) ? 0 : NONE;
+        else if (step.kind != STEP_SELF)
+            next = form_child(f, at, form_local(f, step.local), step.kind == STEP_ATTRIBUTE);
+        if (next == NONE)
+            break;
+        at = next;
+    }
+    for (uint32_t i = 0; i < f->nodes.count && step.local.n; i++) {
+        bool there = f->nodes.at[i].parent == at;
+        uint32_t d = text_distance(step.local, f->names.at[f->nodes.at[i].name].local, 3);
+        if (d >= 3 || (!there && d > 0) || (d == distance && !there) || d > distance)
+            continue;
+        best = i;
+        distance = d;
+    }
+    return best;
+}
+
+static void path_leads_nowhere(struct loader *l, uint32_t element, uint32_t context, struct str ref)
+{
+    const struct xml_node *e = xml_at(l->doc, element);
+    uint32_t near = nearest_node(l, context, ref);
+    struct str path = near == NONE ? STR("") : form_node_path(l->form, near, l->scratch);
+    load_finding(l, FINDING_ERROR, e->line, e->column, NONE,
+                 "<%.*s> is bound to %.*s, which is not in the primary instance%s%.*s%s",
+                 STR_ARG(xml_name(l->doc, element).local), STR_ARG(str_trim(ref)),
+                 path.n ? "; did you mean " : "", STR_ARG(path), path.n ? "?" : ".");
+}
+
 static uint32_t control_node(struct loader *l, uint32_t element, uint32_t context, enum control_kind kind)
 {
     const struct xml_node *e = xml_at(l->doc, element);
@@ -136,13 +178,8 @@ static uint32_t control_node(struct loader *l, uint32_t element, uint32_t contex
         return NONE;
     }
     node = load_path(l, context, ref);
-    if (node == NONE) {
-        struct str near = form_nearest_child(l->form, context, ref);
-        load_finding(l, FINDING_ERROR, e->line, e->column, NONE,
-                     "<%.*s> is bound to %.*s, which is not in the primary instance.%s%.*s",
-                     STR_ARG(xml_name(l->doc, element).local), STR_ARG(str_trim(ref)),
-                     near.n ? " Near it: " : "", STR_ARG(near));
-    }
+    if (node == NONE)
+        path_leads_nowhere(l, element, context, ref);
     return node;
 }
 

@@ -381,6 +381,69 @@ static struct form *form_new(struct arena *a)
     return f;
 }
 
+/* Where a construct that holds no attributes ends: a comment, character data, an instruction. 0 = none here.
+ */
+static size_t opaque_end(struct str xml, size_t at)
+{
+    static const char *const marks[][2] = {{"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<?", "?>"}};
+    struct str rest = str_sub(xml, at, xml.n - at);
+    for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+        if (!str_starts(rest, str_of(marks[i][0])))
+            continue;
+        ptrdiff_t end = str_find(rest, str_of(marks[i][1]));
+        return end < 0 ? xml.n : at + (size_t)end + strlen(marks[i][1]);
+    }
+    return 0;
+}
+
+/* Forms written by hand say relevant="a < 3", which XML forbids and other engines' readers let pass. Gives
+ * the text with each such sign as an entity; false when there is none. */
+static bool loosen(struct str xml, struct arena *a, struct str *out)
+{
+    struct buf b;
+    char quote = 0;
+    bool tag = false, any = false;
+    buf_init(&b, FORM_BYTES_MAX + (1u << 20));
+    for (size_t i = 0; i < xml.n; i++) {
+        size_t end = tag ? 0 : opaque_end(xml, i);
+        if (end) {
+            buf_put_str(&b, str_sub(xml, i, end - i));
+            i = end - 1;
+            continue;
+        }
+        char c = xml.p[i];
+        if (quote && c == '<') {
+            buf_put_z(&b, "&lt;");
+            any = true;
+            continue;
+        }
+        if (tag && (c == '"' || c == '\''))
+            quote = quote == 0 ? c : quote == c ? '\0' : quote;
+        else if (!quote)
+            tag = c == '<' || (tag && c != '>');
+        buf_put_char(&b, c);
+    }
+    *out = arena_str(a, buf_str(&b));
+    any = any && !b.failed && out->p;
+    buf_free(&b);
+    return any;
+}
+
+static enum err read_document(struct loader *l, struct str xml, const struct xml_caps *caps)
+{
+    struct diag again = {0};
+    struct str loose;
+    enum err rc = xml_doc_read(l->scratch, xml, caps, l->doc, l->first);
+    if (rc != ERR_SYNTAX || !loosen(xml, l->scratch, &loose) ||
+        xml_doc_read(l->scratch, loose, caps, l->doc, &again))
+        return rc;
+    load_finding(
+        l, FINDING_WARNING, l->first->line, l->first->column, NONE,
+        "A \"<\" inside an attribute is to be written as &lt; or other programs will not read this form.");
+    diag_clear(l->first);
+    return ERR_OK;
+}
+
 enum err form_load(struct arena *a, struct str xml, const struct form **form_out,
                    struct form_findings *findings, struct diag *d)
 {
@@ -399,7 +462,7 @@ enum err form_load(struct arena *a, struct str xml, const struct form **form_out
     struct loader l = {
         .a = a, .scratch = &scratch, .doc = &doc, .findings = findings, .first = &first, .form = form_new(a)};
     map_init(&l.bind_ids, &scratch);
-    enum err rc = l.form ? xml_doc_read(&scratch, xml, &caps, &doc, &first) : ERR_NOMEM;
+    enum err rc = l.form ? read_document(&l, xml, &caps) : ERR_NOMEM;
     if (rc == ERR_SYNTAX) {
         struct diag told = first;
         load_finding(&l, FINDING_ERROR, told.line, told.column, NONE, "%s", told.text);

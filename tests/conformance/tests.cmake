@@ -18,3 +18,4 @@ target_compile_definitions(doorstep-cases PRIVATE _GNU_SOURCE=)
 
 ds_script_test(conformance.xpath tests/conformance/xpath conformance 300 $<TARGET_FILE:doorstep-cases>)
 ds_script_test(conformance.forms tests/conformance/forms conformance 300 $<TARGET_FILE:doorstep-cases>)
+ds_script_test(conformance.scenario tests/conformance/scenario conformance 300 $<TARGET_FILE:doorstep-cases>)
