@@ -105,7 +105,7 @@ static const struct symbol word_operators[] = {{"and", TOK_AND},
 static bool word_operator(struct str word, struct token *t)
 {
     for (size_t i = 0; i < sizeof(word_operators) / sizeof(*word_operators); i++)
-        if (str_starts(word, str_of(word_operators[i].text))) {
+        if (word.p[0] == word_operators[i].text[0] && str_starts(word, str_of(word_operators[i].text))) {
             t->kind = word_operators[i].kind;
             t->text = str_sub(word, 0, strlen(word_operators[i].text));
             return true;
@@ -167,7 +167,7 @@ static enum err read_symbol(struct lexer *l, struct token *t, struct diag *d)
         return ERR_OK;
     }
     for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++)
-        if (str_starts(rest, str_of(symbols[i].text))) {
+        if (rest.p[0] == symbols[i].text[0] && str_starts(rest, str_of(symbols[i].text))) {
             t->kind = symbols[i].kind;
             t->text = str_sub(rest, 0, strlen(symbols[i].text));
             l->at += t->text.n;

@@ -7,7 +7,7 @@
 #include <expat.h>
 
 #define SEPARATOR '\x1f'
-#define CHUNK ((size_t)64 << 10)
+#define CHUNK ((size_t)2 << 20) /* expat keeps a copy of it, and counts lines once a chunk */
 #define NAMES_RECENT 128u
 
 struct reading {
@@ -324,8 +324,26 @@ static void XMLCALL on_declaration(void *self, const char *version, const char *
         r->doc->encoding = arena_str(r->doc->arena, str_of(encoding));
 }
 
+/* Elements, and texts that do not look like layout. */
+static uint32_t expected_nodes(struct str xml, uint32_t max)
+{
+    const char *p = xml.p, *end = xml.p + xml.n, *tag;
+    uint32_t count = 0;
+    while (p < end && count < max && (tag = memchr(p, '<', (size_t)(end - p)))) {
+        char before = tag > xml.p ? tag[-1] : '>', after = tag + 1 < end ? tag[1] : '/';
+        count += after != '/' && after != '!' && after != '?';
+        count += before != '>' && before != ' ' && before != '\n' && before != '\t';
+        p = tag + 1;
+    }
+    return count < max ? count : max;
+}
+
 static enum err parse_all(struct reading *r)
 {
+    uint32_t expected = expected_nodes(r->xml, r->caps->nodes_max);
+    if (!vec_reserve(r->doc->arena, &r->doc->nodes, expected) ||
+        !vec_reserve(r->doc->arena, &r->doc->attrs, expected / 2))
+        return ERR_NOMEM;
     size_t at = 0;
     while (at < r->xml.n && !r->rc) {
         size_t n = r->xml.n - at < CHUNK ? r->xml.n - at : CHUNK;

@@ -247,23 +247,31 @@ void *pool_grow(struct pool *p, void *block, size_t n_old, size_t n_new)
 }
 
 /* The caller's array is a T *, not a void *: it is read and written as bytes. */
+bool vec_reserve_raw(struct arena *a, void **at, uint32_t count, uint32_t *room, uint32_t wanted, size_t size)
+{
+    char *items;
+    if (wanted <= *room)
+        return true;
+    char *grown = wanted <= SIZE_MAX / size ? alloc_raw(a, wanted * size) : NULL;
+    if (!grown)
+        return false;
+    memcpy(&items, (const void *)at, sizeof items);
+    if (count)
+        memcpy(grown, items, count * size);
+    memcpy((void *)at, &grown, sizeof grown);
+    *room = wanted;
+    return true;
+}
+
 void *vec_push_raw(struct arena *a, void **at, uint32_t *count, uint32_t *room, size_t size)
 {
     char *items;
-    memcpy(&items, (const void *)at, sizeof items);
     if (*count == *room) {
-        uint32_t grown_room = *room ? *room * 2 : 8;
-        if (grown_room < *room)
+        uint32_t wanted = *room ? *room * 2 : 8;
+        if (wanted < *room || !vec_reserve_raw(a, at, *count, room, wanted, size))
             return NULL;
-        char *grown = grown_room <= SIZE_MAX / size ? alloc_raw(a, grown_room * size) : NULL;
-        if (!grown)
-            return NULL;
-        if (*count)
-            memcpy(grown, items, *count * size);
-        items = grown;
-        memcpy((void *)at, &items, sizeof items);
-        *room = grown_room;
     }
+    memcpy(&items, (const void *)at, sizeof items);
     char *item = items + (size_t)(*count)++ * size;
     memset(item, 0, size);
     return item;

@@ -71,6 +71,11 @@ void *pool_grow(struct pool *p, void *block, size_t n_old, size_t n_new); /* kee
         uint32_t room;  \
     }
 void *vec_push_raw(struct arena *a, void **at, uint32_t *count, uint32_t *room, size_t size);
+/* Room for at least so many items at once; false on exhaustion. Never needed, saves the outgrown copies. */
+bool vec_reserve_raw(struct arena *a, void **at, uint32_t count, uint32_t *room, uint32_t wanted,
+                     size_t size);
+#define vec_reserve(a, v, wanted) \
+    vec_reserve_raw((a), (void **)&(v)->at, (v)->count, &(v)->room, (wanted), sizeof(*(v)->at))
 #define vec_push(a, v) vec_push_raw((a), (void **)&(v)->at, &(v)->count, &(v)->room, sizeof(*(v)->at))
 
 #endif

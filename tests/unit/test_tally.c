@@ -1,0 +1,203 @@
+/* Aggregates that are kept instead of computed: after any history of answers, added and removed entries the
+ * interview must say what one says that is opened with the same answers and computes everything from nothing.
+ */
+#include "tests/support/forms.h"
+
+/* Sums, counts and extremes from outside, from beside and from two repeats below; some entries do not apply,
+ * some amounts have digits that no double holds, and one constraint asks for the sum it takes part in. */
+static const char *const model =
+    "<instance><d id=\"d\"><on>1</on>"
+    "<r jr:template=\"\"><x/><y/><z/><part/><all/><place/><m jr:template=\"\"><v/><w/></m></r>"
+    "<r><x>3</x><y>0.1</y><z/><part/><all/><place/><m><v>2</v><w/></m></r>"
+    "<g><k><a/></k></g>"
+    "<n/><given/><sx/><sy/><sz/><sv/><parts/><low/><high/><deep/><ks/></d></instance>"
+    "<bind nodeset=\"/d/r\" relevant=\"/d/on != 3\"/>"
+    "<bind nodeset=\"/d/r/x\" type=\"int\" constraint=\"sum(../../r/x) &lt; 300\"/>"
+    "<bind nodeset=\"/d/r/y\" type=\"decimal\"/>"
+    "<bind nodeset=\"/d/r/z\" type=\"int\" relevant=\"../x &gt; 10\"/>"
+    "<bind nodeset=\"/d/r/part\" type=\"decimal\" calculate=\"sum(../m/v)\"/>"
+    "<bind nodeset=\"/d/r/all\" type=\"decimal\" calculate=\"sum(../../r/y)\"/>"
+    "<bind nodeset=\"/d/r/place\" type=\"int\" calculate=\"position(..)\"/>"
+    "<bind nodeset=\"/d/r/m/v\" type=\"decimal\"/>"
+    "<bind nodeset=\"/d/r/m/w\" calculate=\"concat(count(../../m), '/', max(../../m/v))\"/>"
+    "<bind nodeset=\"/d/g\" relevant=\"/d/on = 1\"/>"
+    "<bind nodeset=\"/d/g/k/a\" type=\"int\"/>"
+    "<bind nodeset=\"/d/n\" calculate=\"count(/d/r)\"/>"
+    "<bind nodeset=\"/d/given\" calculate=\"count-non-empty(/d/r/y)\"/>"
+    "<bind nodeset=\"/d/sx\" calculate=\"sum(/d/r/x)\"/>"
+    "<bind nodeset=\"/d/sy\" calculate=\"sum(/d/r/y)\"/>"
+    "<bind nodeset=\"/d/sz\" calculate=\"sum(/d/r/z) + 100 * count(/d/r/z)\"/>"
+    "<bind nodeset=\"/d/sv\" calculate=\"sum(/d/r/m/v)\"/>"
+    "<bind nodeset=\"/d/parts\" calculate=\"sum(/d/r/part)\"/>"
+    "<bind nodeset=\"/d/low\" calculate=\"min(/d/r/y)\"/>"
+    "<bind nodeset=\"/d/high\" calculate=\"max(/d/r/x)\"/>"
+    "<bind nodeset=\"/d/deep\" calculate=\"count(/d/r/m)\"/>"
+    "<bind nodeset=\"/d/ks\" calculate=\"sum(/d/g/k/a)\"/>";
+static const char *const body =
+    "<input ref=\"/d/on\"/>"
+    "<group ref=\"/d/r\"><repeat nodeset=\"/d/r\"><input ref=\"/d/r/x\"/><input ref=\"/d/r/y\"/>"
+    "<input ref=\"/d/r/z\"/><group ref=\"/d/r/m\"><repeat nodeset=\"/d/r/m\"><input ref=\"/d/r/m/v\"/>"
+    "</repeat></group></repeat></group>"
+    "<group ref=\"/d/g\"><group ref=\"/d/g/k\"><repeat nodeset=\"/d/g/k\"><input ref=\"/d/g/k/a\"/>"
+    "</repeat></group></group>";
+
+static uint32_t chance(uint64_t *state, uint32_t below)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*state >> 33) % below;
+}
+
+static uint32_t entries(struct interview *v, const char *parent, const char *repeat)
+{
+    struct place *list;
+    uint32_t r = 0;
+    while (!str_eq_z(form_repeat(v->form, r)->path, repeat))
+        r++;
+    return session_instances(v->s, at(v, parent), r, &v->a, &list);
+}
+
+static const char *amount(uint64_t *state)
+{
+    static const char *const amounts[] = {"",     "0",  "0.1",  "0.2",        "-7.3",
+                                          "12.5", "40", "1000", "1234567890", "0.30000000000000004"};
+    return amounts[chance(state, sizeof(amounts) / sizeof(*amounts))];
+}
+
+/* A refusal changes nothing, so it is as good as no edit. */
+static void may_fail(struct interview *v, enum err rc)
+{
+    if (rc)
+        diag_clear(&v->d);
+}
+
+/* One edit. */
+static void edit(struct interview *v, uint64_t *state)
+{
+    static const char *const places[] = {"0", "1", "2", "3", "17", "50", ""};
+    static const char *const leaves[] = {"x", "x", "y", "y", "z"};
+    char entry[64], ref[96];
+    uint32_t rows = entries(v, "/d", "/d/r");
+    uint32_t row = rows ? 1 + chance(state, rows) : 0, kind = chance(state, 16);
+    snprintf(entry, sizeof(entry), "/d/r[%u]", row);
+    uint32_t inner = row ? entries(v, entry, "/d/r/m") : 0;
+    if (kind == 0) {
+        may_fail(v, try_answer(v, "/d/on", places[chance(state, 4)]));
+    } else if (kind <= 2 && rows < 12 && applies(v, "/d/on")) {
+        struct place p;
+        may_fail(v, session_repeat_add(v->s, at(v, "/d"), 0, &p, &v->d));
+    } else if (kind == 3 && rows) {
+        drop(v, entry);
+    } else if (kind <= 5 && rows && inner < 5) {
+        struct place p;
+        may_fail(v, session_repeat_add(v->s, at(v, entry), 1, &p, &v->d));
+    } else if (kind == 6 && inner) {
+        snprintf(ref, sizeof(ref), "%s/m[%u]", entry, 1 + chance(state, inner));
+        drop(v, ref);
+    } else if (kind <= 9 && inner) {
+        snprintf(ref, sizeof(ref), "%s/m[%u]/v", entry, 1 + chance(state, inner));
+        may_fail(v, try_answer(v, ref, amount(state)));
+    } else if (kind == 10 && rows) {
+        snprintf(ref, sizeof(ref), "%s/y", entry);
+        struct place p = at(v, ref);
+        may_fail(v,
+                 session_answer_status(v->s, p, chance(state, 2) ? ANSWER_DONT_KNOW : ANSWER_REFUSED, &v->d));
+    } else if (rows) {
+        const char *leaf = leaves[chance(state, 5)];
+        snprintf(ref, sizeof(ref), "%s/%s", entry, leaf);
+        may_fail(v, try_answer(v, ref, leaf[0] == 'y' ? amount(state) : places[chance(state, 7)]));
+    }
+}
+
+static void same_as_opened_anew(struct interview *v, uint64_t seed, uint32_t step)
+{
+    struct interview fresh;
+    struct saved_interview saved;
+    struct place *list;
+    const char *text = xml(v, true);
+    interview_init(&fresh);
+    fresh.form = v->form;
+    if (submission_read(&fresh.a, v->form, str_of(text), 1, &saved, &fresh.d))
+        fail_msg("%s", fresh.d.text);
+    interview_resume(&fresh, saved.rows, saved.row_count, saved.cells, saved.cell_count);
+    const char *again = xml(&fresh, true);
+    if (strcmp(text, again) != 0)
+        fail_msg("seed %llu, edit %u:\n%s\nopened anew:\n%s", (unsigned long long)seed, step, text, again);
+    assert_int_equal(session_violations(v->s, &v->a, &list), session_violations(fresh.s, &fresh.a, &list));
+    interview_close(&fresh);
+}
+
+static void any_history_of_edits_ends_where_a_fresh_interview_begins(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct interview v;
+        uint64_t random = seed * 7919;
+        interview_open(&v, model, body);
+        for (uint32_t i = 0; i < 240; i++) {
+            edit(&v, &random);
+            if (i % 8 == 0)
+                same_as_opened_anew(&v, seed, i);
+        }
+        interview_close(&v);
+    }
+}
+
+static void a_sum_has_the_digits_of_adding_up_in_order(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v, model, body);
+    add(&v, "/d", "/d/r");
+    add(&v, "/d", "/d/r");
+    answer(&v, "/d/r[2]/y", "0.2");
+    answer(&v, "/d/r[3]/y", "0.3");
+    assert_string_equal(value_of(&v, "/d/sy"), "0.6000000000000001");
+    answer(&v, "/d/r[1]/y", "");
+    assert_string_equal(value_of(&v, "/d/sy"), "0.5");
+    drop(&v, "/d/r[2]");
+    assert_string_equal(value_of(&v, "/d/sy"), "0.3");
+    assert_string_equal(value_of(&v, "/d/r[1]/all"), "0.3");
+    interview_close(&v);
+}
+
+static void a_constraint_counts_the_answer_it_is_asked_about(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v, model, body);
+    assert_int_equal(try_answer(&v, "/d/r[1]/x", "300"), ERR_SYNTAX);
+    assert_string_equal(value_of(&v, "/d/sx"), "3");
+    answer(&v, "/d/r[1]/x", "299");
+    assert_string_equal(value_of(&v, "/d/sx"), "299");
+    interview_close(&v);
+}
+
+static void the_largest_goes_and_the_next_takes_its_place(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v, model, body);
+    add(&v, "/d", "/d/r");
+    answer(&v, "/d/r[2]/x", "40");
+    assert_string_equal(value_of(&v, "/d/high"), "40");
+    answer(&v, "/d/r[2]/x", "1");
+    assert_string_equal(value_of(&v, "/d/high"), "3");
+    drop(&v, "/d/r[1]");
+    assert_string_equal(value_of(&v, "/d/high"), "1");
+    assert_string_equal(value_of(&v, "/d/r[1]/place"), "1");
+    drop(&v, "/d/r[1]");
+    assert_string_equal(value_of(&v, "/d/high"), "");
+    assert_string_equal(value_of(&v, "/d/n"), "0");
+    interview_close(&v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_history_of_edits_ends_where_a_fresh_interview_begins),
+        cmocka_unit_test(a_sum_has_the_digits_of_adding_up_in_order),
+        cmocka_unit_test(a_constraint_counts_the_answer_it_is_asked_about),
+        cmocka_unit_test(the_largest_goes_and_the_next_takes_its_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
