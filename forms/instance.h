@@ -91,6 +91,19 @@ struct primary {
     struct session *session;
 };
 
+/* What the form does not know but a submission had. The bytes before `next` are its place. */
+struct unknown_node {
+    uint64_t key;
+    uint32_t node;
+    uint32_t next; /* at the same place, from 1; 0 = none */
+    struct str xml;
+};
+struct unknown_list {
+    struct saved_unknown *at;
+    uint32_t count, room;
+};
+#define UNKNOWN_MAX 10000
+
 struct cursor {
     enum stop_kind kind;
     uint32_t control, frame; /* REPEAT: the repeat control and the parent's frame */
@@ -121,6 +134,8 @@ struct session {
     VEC(struct session_change) changes_told;
     VEC(struct cell_id) triggered; /* cells with value-changed actions to run; `frame` still alive or not */
     VEC(struct str) warnings;
+    VEC(struct unknown_node) unknown;
+    struct map unknown_at; /* by place: number of the first, from 1 */
     VEC(struct place) located; /* setgeopoint and the like wait for the host */
     uint64_t row_key_next;
     int64_t now_ms;
@@ -213,8 +228,25 @@ struct place place_of(const struct session *s, const struct frame *f, uint32_t n
 /* May it be changed at all? Takes the time of the operation. */
 enum err session_ready(struct session *s, struct diag *d);
 
+enum err session_new_uuid(struct session *s, struct arena *a, struct str *out, struct diag *d);
+
 /* Keeps a sentence for session_warnings, once. */
 void session_warn(struct session *s, struct str text);
+
+/* --- edit.c --- */
+
+struct xml_doc;
+/* Keeps an element or attribute that stands in `node` of row `key`. ERR_LIMIT beyond UNKNOWN_MAX. */
+enum err unknown_element(struct arena *a, const struct form *f, const struct xml_doc *doc, uint32_t element,
+                         uint64_t key, uint32_t node, struct unknown_list *list);
+enum err unknown_attribute(struct arena *a, const struct form *f, const struct node_name *name,
+                           struct str value, uint64_t key, uint32_t node, struct unknown_list *list);
+enum err unknown_load(struct session *s, const struct session_options *o);
+enum err edit_begin(struct session *s, struct diag *d);
+/* Writes what stands at a place: its elements, or its attributes. */
+void unknown_put(const struct session *s, const struct frame *f, uint32_t node, bool elements,
+                 struct buf *out);
+bool unknown_inside(const struct session *s, const struct frame *f, uint32_t node);
 
 /* --- answer.c --- */
 

@@ -89,7 +89,7 @@ static struct str now_text(struct session *s, struct arena *a, bool day_only)
     return arena_str(a, (struct str){text, n});
 }
 
-static enum err new_uuid(struct session *s, struct arena *a, struct str *out, struct diag *d)
+enum err session_new_uuid(struct session *s, struct arena *a, struct str *out, struct diag *d)
 {
     unsigned char b[16];
     char text[41] = "uuid:";
@@ -115,7 +115,7 @@ static enum err preload_cell(struct session *s, struct frame *f, const struct bi
     struct arena_mark mark = arena_mark(&s->scratch);
     enum err rc = ERR_OK;
     switch (b->preload) {
-    case PRELOAD_UID: rc = new_uuid(s, &s->scratch, &text, d); break;
+    case PRELOAD_UID: rc = session_new_uuid(s, &s->scratch, &text, d); break;
     case PRELOAD_START: text = now_text(s, &s->scratch, false); break;
     case PRELOAD_TODAY: text = now_text(s, &s->scratch, true); break;
     case PRELOAD_PROPERTY:
@@ -272,7 +272,7 @@ static enum err begin_revisit(struct session *s, struct diag *d)
 static enum err fill(struct session *s, const struct session_options *o, struct diag *d)
 {
     struct frame *root = NULL;
-    bool saved = o->resume || o->revisit || o->frozen;
+    bool saved = o->resume || o->revisit || o->edit || o->frozen;
     enum err rc = frame_add(s, 0, NONE, 0, 0, &root, d);
     if (!rc)
         rc = saved ? load_saved(s, o, d) : frame_fill(s, root, d);
@@ -286,8 +286,12 @@ static enum err fill(struct session *s, const struct session_options *o, struct 
         rc = run_event(s, EVENT_LOAD);
     return rc ? rc : recompute(s, d);
 }
+    if (!rc)
+        rc = unknown_load(s, o);
 
 enum err session_open(struct arena *a, const struct session_options *o, struct session **session_out,
+    if (!rc && o->edit)
+        rc = edit_begin(s, d);
                       struct diag *d)
 {
     struct session *s = ARENA_NEW(a, struct session);
@@ -305,7 +309,7 @@ enum err session_open(struct arena *a, const struct session_options *o, struct s
     s->language = o->language < o->form->languages.count ? o->language : o->form->language_default;
     s->running = NONE;
     s->frozen = o->frozen;
-    s->resumed = o->resume || o->revisit || o->frozen;
+    s->resumed = o->resume || o->revisit || o->edit || o->frozen;
     s->loading = true;
     s->at.kind = STOP_START;
     enum err rc = open_tables(s);

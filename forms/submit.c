@@ -91,8 +91,9 @@ static void put_element(struct writer *w, const struct frame *f, uint32_t node, 
         if (written(w, f, child) && has_attribute(w, f, child))
             put_attribute(w, form->names.at[form->nodes.at[child].name].prefix,
                           form->names.at[form->nodes.at[child].name].local, cell_at(w->s, f, child)->text);
+    unknown_put(w->s, f, node, false, w->out);
     struct str text = n->has_elements ? STR("") : cell_at(w->s, f, node)->text;
-    if (child == NONE && text.n == 0) {
+    if (child == NONE && text.n == 0 && !unknown_inside(w->s, f, node)) {
         buf_put_z(w->out, "/>");
         return;
     }
@@ -100,6 +101,7 @@ static void put_element(struct writer *w, const struct frame *f, uint32_t node, 
     buf_put_xml_text(w->out, text);
     for (; child != NONE; child = form->nodes.at[child].next)
         put_child(w, f, child, default_uri);
+    unknown_put(w->s, f, node, true, w->out);
     buf_put_z(w->out, "</");
     put_name(w, name);
     buf_put_char(w->out, '>');
@@ -125,6 +127,7 @@ struct reading {
     uint64_t key_next;
     VEC(struct saved_row) rows;
     VEC(struct saved_cell) cells;
+    struct unknown_list unknown;
     uint64_t *seen; /* by node: 1 + key of the last row that had it */
     enum err rc;
 };
@@ -186,7 +189,15 @@ static void read_defaults(struct reading *r, uint32_t node, uint64_t key)
     }
 }
 
-/* Depth is capped by the XML reader. Elements the form does not know are passed over. */
+/* Elements inside one that is a question to the form. */
+static void read_unknown(struct reading *r, uint32_t element, uint32_t node, uint64_t key)
+{
+    for (uint32_t c = xml_element(r->doc, xml_at(r->doc, element)->first_child); c != XML_NONE && !r->rc;
+         c = xml_element(r->doc, xml_at(r->doc, c)->next))
+        r->rc = unknown_element(r->a, r->form, r->doc, c, key, node, &r->unknown);
+}
+
+/* Depth is capped by the XML reader. Elements the form does not know are kept as they are. */
 static void read_element(struct reading *r, uint32_t element, uint32_t node, uint64_t key)
 {
     const struct xml_node *e = xml_at(r->doc, element);
@@ -194,20 +205,28 @@ static void read_element(struct reading *r, uint32_t element, uint32_t node, uin
     for (uint32_t i = 0; i < e->attr_count && !r->rc; i++) {
         const struct xml_attr *a = &r->doc->attrs.at[e->attr_first + i];
         uint32_t child = child_named(r, node, true, r->doc->names.at[a->name].local);
-        if (child == NONE)
+        if (child == NONE) {
+            r->rc = unknown_attribute(r->a, r->form, &r->doc->names.at[a->name], a->value, key, node,
+                                      &r->unknown);
             continue;
+        }
         r->seen[child] = key + 1;
         read_value(r, key, child, a->value);
     }
     if (!r->form->nodes.at[node].has_elements) {
         read_value(r, key, node, xml_text(r->doc, element, r->doc->arena));
+        read_unknown(r, element, node, key);
         return;
     }
     for (uint32_t c = xml_element(r->doc, e->first_child); c != XML_NONE && !r->rc;
          c = xml_element(r->doc, xml_at(r->doc, c)->next)) {
         uint32_t child = child_named(r, node, false, xml_name(r->doc, c).local);
-        if (child == NONE || xml_attr(r->doc, c, NS_JAVAROSA, "template").p)
+        if (xml_attr(r->doc, c, NS_JAVAROSA, "template").p)
             continue;
+        if (child == NONE) {
+            r->rc = unknown_element(r->a, r->form, r->doc, c, key, node, &r->unknown);
+            continue;
+        }
         child = twin_for(r, element, c, child);
         if (!r->form->nodes.at[child].repeat) {
             read_element(r, c, child, key);
@@ -257,7 +276,8 @@ enum err submission_read(struct arena *a, const struct form *form, struct str xm
             diag_set(d, rc, "The submission has more repeated entries or text than fit.");
     }
     if (!rc)
-        *out = (struct saved_interview){r.rows.at, r.rows.count, r.cells.at, r.cells.count};
+        *out = (struct saved_interview){r.rows.at,  r.rows.count,  r.cells.at,
+                                         r.cells.count, r.unknown.at, r.unknown.count};
     arena_free(&scratch);
     return rc;
 }

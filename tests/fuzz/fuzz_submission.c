@@ -48,6 +48,8 @@ static bool draft_of(struct arena *a, const struct form *f, struct str xml, stru
                                 .row_count = saved.row_count,
                                 .cells = saved.cells,
                                 .cell_count = saved.cell_count,
+                                .unknown = saved.unknown,
+                                .unknown_count = saved.unknown_count,
                                 .memory_max = 32u << 20};
     bool ok = session_open(a, &o, &s, &d) == ERR_OK && session_xml(s, true, out, &d) == ERR_OK;
     session_close(s);
