@@ -278,20 +278,20 @@ static enum err fill(struct session *s, const struct session_options *o, struct 
         rc = saved ? load_saved(s, o, d) : frame_fill(s, root, d);
     if (!rc && !saved)
         rc = preload_all(s, d);
+    if (!rc)
+        rc = unknown_load(s, o);
     if (!rc && o->revisit)
         rc = begin_revisit(s, d);
+    if (!rc && o->edit)
+        rc = edit_begin(s, d);
     if (!rc && !saved)
         rc = run_event(s, EVENT_FIRST_LOAD);
     if (!rc && !o->frozen)
         rc = run_event(s, EVENT_LOAD);
     return rc ? rc : recompute(s, d);
 }
-    if (!rc)
-        rc = unknown_load(s, o);
 
 enum err session_open(struct arena *a, const struct session_options *o, struct session **session_out,
-    if (!rc && o->edit)
-        rc = edit_begin(s, d);
                       struct diag *d)
 {
     struct session *s = ARENA_NEW(a, struct session);

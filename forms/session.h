@@ -51,8 +51,6 @@ struct saved_cell {
     enum answer_status status;
 };
 
-/* A new interview runs preloads and odk-instance-first-load; a saved one only odk-instance-load. `saved`
- * arrays may be empty. `row_key_next`: first key free for new repeat instances. The session lives in `a`,
 /* Something that a submission holds and the form does not know: an element, or an attribute with a space
  * before it, as text. `path`: the element it stands in, without positions. */
 struct saved_unknown {
@@ -61,6 +59,8 @@ struct saved_unknown {
     struct str xml;
 };
 
+/* A new interview runs preloads and odk-instance-first-load; a saved one only odk-instance-load. `saved`
+ * arrays may be empty. `row_key_next`: first key free for new repeat instances. The session lives in `a`,
  * keeps `form` and `host`. */
 struct session_options {
     const struct form *form;
@@ -70,22 +70,22 @@ struct session_options {
      * marked `fresh` are left out (they are cleared as changes), preloads run again, instanceID becomes new
      * and, where the form has one, deprecatedID the old one. Implies resume. */
     bool revisit;
-    /* As recorded: no events, no calculations, answers are refused; relevance is evaluated, so that the
-     * submission XML and rules see what the device saw. For the centre and for earlier visits. Implies
     /* What was sent is being edited: rows, cells and `unknown` are those of submission_read, instanceID becomes
      * new and deprecatedID the old one (added where the form has none). ERR_STATE without an old instanceID.
      * Implies resume; the draft of an edit resumes without it. */
     bool edit;
+    /* As recorded: no events, no calculations, answers are refused; relevance is evaluated, so that the
+     * submission XML and rules see what the device saw. For the centre and for earlier visits. Implies
      * resume. */
     bool frozen;
     const struct saved_row *rows;
     uint32_t row_count;
     const struct saved_cell *cells;
     uint32_t cell_count;
-    uint64_t row_key_next;
-    uint32_t language; /* form language index */
     const struct saved_unknown *unknown;
     uint32_t unknown_count;
+    uint64_t row_key_next;
+    uint32_t language; /* form language index */
     size_t memory_max; /* 0 = limits.h */
 };
 enum err session_open(struct arena *a, const struct session_options *o, struct session **session_out,
@@ -225,12 +225,12 @@ struct saved_interview {
     uint32_t row_count;
     struct saved_cell *cells;
     uint32_t cell_count;
-};
-enum err submission_read(struct arena *a, const struct form *form, struct str xml, uint64_t row_key_next,
     struct saved_unknown *unknown;
     uint32_t unknown_count;
-                         struct saved_interview *out, struct diag *d) MUST_USE;
+};
 /* What a draft must keep beside rows and cells, because it came with a submission. */
 uint32_t session_unknown(struct session *s, struct arena *a, struct saved_unknown **unknown_out);
+enum err submission_read(struct arena *a, const struct form *form, struct str xml, uint64_t row_key_next,
+                         struct saved_interview *out, struct diag *d) MUST_USE;
 
 #endif
