@@ -345,6 +345,24 @@ static void mark_aggregates(struct expr *x)
     }
 }
 
+/* What lists are asked for: terms and wishes. */
+static bool keep_questions(struct arena *a, struct expr *x)
+{
+    if (!KEEP(a, &x->filters) || !KEEP(a, &x->wishes))
+        return false;
+    for (uint32_t i = 0; i < x->filters.count; i++)
+        if (!keep_text(a, x, &x->filters.at[i].column))
+            return false;
+    for (uint32_t i = 0; i < x->wishes.count; i++) {
+        if (!keep_text(a, x, &x->wishes.at[i].list))
+            return false;
+        for (uint32_t c = 0; c < x->wishes.at[i].count; c++)
+            if (!keep_text(a, x, &x->wishes.at[i].columns[c]))
+                return false;
+    }
+    return true;
+}
+
 static enum err finish(struct arena *a, struct expr *half, const struct expr **expr_out)
 {
     struct expr *x = ARENA_NEW(a, struct expr);
@@ -352,7 +370,8 @@ static enum err finish(struct arena *a, struct expr *half, const struct expr **e
         return ERR_NOMEM;
     *x = *half;
     if (!KEEP(a, &x->ops) || !KEEP(a, &x->constants) || !KEEP(a, &x->steps) || !KEEP(a, &x->predicates) ||
-        !KEEP(a, &x->functions) || !KEEP(a, &x->reads) || !keep_constants(a, x))
+        !KEEP(a, &x->functions) || !KEEP(a, &x->reads) || !keep_constants(a, x) ||
+        !keep_questions(a, x))
         return ERR_NOMEM;
     if (x->library == EXPR_ODK && !x->rules)
         mark_aggregates(x);

@@ -39,6 +39,7 @@ struct compiler {
     uint32_t depth;      /* values on the stack */
     uint32_t predicates; /* how many we are inside of */
     struct here here;
+    struct str list; /* id of the secondary instance that the path in hand walks, "" = another */
 };
 
 static const struct made made_any = {ARG_ANY, EXPR_REF_NONE, false};
@@ -54,6 +55,15 @@ enum err compile_path(struct compiler *c, const struct ast *n, enum want want, s
 enum err compile_call(struct compiler *c, const struct ast *n, enum want want, struct made *made);
 /* The value (or node) the expression stands on, or is bound to (`current`). */
 enum err compile_self(struct compiler *c, uint32_t at, bool current, enum want want, struct made *made);
+
+/* --- predicates on lists (check_path.c, check_filter.c) --- */
+
+bool ast_independent(const struct ast *n);
+bool ast_column(const struct ast *n, struct str *column_out);
+/* The operations of a value that is the same for every item, aside; `ref` when it is a node of the schema. */
+enum err compile_operand(struct compiler *c, const struct ast *n, enum want want, uint32_t *first_out,
+                         uint32_t *end_out, uint32_t *ref_out);
+enum err compile_filter(struct compiler *c, const struct ast *predicate, struct step *step);
 
 /* One operation more; `effect` is what it does to the number of values on the stack. */
 enum err emit(struct compiler *c, enum op_code code, uint32_t a, uint32_t b, uint32_t at, int effect);

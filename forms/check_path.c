@@ -81,8 +81,8 @@ static bool many(const struct compiler *c, uint32_t context, uint32_t ref)
     return c->scope->many && c->scope->many(c->scope->self, context, ref);
 }
 
-/* `column = value` where the column is a child of the item and the value has nothing to do with the item. */
-static bool independent(const struct ast *n)
+/* The value has nothing to do with the item that a predicate looks at. */
+bool ast_independent(const struct ast *n)
 {
     static const char *const contextual[] = {"position",      "last",           "string",        "number",
                                              "name",          "local-name",     "namespace-uri", "lang",
@@ -94,7 +94,7 @@ static bool independent(const struct ast *n)
     case AST_PATH:
         if (!n->base)
             return n->absolute && !has_predicates(n);
-        return !has_predicates(n) && independent(n->base);
+        return !has_predicates(n) && ast_independent(n->base);
     case AST_CALL:
         for (size_t i = 0; i < sizeof(contextual) / sizeof(*contextual); i++)
             if (str_eq_z(n->text, contextual[i]) &&
@@ -105,12 +105,13 @@ static bool independent(const struct ast *n)
     case AST_CHAIN: break;
     }
     for (uint32_t i = 0; i < n->item_count; i++)
-        if (!independent(n->items[i]))
+        if (!ast_independent(n->items[i]))
             return false;
     return true;
 }
 
-static bool column_of(const struct ast *n, struct str *column_out)
+/* A child of the item. */
+bool ast_column(const struct ast *n, struct str *column_out)
 {
     if (n->kind != AST_PATH || n->base || n->absolute || has_predicates(n))
         return false;
@@ -125,12 +126,13 @@ static bool column_of(const struct ast *n, struct str *column_out)
     return true;
 }
 
+/* `column = value` with an independent value. */
 static const struct ast *equality_value(const struct ast *n, struct str *column_out)
 {
     if (n->kind != AST_CHAIN || n->item_count != 2 || n->ops[0] != TOK_EQ)
         return NULL;
     for (int side = 0; side < 2; side++)
-        if (column_of(n->items[side], column_out) && independent(n->items[1 - side]))
+        if (ast_column(n->items[side], column_out) && ast_independent(n->items[1 - side]))
             return n->items[1 - side];
     return NULL;
 }
@@ -162,19 +164,35 @@ static void leave_predicate(struct compiler *c, struct here outside)
     c->predicates--;
 }
 
-static enum err compile_predicate(struct compiler *c, const struct ast *n, struct made items,
+static enum err compile_predicate(struct compiler *c, const struct ast *n, struct made items, enum want want,
                                   struct predicate *out, bool *position_used_out)
 {
     struct here outside = enter_predicate(c, items);
     uint32_t depth = c->depth;
     struct made made = made_any;
     out->first = next_op(c);
-    enum err rc = compile(c, n, WANT_ANY, &made);
+    enum err rc = compile(c, n, want, &made);
     out->end = next_op(c);
     out->boolean = made.kind == ARG_BOOL || made.kind == ARG_STRING || made.kind == ARG_NODES;
     c->depth = depth;
     *position_used_out = c->here.position_used;
     leave_predicate(c, outside);
+    return rc;
+}
+
+enum err compile_operand(struct compiler *c, const struct ast *n, enum want want, uint32_t *first_out,
+                         uint32_t *end_out, uint32_t *ref_out)
+{
+    struct made items = {ARG_NODES, EXPR_REF_NONE, true};
+    struct predicate operand = {0};
+    bool position_used;
+    enum err rc = compile_predicate(c, n, items, want, &operand, &position_used);
+    *first_out = operand.first;
+    *end_out = operand.end;
+    *ref_out = EXPR_REF_NONE;
+    const struct op *only = operand.end == operand.first + 1 ? &c->x->ops.at[operand.first] : NULL;
+    if (!rc && only && (only->code == OP_SCALAR || only->code == OP_REFS))
+        *ref_out = only->a;
     return rc;
 }
 
@@ -191,15 +209,19 @@ static enum err compile_predicates(struct compiler *c, struct ast *const *list, 
     enum err rc = emit(c, OP_JUMP, 0, 0, list[0]->at, 0);
     bool position_used = false;
     for (uint32_t i = 0; !rc && i < count; i++)
-        rc = compile_predicate(c, list[i], items, &done[i], i == 0 ? &position_used : &(bool){false});
+        rc = compile_predicate(c, list[i], items, WANT_ANY, &done[i], i == 0 ? &position_used : &(bool){false});
 
     const struct ast *value = NULL;
-    if (!rc && !position_used && done[0].boolean && step->axis == AXIS_CHILD && step->test == TEST_NAME &&
-        !c->scope->rules && c->scope->library == EXPR_ODK && step->uri.n == 0)
+    bool askable = !rc && !position_used && done[0].boolean && step->axis == AXIS_CHILD &&
+                   step->test == TEST_NAME && !c->scope->rules && c->scope->library == EXPR_ODK &&
+                   step->uri.n == 0;
+    if (askable)
         value = indexable(list[0], &step->find_column, &step->find_is_all);
-    if (value) {
+    if (askable && items.foreign)
+        rc = compile_filter(c, list[0], step);
+    if (value && !rc) {
         struct predicate operand = {0};
-        rc = compile_predicate(c, value, items, &operand, &position_used);
+        rc = compile_predicate(c, value, items, WANT_COMPARE, &operand, &position_used);
         step->find = true;
         step->find_first = operand.first;
         step->find_end = operand.end;
@@ -305,13 +327,22 @@ static enum err note_reads(struct compiler *c, const struct ast *n, struct start
     return rc ? rc : add_read(c, made->ref, has_predicates(n) || n->base ? READ_DYNAMIC : READ_NODES);
 }
 
+static struct str instance_id(const struct ast *n)
+{
+    bool named = n->kind == AST_CALL && str_eq_z(n->text, "instance") && n->item_count == 1 &&
+                 n->items[0]->kind == AST_LITERAL;
+    return named ? n->items[0]->text : STR("");
+}
+
 /* Step by step at run time. */
 static enum err path_walked(struct compiler *c, const struct ast *n, struct made *made)
 {
     struct diag what = {0};
     struct made base = made_any;
     struct start s = {c->here.schema, n->absolute, true, c->here.foreign && !n->absolute, false};
+    struct str list = c->list;
     enum err rc;
+    c->list = STR("");
     if (n->base) {
         bool counted = c->here.reads_count;
         c->here.reads_count = false;
@@ -323,6 +354,7 @@ static enum err path_walked(struct compiler *c, const struct ast *n, struct made
             return fault(c, n->at, &what);
         }
         s = (struct start){base.ref, false, base.ref != EXPR_REF_NONE, base.foreign, false};
+        c->list = instance_id(n->base);
     } else {
         rc = emit(c, n->absolute ? OP_ROOT : OP_CONTEXT, 0, 0, n->at, 1);
         s.known = n->absolute || c->here.schema != EXPR_CONTEXT_NONE;
@@ -347,6 +379,7 @@ static enum err path_walked(struct compiler *c, const struct ast *n, struct made
         if (!rc)
             rc = compile_step(c, from, axis, items, &what);
     }
+    c->list = list;
     if (what.code && rc == what.code) {
         c->depth--; /* an undeclared prefix: the nodes before it are left behind */
         return fault(c, n->at, &what);

@@ -227,8 +227,8 @@ static enum truth predicate_truth(struct eval *e, const struct value *v, uint32_
 }
 
 /* Keeps those of l->at[from...] for which the predicate holds; unknown ones are only counted. */
-static enum err apply_predicate(const struct expr *x, struct eval *e, const struct predicate *p,
-                                struct node_list *l, uint32_t from, struct value *stack)
+enum err apply_predicate(const struct expr *x, struct eval *e, const struct predicate *p, struct node_list *l,
+                         uint32_t from, struct value *stack)
 {
     struct node context = e->context;
     uint32_t position = e->position, size = e->size;
@@ -289,7 +289,8 @@ static enum err run_step(const struct expr *x, struct eval *e, const struct step
     bool find = false;
     struct str text = STR("");
     enum err rc = ERR_OK;
-    if (s->find && in->count)
+    const struct tree *first = in->count ? node_tree(e, in->at[0]) : NULL;
+    if (s->find && first && !first->ops->query)
         rc = find_text(x, e, s, stack, &find, &text);
     for (uint32_t i = 0; !rc && i < in->count; i++) {
         const struct tree *t = node_tree(e, in->at[i]);
@@ -297,13 +298,18 @@ static enum err run_step(const struct expr *x, struct eval *e, const struct step
         uint32_t predicate = s->predicate_first;
         if (!t)
             continue;
-        if (find && t->ops->find) {
+        bool asked = false;
+        if (t->ops->query && s->axis == AXIS_CHILD)
+            rc = step_rows(x, e, s, in->at[i], stack, &out, &asked);
+        if (asked) {
+            predicate += predicate < s->predicate_end;
+        } else if (find && t->ops->find) {
             struct nodes found = {0};
             rc = t->ops->find(t, in->at[i], s->local, s->find_column, text, e->scratch, &found);
             for (uint32_t k = 0; !rc && k < found.count; k++)
                 rc = node_list_push(e, &out, found.at[k]);
             predicate += s->find_is_all;
-        } else {
+        } else if (!rc) {
             rc = walk_axis(e, t, s, in->at[i], &out);
         }
         if (!rc)

@@ -187,6 +187,28 @@ struct step {
     bool find_is_all; /* the equality is the whole first predicate */
     struct str find_column;
     uint32_t find_first, find_end; /* operations of the value */
+    /* The first predicate as a question to a list, as far as it can be one (list_query.c). */
+    uint32_t filter_first, filter_end;
+};
+
+/* One term of such a question, postfix. */
+#define FILTER_OPAQUE UINT32_MAX /* only the evaluator can tell */
+struct filter_term {
+    uint32_t op;    /* enum list_op or FILTER_OPAQUE */
+    uint32_t count; /* AND, OR */
+    struct str column;
+    uint32_t first, end; /* operations of the value */
+    uint32_t ref;        /* the value is this node's, for its type; or EXPR_REF_NONE */
+    bool number;         /* the value is a number whatever happens */
+};
+
+/* Columns that a question joins by `and`, for the index it would like. */
+struct filter_wish {
+    struct str list;
+    struct str columns[4];
+    uint32_t refs[4];
+    uint32_t count;
+    bool numeric;
 };
 
 struct expr {
@@ -203,8 +225,13 @@ struct expr {
     VEC(struct predicate) predicates;
     VEC(const struct expr_function *) functions;
     VEC(struct expr_read) reads;
+    VEC(struct filter_term) filters;
+    VEC(struct filter_wish) wishes;
 };
 
+struct node_list;
+enum err apply_predicate(const struct expr *x, struct eval *e, const struct predicate *p, struct node_list *l,
+                         uint32_t from, struct value *stack);
 /* Runs operations [first, end); the result is left in stack[0]. */
 enum err expr_run(const struct expr *x, struct eval *e, uint32_t first, uint32_t end, struct value *stack);
 
@@ -282,6 +309,30 @@ double text_number(const struct eval *e, struct str s);
 /* Scratch text. p is NULL when memory ran out, which then also uses up the fuel. */
 struct str scratch_copy(struct eval *e, const char *p, size_t n);
 bool spend(struct eval *e, uint32_t amount);
+
+/* --- list_query.c: a predicate as a question to a list --- */
+
+struct tree_query_ops;
+struct list_term;
+/* The children of `parent` that the step's name and first predicate keep, through the tree's query. Fills
+ * `done_out` false when the tree must be walked instead. */
+enum err step_rows(const struct expr *x, struct eval *e, const struct step *s, struct node parent,
+                   struct value *stack, struct node_list *out, bool *done_out);
+
+/* Some of the nodes of a path that ends in rows of a host's list, without making the others. `also` is a
+ * further question, one result. Not open: evaluate the expression. Lives in the scratch arena of `e`. */
+struct expr_window {
+    const struct tree *t;
+    const struct list_term *terms;
+    uint32_t count;
+};
+enum err expr_window_open(const struct expr *x, struct eval *e, const struct list_term *also,
+                          uint32_t also_count, struct expr_window *w, bool *open_out);
+enum err expr_window_rows(const struct expr_window *w, uint32_t skip, uint32_t limit, struct arena *a,
+                          struct nodes *out);
+enum err expr_window_count(const struct expr_window *w, uint32_t *count_out);
+/* Is the expression nothing but the name of a child? */
+bool expr_column(const struct expr *x, struct str *column_out);
 
 /* The function tables, by origin; a name found in an earlier one hides a later one. The last is XPath 1.0's
  * own, the only one of EXPR_XPATH_1. */

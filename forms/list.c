@@ -2,7 +2,7 @@
  * text and one array of offsets, four bytes a cell; the tree's nodes are computed: a row is (row, 0), a cell
  * (row, 2c + 1), the text in it (row, 2c + 2).
  */
-#include "forms/form.h"
+#include "forms/expr_impl.h"
 #include "forms/limits.h"
 #include "forms/list_impl.h"
 #include "forms/tree_index.h"
@@ -163,8 +163,8 @@ struct csv {
     size_t at;
     char separator;
     uint32_t line;
-    char *text; /* unescaped cells; never longer than the input */
-    size_t text_n;
+    char *text; /* unescaped cells */
+    size_t text_n, text_max;
     struct diag *d;
 };
 
@@ -203,6 +203,9 @@ static enum err csv_field(struct csv *c, bool *last_out)
             continue;
         }
         c->line += ch == '\n';
+        if (c->text_n == c->text_max)
+            return diag_set_at(c->d, ERR_LIMIT, line, 0, "line %u of the list is longer than %u bytes", line,
+                               LIST_ROW_BYTES_MAX);
         c->text[c->text_n++] = ch;
     }
 }
@@ -231,7 +234,7 @@ static char csv_separator(struct str in)
     return ',';
 }
 
-static enum err read_header(struct csv *c, struct arena *a, struct list *l)
+static enum err read_header(struct csv *c, struct arena *a, struct str **columns_out, uint32_t *count_out)
 {
     VEC(struct str) columns = {0};
     bool last = csv_at_end(c);
@@ -243,38 +246,73 @@ static enum err read_header(struct csv *c, struct arena *a, struct list *l)
             return rc ? rc : ERR_NOMEM;
         *slot = str_trim((struct str){c->text + from, c->text_n - from});
     }
-    l->columns = columns.at;
-    l->column_count = columns.count;
+    *columns_out = columns.at;
+    *count_out = columns.count;
     return ERR_OK;
 }
 
-/* Short rows are padded with empty cells, further cells of long ones dropped. */
-static enum err read_rows(struct csv *c, struct arena *a, struct list *l)
+/* One row, its cells appended to the text; `from` has room for one more than the columns. Short rows are
+ * padded with empty cells, further cells of long ones dropped. */
+static enum err read_row(struct csv *c, uint32_t columns, uint32_t *from)
+{
+    bool last = false;
+    for (uint32_t column = 0; column < columns || !last; column++) {
+        size_t at = c->text_n;
+        enum err rc = last ? ERR_OK : csv_field(c, &last);
+        if (rc)
+            return rc;
+        if (column < columns)
+            from[column] = (uint32_t)at;
+        else
+            c->text_n = at;
+    }
+    from[columns] = (uint32_t)c->text_n;
+    return ERR_OK;
+}
+
+static uint32_t column_named(const struct str *columns, uint32_t count, struct str name)
+{
+    uint32_t i = 0;
+    while (i < count && !str_eq(columns[i], name))
+        i++;
+    return i;
+}
+
+/* Is the row of the wanted part of itemsets.csv? */
+static bool wanted(const struct csv *c, struct str only, uint32_t column, const uint32_t *from)
+{
+    if (!only.p)
+        return true;
+    return str_eq((struct str){c->text + from[column], from[column + 1] - from[column]}, only);
+}
+
+static enum err read_rows(struct csv *c, struct arena *a, struct list *l, struct str only)
 {
     VEC(uint32_t) offsets = {0};
-    while (!csv_at_end(c)) {
+    uint32_t *row = arena_array(a, l->column_count + 1u, sizeof(*row));
+    uint32_t by = column_named(l->columns, l->column_count, STR("list_name"));
+    while (row && !csv_at_end(c)) {
+        size_t before = c->text_n;
         if (csv_blank_line(c))
             continue;
+        enum err rc = read_row(c, l->column_count, row);
+        if (rc)
+            return rc;
+        if (only.p && (by == l->column_count || !wanted(c, only, by, row))) {
+            c->text_n = before;
+            continue;
+        }
         if (l->row_count >= LIST_ROWS_MAX)
             return diag_set_at(c->d, ERR_LIMIT, c->line, 0, "the list has more than %d rows", LIST_ROWS_MAX);
-        bool last = false;
-        for (uint32_t column = 0; column < l->column_count || !last; column++) {
-            size_t from = c->text_n;
-            enum err rc = last ? ERR_OK : csv_field(c, &last);
-            if (rc)
-                return rc;
-            if (column >= l->column_count) {
-                c->text_n = from;
-                continue;
-            }
+        for (uint32_t i = 0; i < l->column_count; i++) {
             uint32_t *slot = vec_push(a, &offsets);
             if (!slot)
                 return ERR_NOMEM;
-            *slot = (uint32_t)from;
+            *slot = row[i];
         }
         l->row_count++;
     }
-    uint32_t *end = vec_push(a, &offsets);
+    uint32_t *end = row ? vec_push(a, &offsets) : NULL;
     if (!end)
         return ERR_NOMEM;
     *end = (uint32_t)c->text_n;
@@ -282,34 +320,181 @@ static enum err read_rows(struct csv *c, struct arena *a, struct list *l)
     return ERR_OK;
 }
 
-enum err list_read(struct arena *a, struct str csv, char separator, uint32_t index,
+enum err list_read(struct arena *a, struct str csv, char separator, struct str only, uint32_t index,
                    const struct tree **tree_out, struct diag *d)
 {
     struct list *l = ARENA_NEW(a, struct list);
     if (l)
         l->indexes = ARENA_NEW(a, struct tree_indexes);
-    struct csv c = {.in = csv, .separator = separator, .line = 1, .text = arena_alloc(a, csv.n + 1), .d = d};
+    struct csv c = {.in = csv,
+                    .separator = separator,
+                    .line = 1,
+                    .text = arena_alloc(a, csv.n + 1),
+                    .text_max = csv.n + 1,
+                    .d = d};
     if (!l || !l->indexes || !c.text)
         return diag_set(d, ERR_NOMEM, "no memory left to read this list");
     l->tree = (struct tree){&list_ops, index};
     l->indexes->arena = a;
     l->text = c.text;
-    enum err rc = read_header(&c, a, l);
+    enum err rc = read_header(&c, a, &l->columns, &l->column_count);
     if (!rc)
-        rc = read_rows(&c, a, l);
+        rc = read_rows(&c, a, l, only);
     if (rc)
         return diag_set(d, rc, "no memory left to read this list");
     *tree_out = &l->tree;
     return ERR_OK;
 }
 
+/* Without the mark some programs put first; ERR_LIMIT. */
+static enum err csv_open(struct str *csv, struct diag *d)
+{
+    if (csv->n > LIST_BYTES_MAX)
+        return diag_set(d, ERR_LIMIT, "a list of %zu bytes is larger than the %u that are allowed", csv->n,
+                        LIST_BYTES_MAX);
+    if (str_starts(*csv, STR("\xEF\xBB\xBF")))
+        *csv = str_sub(*csv, 3, csv->n);
+    return ERR_OK;
+}
+
 enum err list_from_csv(struct arena *a, struct str csv, uint32_t index, const struct tree **tree_out,
                        struct diag *d)
 {
-    if (csv.n > LIST_BYTES_MAX)
-        return diag_set(d, ERR_LIMIT, "a list of %zu bytes is larger than the %u that are allowed", csv.n,
-                        LIST_BYTES_MAX);
-    if (str_starts(csv, STR("\xEF\xBB\xBF")))
-        csv = str_sub(csv, 3, csv.n);
-    return list_read(a, csv, csv_separator(csv), index, tree_out, d);
+    enum err rc = csv_open(&csv, d);
+    return rc ? rc : list_read(a, csv, csv_separator(csv), STR_NONE, index, tree_out, d);
+}
+
+/* -- by uri
+ * ------------------------------------------------------------------------------------------------------ */
+
+static const char itemsets[] = "jr://itemsets/";
+
+static struct str list_name(struct str uri)
+{
+    return str_starts(uri, STR("jr://itemsets/")) ? str_sub(uri, sizeof(itemsets) - 1, uri.n) : STR_NONE;
+}
+
+static bool is_csv(struct str uri)
+{
+    return list_name(uri).p || str_starts(uri, STR("jr://file-csv/")) || str_ends(uri, STR(".csv"));
+}
+
+enum err list_from_uri(struct arena *a, struct str uri, struct str bytes, uint32_t index,
+                       const struct tree **tree_out, struct diag *d)
+{
+    if (is_csv(uri)) {
+        enum err rc = csv_open(&bytes, d);
+        return rc ? rc : list_read(a, bytes, csv_separator(bytes), list_name(uri), index, tree_out, d);
+    }
+    if (str_ends(uri, STR(".geojson")))
+        return list_from_geojson(a, bytes, index, tree_out, d);
+    return xml_tree_read(a, bytes, index, tree_out, d);
+}
+
+enum err list_irregular(struct diag *d)
+{
+    return diag_set(d, ERR_STATE, "the list is no plain table");
+}
+
+/* A table can be kept elsewhere when its columns have different names. */
+static enum err give_shape(const struct list_sink *sink, const struct str *columns, uint32_t count,
+                           struct diag *d)
+{
+    struct list_shape shape = {.root = STR("root"),
+                               .item = STR("item"),
+                               .columns = columns,
+                               .column_count = count};
+    if (count == 0 || count > LIST_COLUMNS_MAX)
+        return list_irregular(d);
+    for (uint32_t i = 0; i < count; i++)
+        if (column_named(columns, count, columns[i]) != i || !utf8_valid(columns[i]))
+            return list_irregular(d);
+    return sink->shape(sink->self, &shape, d);
+}
+
+static enum err give_rows(struct csv *c, uint32_t count, struct str only, uint32_t by, uint32_t *from,
+                          struct str *cells, const struct list_sink *sink)
+{
+    enum err rc = ERR_OK;
+    for (uint32_t rows = 0; !rc && !csv_at_end(c);) {
+        if (csv_blank_line(c))
+            continue;
+        c->text_n = 0;
+        rc = read_row(c, count, from);
+        if (rc || !wanted(c, only, by, from))
+            continue;
+        if (++rows > LIST_ROWS_MAX)
+            return diag_set_at(c->d, ERR_LIMIT, c->line, 0, "the list has more than %d rows", LIST_ROWS_MAX);
+        if (!utf8_valid((struct str){c->text, c->text_n}))
+            return list_irregular(c->d);
+        for (uint32_t i = 0; i < count; i++)
+            cells[i] = (struct str){c->text + from[i], from[i + 1] - from[i]};
+        rc = sink->row(sink->self, cells, c->d);
+    }
+    return rc;
+}
+
+static enum err import_csv(struct str csv, struct str only, const struct list_sink *sink, struct diag *d)
+{
+    struct arena a;
+    struct str *columns = NULL;
+    uint32_t count = 0;
+    arena_init(&a, (size_t)16 << 20);
+    enum err rc = csv_open(&csv, d);
+    struct csv c = {.in = csv,
+                    .separator = csv_separator(csv),
+                    .line = 1,
+                    .text = arena_alloc(&a, LIST_ROW_BYTES_MAX),
+                    .text_max = LIST_ROW_BYTES_MAX,
+                    .d = d};
+    if (!rc && !c.text)
+        rc = ERR_NOMEM;
+    if (!rc)
+        rc = read_header(&c, &a, &columns, &count);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        columns[i] = arena_str(&a, columns[i]);
+        rc = columns[i].p ? ERR_OK : ERR_NOMEM;
+    }
+    uint32_t by = column_named(columns, count, STR("list_name"));
+    if (!rc && only.p && by == count)
+        rc = diag_set(d, ERR_SYNTAX, "itemsets.csv has no column list_name");
+    if (!rc)
+        rc = give_shape(sink, columns, count, d);
+    uint32_t *from = ARENA_ARRAY(&a, uint32_t, count + 1u);
+    struct str *cells = ARENA_ARRAY(&a, struct str, count + 1u);
+    if (!rc)
+        rc = from && cells ? give_rows(&c, count, only, by, from, cells, sink) : ERR_NOMEM;
+    arena_free(&a);
+    return rc ? diag_set(d, rc, "no memory left to read this list") : ERR_OK;
+}
+
+enum err list_import(struct str uri, struct str bytes, const struct list_sink *sink, struct diag *d)
+{
+    struct buf csv;
+    if (is_csv(uri))
+        return import_csv(bytes, list_name(uri), sink, d);
+    if (!str_ends(uri, STR(".geojson")))
+        return list_import_xml(bytes, sink, d);
+    buf_init(&csv, LIST_BYTES_MAX);
+    enum err rc = geojson_csv(bytes, &csv, d);
+    if (!rc)
+        rc = import_csv(buf_str(&csv), STR_NONE, sink, d);
+    buf_free(&csv);
+    return rc;
+}
+
+/* -- numbers
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* As value_quantity() takes the text of a form: comma or point, "5."; a date or time is no plain number. */
+enum list_number list_number(struct str cell, double *number_out)
+{
+    struct eval e = {.odk = true};
+    struct civil c = {0};
+    double n = text_number(&e, cell);
+    *number_out = n;
+    if (!isnan(n))
+        return LIST_NUMBER;
+    cell = str_trim(cell);
+    return cell.n >= 8 && civil_read(cell, &c) && c.has_date ? LIST_MOMENT : LIST_NO_NUMBER;
 }

@@ -133,14 +133,11 @@ static enum err write_csv(struct buf *csv, const struct json *features, const st
     return rc;
 }
 
-enum err list_from_geojson(struct arena *a, struct str text, uint32_t index, const struct tree **tree_out,
-                           struct diag *d)
+enum err geojson_csv(struct str text, struct buf *csv, struct diag *d)
 {
     struct arena work;
-    struct buf csv;
     const struct json *root = NULL;
     arena_init(&work, (size_t)1 << 30);
-    buf_init(&csv, LIST_BYTES_MAX);
     struct columns *c = ARENA_NEW(&work, struct columns);
     enum err rc = c ? json_read(&work, text, &root, d) : ERR_NOMEM;
     const struct json *features = json_get(root, "features");
@@ -152,10 +149,19 @@ enum err list_from_geojson(struct arena *a, struct str text, uint32_t index, con
         rc = collect_columns(features, c, d);
     }
     if (!rc)
-        rc = write_csv(&csv, features, c, d);
-    if (!rc)
-        rc = list_read(a, buf_str(&csv), ',', index, tree_out, d);
-    buf_free(&csv);
+        rc = write_csv(csv, features, c, d);
     arena_free(&work);
     return rc ? diag_set(d, rc, "no memory left to read this list") : ERR_OK;
+}
+
+enum err list_from_geojson(struct arena *a, struct str text, uint32_t index, const struct tree **tree_out,
+                           struct diag *d)
+{
+    struct buf csv;
+    buf_init(&csv, LIST_BYTES_MAX);
+    enum err rc = geojson_csv(text, &csv, d);
+    if (!rc)
+        rc = list_read(a, buf_str(&csv), ',', STR_NONE, index, tree_out, d);
+    buf_free(&csv);
+    return rc;
 }

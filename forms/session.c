@@ -26,18 +26,26 @@ static void warn_resource(struct session *s, const struct resource *r, struct di
     session_warn(s, str_of(text.text));
 }
 
-static enum err read_list(struct session *s, struct str uri, uint32_t index, const struct tree **tree_out,
-                          struct diag *d)
+/* A host that keeps the list answers questions about it; else its bytes are read. */
+static enum err read_list(struct session *s, uint32_t i, const struct tree **tree_out, struct diag *d)
 {
-    struct str bytes = STR_NONE;
-    enum err rc = s->host->resource ? s->host->resource(s->host->self, uri, &bytes, d) : ERR_NOT_FOUND;
-    if (rc)
+    const struct list_host *lists = s->host->lists;
+    struct str uri = s->form->resources.at[i].uri, bytes = STR_NONE;
+    struct list_wish *wishes = NULL;
+    struct list_shape shape;
+    uint32_t count = 0;
+    struct arena_mark mark = arena_mark(&s->scratch);
+    enum err rc = lists ? form_list_wishes(s->form, i, &s->scratch, &wishes, &count) : ERR_STATE;
+    if (!rc)
+        rc = lists->open(lists->self, uri, wishes, count, &shape, d);
+    arena_release(&s->scratch, mark);
+    if (!rc)
+        return list_on_host(&s->arena, lists, &shape, i + 1, tree_out, d);
+    if (rc != ERR_STATE && rc != ERR_NOT_FOUND)
         return rc;
-    if (str_starts(uri, STR("jr://file-csv/")) || str_ends(uri, STR(".csv")))
-        return list_from_csv(&s->arena, bytes, index, tree_out, d);
-    if (str_ends(uri, STR(".geojson")))
-        return list_from_geojson(&s->arena, bytes, index, tree_out, d);
-    return xml_tree_read(&s->arena, bytes, index, tree_out, d);
+    diag_clear(d);
+    rc = s->host->resource ? s->host->resource(s->host->self, uri, &bytes, d) : ERR_NOT_FOUND;
+    return rc ? rc : list_from_uri(&s->arena, uri, bytes, i + 1, tree_out, d);
 }
 
 /* Lists that came with the form were read with it; external ones are asked of the host. One that fails is
@@ -47,7 +55,7 @@ static enum err open_resource(struct session *s, uint32_t i)
     const struct resource *r = &s->form->resources.at[i];
     const struct tree *t = r->tree;
     struct diag d = {0};
-    enum err rc = r->uri.n ? read_list(s, r->uri, i + 1, &t, &d) : ERR_OK;
+    enum err rc = r->uri.n ? read_list(s, i, &t, &d) : ERR_OK;
     if (rc == ERR_NOMEM)
         return rc;
     if (rc)

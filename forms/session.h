@@ -12,6 +12,7 @@
 
 #include "forms/expr.h"
 #include "forms/form.h"
+#include "forms/list.h"
 
 struct session;
 
@@ -30,7 +31,8 @@ struct session_host {
     /* Bytes of an external resource: valid while the session lives. ERR_NOT_FOUND: the list is empty and a
      * warning is kept. */
     enum err (*resource)(void *self, struct str uri, struct str *bytes_out, struct diag *d);
-    /* pulldata, last-saved and host functions come with issue B. */
+    /* Large lists that stay with the host (forms/list.h); what it does not offer is asked of `resource`. */
+    const struct list_host *lists;
 };
 
 /* An answer that is not an answer (RULINGS): kept, exported, UNKNOWN to rules. */
@@ -189,6 +191,8 @@ struct question_view {
 };
 enum err session_view(struct session *s, struct place p, struct arena *a, struct question_view *view_out,
                       struct diag *d) MUST_USE;
+/* What the entries are called that a STOP_REPEAT asks about, "" when the form does not say. */
+struct str session_repeat_label(struct session *s, const struct stop *st, struct arena *a);
 struct choice_view {
     struct str value, label;
     bool selected;

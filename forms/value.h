@@ -81,6 +81,18 @@ struct node_name {
 };
 
 struct tree;
+struct list_query;
+
+/* What a tree answers that is asked instead of walked (forms/list.h). */
+struct tree_query_ops {
+    bool (*answers)(const struct tree *t, struct node parent, struct str item);
+    bool (*column)(const struct tree *t, struct str name, uint32_t *column_out);
+    bool (*numeric)(const struct tree *t, uint32_t column);
+    /* Rows in order, at most `limit` after leaving out `skip`. */
+    enum err (*rows)(const struct tree *t, const struct list_query *q, uint32_t skip, uint32_t limit,
+                     enum err (*found)(void *to, struct node n), void *to);
+    enum err (*count)(const struct tree *t, const struct list_query *q, uint32_t *count_out);
+};
 
 /* What a tree must answer. Each returns false when there is no such node. Non-relevant nodes of the primary
  * instance are left out by the tree itself: expressions never see them. */
@@ -105,6 +117,9 @@ struct tree_ops {
     uint32_t (*ordinal)(const struct tree *t, struct node n);
     /* Optional: the i-th namespace node of an element, from 0, nearest declarations first. */
     bool (*namespace_at)(const struct tree *t, struct node n, uint32_t i, struct node *out);
+    /* Optional, for lists of the host: the children of `parent` called `item` for which a query holds. NULL =
+     * walk. */
+    const struct tree_query_ops *query;
 };
 
 struct tree {
