@@ -16,6 +16,7 @@
 #define ARENA_MAX ((size_t)64 << 20) /* scratch of one request; the largest frame unpacks to far less */
 #define REPLY_MAX ((size_t)64 << 20)
 #define DISCARD_MAX ((uint64_t)1 << 20)
+#define HELD_MAX (128u << 20)
 #define STOP_WAIT_MS 10000
 
 struct http_serve {
@@ -23,6 +24,7 @@ struct http_serve {
     struct MHD_Daemon *daemon;
     uint16_t port;
     atomic_uint running; /* requests in `handle` or being answered */
+    atomic_size_t held;  /* memory of all bodies */
 };
 
 struct request_state {
@@ -60,6 +62,12 @@ static void *request_begins(void *self, const char *uri, struct MHD_Connection *
     return r;
 }
 
+static void body_drop(struct http_serve *s, struct request_state *r)
+{
+    atomic_fetch_sub(&s->held, r->body.room);
+    buf_free(&r->body);
+}
+
 static void request_ends(void *self, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code)
 {
@@ -71,7 +79,7 @@ static void request_ends(void *self, struct MHD_Connection *connection, void **s
         return;
     if (r->counted)
         atomic_fetch_sub(&s->running, 1);
-    buf_free(&r->body);
+    body_drop(s, r);
     arena_free(&r->arena);
     free(r);
     *state = NULL;
@@ -157,18 +165,22 @@ static enum MHD_Result read_head(const struct http_serve *s, struct request_stat
     return MHD_YES;
 }
 
-static enum MHD_Result take_body(const struct http_serve *s, struct request_state *r, struct str piece)
+static enum MHD_Result take_body(struct http_serve *s, struct request_state *r, struct str piece)
 {
     r->body_seen += piece.n;
     if (now_ms() - r->begun_ms > (int64_t)s->options.idle_s_max * 10 * 1000)
         return MHD_NO;
     if (r->body_seen > s->options.body_max)
         r->refused = MHD_HTTP_CONTENT_TOO_LARGE;
+    else if (r->body_seen > HTTP_BODY_SMALL && atomic_load(&s->held) + piece.n > s->options.held_max)
+        r->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
     if (r->refused) {
-        buf_free(&r->body);
+        body_drop(s, r);
         return r->body_seen > s->options.body_max + DISCARD_MAX ? MHD_NO : MHD_YES;
     }
+    size_t room = r->body.room;
     buf_put_str(&r->body, piece);
+    atomic_fetch_add(&s->held, r->body.room - room);
     return r->body.failed ? MHD_NO : MHD_YES;
 }
 
@@ -285,6 +297,8 @@ enum err http_serve_start(const struct http_serve_options *o, struct http_serve 
         s->options.connections_max = 1000;
     if (s->options.idle_s_max == 0)
         s->options.idle_s_max = 60;
+    if (s->options.held_max == 0)
+        s->options.held_max = HELD_MAX;
     enum err rc = open_socket(o, &fd, &s->port, d);
     if (rc) {
         free(s);

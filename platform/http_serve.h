@@ -2,7 +2,10 @@
  *
  * The library's thread pool reads requests, checks caps, and calls `handle` with a whole request; the reply
  * goes back as it is. A body larger than body_max is answered 413 and never held. More than HTTP_HEADERS_MAX
- * headers are answered 431, other methods than those of enum http_method 405. A client that is idle, or whose
+ * headers are answered 431, other methods than those of enum http_method 405. All bodies that are on their
+ * way together take at most held_max; beyond that a body that is not small (HTTP_BODY_SMALL) is answered 503,
+ * so that clients who begin large requests and stop take neither the memory nor the turn of those who send
+ * little. A client that is idle, or whose
  * body takes ten times as long as a client may be idle, is cut off. Addresses other than the one asked for
  * are never bound.
  */
@@ -14,11 +17,14 @@
 
 struct http_serve;
 
+#define HTTP_BODY_SMALL (64u << 10) /* a day's frame of a handheld has a tenth of it */
+
 struct http_serve_options {
-    const char *address; /* numeric, e.g. "127.0.0.1" or "::1" or "0.0.0.0" */
-    uint16_t port;       /* 0 = any free one, see http_serve_port */
-    uint32_t threads;    /* 0 = 2 */
-    uint32_t body_max;
+    const char *address;      /* numeric, e.g. "127.0.0.1" or "::1" or "0.0.0.0" */
+    uint16_t port;            /* 0 = any free one, see http_serve_port */
+    uint32_t threads;         /* 0 = 2 */
+    uint32_t body_max;        /* bytes */
+    uint32_t held_max;        /* bytes; 0 = 128 MiB */
     uint32_t connections_max; /* 0 = 1,000 */
     uint32_t idle_s_max;      /* 0 = 60 */
     void *self;

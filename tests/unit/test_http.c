@@ -256,6 +256,50 @@ static void chunked_bodies_are_capped_too(void **state)
     buf_free(&b);
 }
 
+static struct str post_of(struct buf *b, size_t stated, size_t sent)
+{
+    buf_init(b, 1 << 20);
+    buf_printf(b, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", stated);
+    for (size_t i = 0; i < sent; i++)
+        buf_put_char(b, 'x');
+    return buf_str(b);
+}
+
+static void clients_that_begin_large_requests_and_stop_take_only_so_much(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct http_serve_options o = {.address = "127.0.0.1",
+                                   .body_max = 8 * HTTP_BODY_SMALL,
+                                   .held_max = 6 * HTTP_BODY_SMALL,
+                                   .self = &w,
+                                   .handle = handle};
+    assert_int_equal(http_serve_start(&o, &w.serve, NULL), ERR_OK);
+    struct buf half, large, small;
+    struct str stalled = post_of(&half, 8 * HTTP_BODY_SMALL, 3 * HTTP_BODY_SMALL);
+    (void)post_of(&large, 4 * HTTP_BODY_SMALL, 4 * HTTP_BODY_SMALL);
+    (void)post_of(&small, 1000, 1000);
+    int fd = dial(&w);
+    assert_int_equal(send(fd, stalled.p, stalled.n, 0), stalled.n);
+    int status = 200;
+    for (int i = 0; i < 100 && status != 503; i++) { /* until what was sent has been read */
+        usleep(20000);
+        status = status_for(&w, buf_str(&large));
+    }
+    assert_int_equal(status, 503);
+    assert_int_equal(status_for(&w, buf_str(&small)), 200);
+    close(fd);
+    for (int i = 0; i < 100 && status != 200; i++) {
+        usleep(20000);
+        status = status_for(&w, buf_str(&large));
+    }
+    assert_int_equal(status, 200);
+    http_serve_stop(w.serve);
+    buf_free(&half);
+    buf_free(&large);
+    buf_free(&small);
+}
+
 static void an_idle_client_is_cut_off(void **state)
 {
     struct world *w = *state;
@@ -460,6 +504,7 @@ int main(void)
         cmocka_unit_test(a_body_that_is_too_large_is_refused),
         cmocka_unit_test(malformed_requests_never_reach_the_handler),
         cmocka_unit_test(chunked_bodies_are_capped_too),
+        cmocka_unit_test(clients_that_begin_large_requests_and_stop_take_only_so_much),
         cmocka_unit_test(an_idle_client_is_cut_off),
         cmocka_unit_test(a_forged_header_becomes_an_error),
         cmocka_unit_test(stopping_waits_for_a_running_request),
