@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "platform/http_serve.h"
@@ -701,6 +702,7 @@ int main(int argc, char **argv)
             return 0;
         }
     }
+    (void)umask(077); /* whatever is written here holds what people said at their doors */
     arena_init(&r.memory, MEMORY_MAX);
     buf_init(&r.out, OUT_MAX);
     buf_init(&r.lines, OUT_MAX);
