@@ -1,6 +1,9 @@
 /* See cli.h. */
 #include "agent/cli.h"
 
+#include "agent/term.h"
+#include "platform/posix/posix_seam.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -90,13 +93,42 @@ int cli_fail(const char *command, enum err rc, const struct diag *d)
 {
     enum err code = d && d->code ? d->code : rc;
     const struct err_action *action = err_action(code);
+    const char *todo = cli_chinese(NULL) ? action->todo_zh : action->todo_en;
+    const char *text = d && d->text[0] ? d->text : action->name;
 
+    fprintf(stderr, "doorstep %s: ", command);
     if (d && d->text[0] && d->line)
-        fprintf(stderr, "doorstep %s: line %u, column %u: %s\n", command, d->line, d->column, d->text);
-    else
-        fprintf(stderr, "doorstep %s: %s\n", command, d && d->text[0] ? d->text : action->name);
-    fprintf(stderr, "  %s\n", cli_chinese(NULL) ? action->todo_zh : action->todo_en);
+        fprintf(stderr, "line %u, column %u: ", d->line, d->column);
+    term_put(stderr, str_of(text));
+    fputc('\n', stderr);
+    if (strcmp(text, action->todo_en) != 0)
+        fprintf(stderr, "  %s\n", todo);
     return action->exit_code;
+}
+
+int cli_store_open(const char *command, struct arena *a, const char *data, const char *zone_name,
+                   struct seam *seam, const struct zone **zone_out, struct store **store_out)
+{
+    struct diag d = {0};
+    const char *dir;
+
+    enum err rc = cli_data_dir(a, data, &dir, &d);
+    if (!rc)
+        rc = posix_zone_load(a, zone_name, zone_out, &d);
+    if (!rc)
+        rc = store_open(dir, seam, *zone_out, store_out, &d);
+    return rc ? cli_fail(command, rc, &d) : -1;
+}
+
+void cli_duration(int64_t ms, bool zh, char out[static 40])
+{
+    long long minutes = (ms < 0 ? -ms : ms) / 60000;
+    if (minutes >= 48 * 60)
+        snprintf(out, 40, zh ? "%lld 天" : "%lld days", minutes / (24 * 60));
+    else if (minutes >= 60)
+        snprintf(out, 40, zh ? "%lld 小时 %lld 分" : "%lld h %lld min", minutes / 60, minutes % 60);
+    else
+        snprintf(out, 40, zh ? "%lld 分钟" : "%lld min", minutes);
 }
 
 enum err cli_data_dir(struct arena *a, const char *option, const char **dir_out, struct diag *d)

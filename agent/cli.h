@@ -33,9 +33,16 @@ int cli_parse(const struct cli_command *c, const struct cli_option *options, int
 /* Prints the diag and what to do next to standard error; returns the exit code of its cause. */
 int cli_fail(const char *command, enum err rc, const struct diag *d);
 
+/* The store in the data directory, with times in the zone named (NULL = the machine's). What belongs to it
+ * lives in `a`. Returns -1 to go on, else an exit code: the failure is told. */
+int cli_store_open(const char *command, struct arena *a, const char *data, const char *zone_name,
+                   struct seam *seam, const struct zone **zone_out, struct store **store_out);
+
 /* The data directory: the option, $DOORSTEP_DATA, else under $XDG_DATA_HOME or $HOME. Lives in `a`. */
 enum err cli_data_dir(struct arena *a, const char *option, const char **dir_out, struct diag *d) MUST_USE;
 bool cli_chinese(const char *option); /* option "zh" or "en", else the locale's language */
+/* "3 h 20 min", "12 days". */
+void cli_duration(int64_t ms, bool zh, char out[static 40]);
 
 extern const struct cli_command command_fill, command_check, command_enrol, command_sync, command_status;
 int cmd_expr(int argc, char **argv, struct seam *seam);

@@ -1,70 +1,117 @@
-/* The commands about this device: enrol, sync, status, check.
+/* The commands about this device: enrol, sync, status.
  */
 #include "agent/cli.h"
 #include "agent/deliver.h"
+#include "agent/term.h"
 #include "agent/work.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
+#define CLOCK_OFF_TOLD_MS (24LL * 3600 * 1000)
 
-static int open_store(const char *command, const char *data, struct seam *seam, struct store **store_out)
+/* A clock that is a day off makes wrong dates in interviews; the person can set it, we cannot. */
+static void warn_clock(int64_t off_ms, bool zh, FILE *to)
 {
-    struct arena a;
-    struct diag d = {0};
-    const char *dir;
+    char how_much[40];
+    if (off_ms > -CLOCK_OFF_TOLD_MS && off_ms < CLOCK_OFF_TOLD_MS)
+        return;
+    cli_duration(off_ms, zh, how_much);
+    if (zh)
+        fprintf(to, "注意：本机时钟比中心%s %s，访谈日期会出错。请在系统设置中校正时间。\n",
+                off_ms > 0 ? "快" : "慢", how_much);
+    else
+        fprintf(to,
+                "Careful: this device's clock is %s %s; dates of interviews will be wrong. Set it in the "
+                "system's settings.\n",
+                how_much, off_ms > 0 ? "ahead" : "behind");
+}
 
-    arena_init(&a, 64u << 10);
-    enum err rc = cli_data_dir(&a, data, &dir, &d);
-    if (!rc)
-        rc = store_open(dir, seam, store_out, &d);
-    arena_free(&a);
-    return rc ? cli_fail(command, rc, &d) : -1;
+static void put_field(const char *before, struct str value)
+{
+    fputs(before, stdout);
+    term_put(stdout, value);
 }
 
 /* ---- enrol ---- */
 
 static bool confirm_root(void *self, const char *fingerprint)
 {
+    const bool *zh = self;
     char line[16];
-    (void)self;
     if (!isatty(STDIN_FILENO))
         return false;
-    fprintf(stderr, "The centre's fingerprint is\n\n  %s\n\nIs it the one on the county's sheet? Type yes: ",
+    fprintf(stderr,
+            *zh ? "中心的指纹是\n\n  %s\n\n与县里纸上的一致吗？一致请输入 yes："
+                : "The centre's fingerprint is\n\n  %s\n\nIs it the one on the county's sheet? Type yes: ",
             fingerprint);
     return fgets(line, sizeof line, stdin) && (strcmp(line, "yes\n") == 0 || strcmp(line, "y\n") == 0);
 }
 
+static void enrolled_text(const struct identity *id, bool zh)
+{
+    put_field(zh ? "已登记：" : "enrolled at ", id->by.county);
+    put_field(zh ? "，" : " as ", id->by.person_name);
+    printf(zh ? "，设备 %016llx" : ", device %016llx", (unsigned long long)id->by.device);
+    put_field(zh ? "，范围 " : ", area ", id->by.area);
+    fputc('\n', stdout);
+    fprintf(stderr, zh ? "下一步：`doorstep sync` 取回表单、规则和农户名单。\n"
+                       : "Next: `doorstep sync` fetches forms, rules and households.\n");
+}
+
+static void enrolled_json(const struct identity *id)
+{
+    struct buf b;
+    buf_init(&b, 1u << 20);
+    buf_put_z(&b, "{\"centre\":");
+    buf_put_json(&b, id->url);
+    buf_put_z(&b, ",\"county\":");
+    buf_put_json(&b, id->by.county);
+    buf_put_z(&b, ",\"person\":");
+    buf_put_json(&b, id->by.person_name);
+    buf_put_z(&b, ",\"area\":");
+    buf_put_json(&b, id->by.area);
+    buf_printf(&b, ",\"device\":\"%016llx\",\"incarnation\":%u}\n", (unsigned long long)id->by.device,
+               id->by.inc);
+    fwrite(b.p, 1, b.n, stdout);
+    buf_free(&b);
+}
+
 static int run_enrol(int argc, char **argv, struct seam *seam)
 {
-    const char *data = NULL, *url = NULL, *root = NULL, *args[1];
+    const char *data = NULL, *url = NULL, *root = NULL, *json = NULL, *lang = NULL, *args[1];
     const struct cli_option options[] = {
         {"--centre", "URL", "address of the centre, with a typed code", &url},
         {"--root", "FINGERPRINT", "the county root's fingerprint, to compare without asking", &root},
+        {"--json", NULL, "who this device is now, as JSON", &json},
+        {"--lang", "zh|en", "language of the messages", &lang},
         {"--data", "DIR", "where this device keeps its data", &data},
     };
     int n;
+    struct arena a;
     struct store *s = NULL;
+    const struct zone *zone;
     struct diag d = {0};
 
     int code = cli_parse(&command_enrol, options, COUNT(options), argc, argv, args, 1, 1, &n);
-    if (code < 0)
-        code = open_store("enrol", data, seam, &s);
     if (code >= 0)
         return code;
-    struct enrol_options o = {.code = args[0], .url = url, .root_print = root, .confirm = confirm_root};
-    enum err rc = enrol(s, seam, &o, &d);
-    if (rc) {
-        code = cli_fail("enrol", rc, &d);
-    } else {
-        const struct identity *id = store_identity(s);
-        printf("enrolled at %.*s as %.*s, device %016llx, area %.*s\n", STR_ARG(id->by.county),
-               STR_ARG(id->by.person_name), (unsigned long long)id->by.device, STR_ARG(id->by.area));
-        fprintf(stderr, "Next: `doorstep sync` fetches forms, rules and households.\n");
-        code = 0;
+    bool zh = cli_chinese(lang);
+    arena_init(&a, WORK_MEMORY_MAX);
+    code = cli_store_open("enrol", &a, data, NULL, seam, &zone, &s);
+    if (code < 0) {
+        const struct enrol_options o = {
+            .code = args[0], .url = url, .root_print = root, .self = &zh, .confirm = confirm_root};
+        enum err rc = enrol(s, seam, &o, &d);
+        code = rc ? cli_fail("enrol", rc, &d) : 0;
+        if (!rc && json)
+            enrolled_json(store_identity(s));
+        else if (!rc)
+            enrolled_text(store_identity(s), zh);
     }
     store_close(s);
+    arena_free(&a);
     return code;
 }
 
@@ -81,71 +128,135 @@ const struct cli_command command_enrol = {
 
 static void show_progress(void *self, const struct deliver_progress *p)
 {
-    (void)self;
+    const bool zh = *(const bool *)self;
+    char line[400];
+
     if (p->wait_ms > 0)
-        fprintf(stderr, "\rno connection, next try in %lld s; %llu bytes wait        ",
-                (long long)((p->wait_ms + 999) / 1000), (unsigned long long)p->bytes_waiting);
+        snprintf(line, sizeof line,
+                 zh ? "%s；%lld 秒后再试；待发 %llu 字节" : "%s; next try in %lld s; %llu bytes wait",
+                 p->portal ? (zh ? "当前网络返回登录页，不是中心"
+                                 : "the network shows a login page, not the centre")
+                           : (zh ? "没有连上中心" : "no connection to the centre"),
+                 (long long)((p->wait_ms + 999) / 1000), (unsigned long long)p->bytes_waiting);
     else
-        fprintf(stderr,
-                "\r%llu frames delivered, %llu bytes left, %llu changes and %llu objects received        ",
-                (unsigned long long)p->totals.frames_receipted, (unsigned long long)p->bytes_waiting,
-                (unsigned long long)p->totals.changes_received,
-                (unsigned long long)p->totals.objects_received);
+        snprintf(line, sizeof line,
+                 zh ? "已送达 %llu 批，待发 %llu 字节，收到 %llu 处改动、%llu 个文件"
+                    : "%llu frames delivered, %llu bytes left, %llu changes and %llu objects received",
+                 (unsigned long long)p->totals.frames_receipted, (unsigned long long)p->bytes_waiting,
+                 (unsigned long long)p->totals.changes_received,
+                 (unsigned long long)p->totals.objects_received);
+    fputc('\r', stderr);
+    term_put_columns(stderr, str_of(line), 100, true);
     fflush(stderr);
 }
 
-static void print_totals(const struct sync_totals *t, bool json)
+static void sync_json(const struct deliver_result *r, enum err rc)
 {
-    const char *format = json
-                             ? "{\"frames_sent\":%llu,\"frames_receipted\":%llu,\"frames_quarantined\":%llu,"
-                               "\"changes_received\":%llu,\"objects_received\":%llu,"
-                               "\"bytes_up\":%llu,\"bytes_down\":%llu,\"exchanges\":%llu,\"failures\":%llu}\n"
-                             : "frames sent %llu, with receipt %llu, set aside by the centre %llu; received "
-                               "%llu changes, %llu objects; %llu bytes up, %llu bytes down, "
-                               "%llu exchanges, %llu failed\n";
-    printf(format, (unsigned long long)t->frames_sent, (unsigned long long)t->frames_receipted,
+    const struct sync_totals *t = &r->totals;
+    printf("{\"result\":\"%s\",\"frames_sent\":%llu,\"frames_receipted\":%llu,\"frames_quarantined\":%llu,"
+           "\"changes_received\":%llu,\"objects_received\":%llu,\"bytes_up\":%llu,\"bytes_down\":%llu,"
+           "\"exchanges\":%llu,\"failures\":%llu,\"frames_waiting\":%llu,\"bytes_waiting\":%llu,"
+           "\"clock_off_s\":%lld,\"budget_used\":%s,\"login_page\":%s}\n",
+           err_action(rc)->name, (unsigned long long)t->frames_sent, (unsigned long long)t->frames_receipted,
+           (unsigned long long)t->frames_quarantined, (unsigned long long)t->changes_received,
+           (unsigned long long)t->objects_received, (unsigned long long)t->bytes_up,
+           (unsigned long long)t->bytes_down, (unsigned long long)t->exchanges,
+           (unsigned long long)t->failures, (unsigned long long)r->frames_waiting,
+           (unsigned long long)r->bytes_waiting, (long long)(r->clock_off_ms / 1000),
+           r->budget_used ? "true" : "false", r->portal ? "true" : "false");
+}
+
+static void sync_text(const struct deliver_result *r, bool zh)
+{
+    const struct sync_totals *t = &r->totals;
+    printf(zh ? "发出 %llu 批，已有回执 %llu 批，被中心搁置 %llu 批；收到 %llu 处改动、%llu 个文件；"
+                "上行 %llu 字节，下行 %llu 字节，%llu 次交换，%llu 次失败\n"
+              : "frames sent %llu, with receipt %llu, set aside by the centre %llu; received %llu changes, "
+                "%llu objects; %llu bytes up, %llu bytes down, %llu exchanges, %llu failed\n",
+           (unsigned long long)t->frames_sent, (unsigned long long)t->frames_receipted,
            (unsigned long long)t->frames_quarantined, (unsigned long long)t->changes_received,
            (unsigned long long)t->objects_received, (unsigned long long)t->bytes_up,
            (unsigned long long)t->bytes_down, (unsigned long long)t->exchanges,
            (unsigned long long)t->failures);
+    if (r->frames_waiting > 0)
+        printf(zh ? "还有 %llu 批（%llu 字节）保存在本机，下次同步再发\n"
+                  : "%llu frames (%llu bytes) are kept here for the next sync\n",
+               (unsigned long long)r->frames_waiting, (unsigned long long)r->bytes_waiting);
+    if (r->budget_used)
+        printf("%s\n", zh ? "本次流量限额已用完" : "the limit of bytes for this run is used up");
+}
+
+/* The two kinds of trouble that people meet every day are said in their language. */
+static int sync_failed(enum err rc, const struct deliver_result *r, const struct diag *d, bool zh)
+{
+    const struct err_action *action = err_action(rc);
+    if (!zh)
+        return cli_fail("sync", rc, d);
+    if (r->portal)
+        fprintf(stderr, "doorstep sync: 当前网络返回的是登录页，不是中心：请先登录该网络，或换一个网络。\n");
+    else if (rc == ERR_NET)
+        fprintf(stderr, "doorstep sync: 连不上中心（%s）\n", d->text);
+    else
+        fprintf(stderr, "doorstep sync: %s\n", d->text);
+    fprintf(stderr, "  %s\n", action->todo_zh);
+    return action->exit_code;
+}
+
+static bool sync_limits(const char *bytes, const char *tries, struct deliver_options *o)
+{
+    uint64_t tries_max = 0;
+    if (bytes && (!str_to_u64(str_of(bytes), &o->bytes_max) || o->bytes_max == 0))
+        return false;
+    if (tries && (!str_to_u64(str_of(tries), &tries_max) || tries_max == 0 || tries_max > 1000))
+        return false;
+    o->tries_max = (uint32_t)tries_max;
+    return true;
 }
 
 static int run_sync(int argc, char **argv, struct seam *seam)
 {
-    const char *data = NULL, *json = NULL, *bytes = NULL, *tries = NULL, *args[1];
+    const char *data = NULL, *json = NULL, *bytes = NULL, *tries = NULL, *lang = NULL, *args[1];
     const struct cli_option options[] = {
         {"--max-bytes", "N", "stop politely after so many bytes", &bytes},
         {"--tries", "N", "give up after so many failures in a row (8)", &tries},
-        {"--json", NULL, "totals as JSON", &json},
+        {"--json", NULL, "what was done, as JSON", &json},
+        {"--lang", "zh|en", "language of the messages", &lang},
         {"--data", "DIR", "where this device keeps its data", &data},
     };
     int n;
+    struct arena a;
     struct store *s = NULL;
+    const struct zone *zone;
     struct diag d = {0};
     struct deliver_options o = {0};
-    struct sync_totals totals = {0};
-    uint64_t tries_max = 0;
+    struct deliver_result result = {0};
 
     int code = cli_parse(&command_sync, options, COUNT(options), argc, argv, args, 0, 0, &n);
     if (code >= 0)
         return code;
-    if ((bytes && !str_to_u64(str_of(bytes), &o.bytes_max)) ||
-        (tries && (!str_to_u64(str_of(tries), &tries_max) || tries_max > 1000))) {
-        diag_set(&d, ERR_USAGE, "--max-bytes and --tries take whole numbers");
+    if (!sync_limits(bytes, tries, &o)) {
+        diag_set(&d, ERR_USAGE, "--max-bytes and --tries take whole numbers from 1");
         return cli_fail("sync", ERR_USAGE, &d);
     }
-    o.tries_max = (uint32_t)tries_max;
-    code = open_store("sync", data, seam, &s);
-    if (code >= 0)
-        return code;
-    if (isatty(STDERR_FILENO))
-        o.progress = show_progress;
-    enum err rc = deliver(s, seam, &o, &totals, &d);
-    if (o.progress)
-        fprintf(stderr, "\n");
-    print_totals(&totals, json != NULL);
-    code = rc ? cli_fail("sync", rc, &d) : 0;
+    bool zh = cli_chinese(lang);
+    arena_init(&a, WORK_MEMORY_MAX);
+    code = cli_store_open("sync", &a, data, NULL, seam, &zone, &s);
+    if (code < 0) {
+        o.self = &zh;
+        o.progress = isatty(STDERR_FILENO) ? show_progress : NULL;
+        enum err rc = deliver(s, seam, &o, &result, &d);
+        if (o.progress)
+            fputc('\n', stderr);
+        if (json)
+            sync_json(&result, rc);
+        else
+            sync_text(&result, zh);
+        fflush(stdout);
+        warn_clock(result.clock_off_ms, zh, stderr);
+        code = rc ? sync_failed(rc, &result, &d, zh) : 0;
+    }
     store_close(s);
+    arena_free(&a);
     return code;
 }
 
@@ -159,115 +270,194 @@ const struct cli_command command_sync = {
 
 /* ---- status ---- */
 
-static void status_json(const struct identity *id, const struct store_status *st, const struct household *h,
-                        uint32_t count, const struct published *p, uint32_t published)
+struct status {
+    const struct identity *id;
+    struct store_status counts;
+    struct household *households;
+    struct published *published;
+    uint32_t household_count, published_count;
+};
+
+static void member(struct buf *b, const char *before, struct str value)
+{
+    buf_put_z(b, before);
+    buf_put_json(b, value);
+}
+
+static void status_counts_json(struct buf *b, const struct status *x)
+{
+    const struct store_status *st = &x->counts;
+    buf_printf(b, "{\"enrolled\":%s", x->id->enrolled ? "true" : "false");
+    member(b, ",\"centre\":", x->id->url);
+    member(b, ",\"county\":", x->id->by.county);
+    member(b, ",\"person\":", x->id->by.person_name);
+    buf_printf(b,
+               ",\"device\":\"%016llx\",\"households\":%u,\"drafts\":%u,\"finalised_unsent\":%u,"
+               "\"frames_waiting\":%u,\"frames_receipted\":%u,\"frames_quarantined\":%u,"
+               "\"bytes_waiting\":%llu,\"objects_missing\":%u,\"changes\":%llu,\"clock_off_s\":%lld",
+               (unsigned long long)x->id->by.device, st->households, st->drafts, st->finalised_unsent,
+               st->frames_waiting, st->frames_receipted, st->frames_quarantined,
+               (unsigned long long)st->bytes_waiting, st->objects_missing, (unsigned long long)st->changes,
+               (long long)(st->clock_off_ms / 1000));
+    member(b, ",\"last_contact\":", st->last_contact);
+}
+
+static void status_json(const struct status *x)
 {
     struct buf b;
     buf_init(&b, 64u << 20);
-    buf_printf(&b, "{\"enrolled\":%s,\"centre\":", id->enrolled ? "true" : "false");
-    buf_put_json(&b, id->url);
-    buf_printf(&b,
-               ",\"device\":\"%016llx\",\"households\":%u,\"drafts\":%u,\"finalised_unsent\":%u,\"frames_"
-               "waiting\":%u,\"frames_receipted\":%u,"
-               "\"frames_quarantined\":%u,\"bytes_waiting\":%llu,\"objects_missing\":%u,\"changes\":%llu,"
-               "\"last_contact\":",
-               (unsigned long long)id->by.device, st->households, st->drafts, st->finalised_unsent,
-               st->frames_waiting, st->frames_receipted, st->frames_quarantined,
-               (unsigned long long)st->bytes_waiting, st->objects_missing, (unsigned long long)st->changes);
-    buf_put_json(&b, st->last_contact);
+    status_counts_json(&b, x);
     buf_put_z(&b, ",\"caseload\":[");
-    for (uint32_t i = 0; i < count; i++) {
-        buf_put_z(&b, i ? ",{\"code\":" : "{\"code\":");
-        buf_put_json(&b, h[i].code);
-        buf_put_z(&b, ",\"name\":");
-        buf_put_json(&b, h[i].name);
-        buf_put_z(&b, ",\"area\":");
-        buf_put_json(&b, h[i].area);
-        buf_put_z(&b, ",\"last_visit\":");
-        buf_put_json(&b, h[i].last_visit);
-        buf_put_z(&b, ",\"level\":");
-        buf_put_json(&b, h[i].last_level);
-        buf_printf(&b, ",\"draft\":%s}", h[i].draft ? "true" : "false");
+    for (uint32_t i = 0; i < x->household_count; i++) {
+        const struct household *h = &x->households[i];
+        member(&b, i ? ",{\"code\":" : "{\"code\":", h->code);
+        member(&b, ",\"name\":", h->name);
+        member(&b, ",\"area\":", h->area);
+        member(&b, ",\"last_visit\":", h->last_visit);
+        member(&b, ",\"level\":", h->last_level);
+        buf_printf(&b, ",\"draft\":%s}", h->draft ? "true" : "false");
     }
     buf_put_z(&b, "],\"published\":[");
-    for (uint32_t i = 0; i < published; i++) {
-        buf_put_z(&b, i ? ",{\"kind\":" : "{\"kind\":");
-        buf_put_json(&b, p[i].kind);
-        buf_put_z(&b, ",\"id\":");
-        buf_put_json(&b, p[i].id);
-        buf_put_z(&b, ",\"version\":");
-        buf_put_json(&b, p[i].version);
-        buf_printf(&b, ",\"held\":%s}", p[i].held ? "true" : "false");
+    for (uint32_t i = 0; i < x->published_count; i++) {
+        const struct published *p = &x->published[i];
+        member(&b, i ? ",{\"kind\":" : "{\"kind\":", p->kind);
+        member(&b, ",\"id\":", p->id);
+        member(&b, ",\"version\":", p->version);
+        member(&b, ",\"title\":", p->title);
+        buf_printf(&b, ",\"held\":%s}", p->held ? "true" : "false");
     }
     buf_put_z(&b, "]}\n");
     fwrite(b.p, 1, b.n, stdout);
     buf_free(&b);
 }
 
-static void status_text(const struct identity *id, const struct store_status *st, const struct household *h,
-                        uint32_t count, const struct published *p, uint32_t published)
+static void status_counts_text(const struct status *x, bool zh)
 {
-    if (id->enrolled)
-        printf("%.*s · %.*s · device %016llx · area %.*s\n", STR_ARG(id->by.county),
-               STR_ARG(id->by.person_name), (unsigned long long)id->by.device, STR_ARG(id->by.area));
-    else
-        printf("not enrolled yet: answers are kept here until `doorstep enrol`\n");
-    printf("drafts %u · finalised and not yet cut %u · frames waiting %u (%llu bytes) · with receipt %u · "
-           "set aside by the centre %u\n",
+    const struct store_status *st = &x->counts;
+    if (x->id->enrolled) {
+        put_field("", x->id->by.county);
+        put_field(" · ", x->id->by.person_name);
+        printf(zh ? " · 设备 %016llx" : " · device %016llx", (unsigned long long)x->id->by.device);
+        put_field(zh ? " · 范围 " : " · area ", x->id->by.area);
+        fputc('\n', stdout);
+    } else {
+        printf("%s\n", zh ? "尚未登记：答案保存在本机，直到 `doorstep enrol`"
+                          : "not enrolled yet: answers are kept here until `doorstep enrol`");
+    }
+    printf(zh ? "草稿 %u · 已完成待打包 %u · 待发 %u 批（%llu 字节）· 已有回执 %u · 被中心搁置 %u\n"
+              : "drafts %u · finalised and not yet cut %u · frames waiting %u (%llu bytes) · with receipt "
+                "%u · set aside by the centre %u\n",
            st->drafts, st->finalised_unsent, st->frames_waiting, (unsigned long long)st->bytes_waiting,
            st->frames_receipted, st->frames_quarantined);
-    printf("last contact %.*s\n", STR_ARG(st->last_contact.n ? st->last_contact : STR("never")));
-    if (published > 0)
-        printf("\nforms, lists, rules\n");
-    for (uint32_t i = 0; i < published; i++)
-        printf("  %-5.*s %.*s %.*s%s\n", STR_ARG(p[i].kind), STR_ARG(p[i].id), STR_ARG(p[i].version),
-               p[i].held ? "" : "  (sync fetches it)");
-    if (count > 0)
-        printf("\nhouseholds\n");
-    for (uint32_t i = 0; i < count; i++)
-        printf("  %.*s  %.*s  %.*s%s%.*s%s\n", STR_ARG(h[i].code), STR_ARG(h[i].name),
-               STR_ARG(h[i].last_visit.n ? str_sub(h[i].last_visit, 0, 10) : STR("not visited")),
-               h[i].last_level.n ? "  " : "", STR_ARG(h[i].last_level), h[i].draft ? "  (draft)" : "");
+    put_field(zh ? "上次联系中心：" : "last contact ", st->last_contact.n ? st->last_contact
+                                                       : zh               ? STR("从未")
+                                                                          : STR("never"));
+    fputc('\n', stdout);
+    warn_clock(st->clock_off_ms, zh, stdout);
+}
+
+static void published_text(const struct status *x, bool zh)
+{
+    if (x->published_count > 0)
+        printf("\n%s\n", zh ? "表单、清单、规则" : "forms, lists, rules");
+    for (uint32_t i = 0; i < x->published_count; i++) {
+        const struct published *p = &x->published[i];
+        fputs("  ", stdout);
+        term_put_columns(stdout, p->kind, 5, true);
+        put_field(" ", p->id);
+        put_field(" ", p->version);
+        if (p->title.n && !str_eq(p->title, p->id))
+            put_field("  ", p->title);
+        puts(p->held ? "" : zh ? "  （同步时取回）" : "  (sync fetches it)");
+    }
+}
+
+static struct str level_text(struct str level, bool zh)
+{
+    static const char *const names[][2] = {{"red", "红"},
+                                           {"yellow", "黄"},
+                                           {"blue", "蓝"},
+                                           {"none", "无线索"}};
+    for (size_t i = 0; zh && i < sizeof names / sizeof *names; i++)
+        if (str_eq_z(level, names[i][0]))
+            return str_of(names[i][1]);
+    return level;
+}
+
+static void households_text(const struct status *x, bool zh)
+{
+    uint32_t code = 6, name = 6;
+    for (uint32_t i = 0; i < x->household_count; i++) {
+        uint32_t c = term_width(x->households[i].code), n = term_width(x->households[i].name);
+        code = c > code && c <= 20 ? c : code;
+        name = n > name && n <= 24 ? n : name;
+    }
+    if (x->household_count > 0)
+        printf("\n%s\n", zh ? "农户" : "households");
+    for (uint32_t i = 0; i < x->household_count; i++) {
+        const struct household *h = &x->households[i];
+        struct str day = h->last_visit.n ? str_sub(h->last_visit, 0, 10)
+                         : zh            ? STR("未走访")
+                                         : STR("not visited");
+        fputs("  ", stdout);
+        term_put_columns(stdout, h->code, code, true);
+        fputs("  ", stdout);
+        term_put_columns(stdout, h->name, name, true);
+        put_field("  ", day);
+        if (h->last_level.n)
+            put_field("  ", level_text(h->last_level, zh));
+        puts(h->draft ? (zh ? "  （有草稿）" : "  (draft)") : "");
+    }
+}
+
+static enum err status_read(struct store *s, struct arena *a, bool check, struct status *x, struct diag *d)
+{
+    enum err rc = check ? store_check(s, d) : ERR_OK;
+    if (!rc)
+        rc = store_status(s, a, &x->counts, d);
+    if (!rc)
+        rc = store_households(s, a, &x->households, &x->household_count, d);
+    if (!rc)
+        rc = store_published(s, a, &x->published, &x->published_count, d);
+    x->id = store_identity(s);
+    return rc;
 }
 
 static int run_status(int argc, char **argv, struct seam *seam)
 {
-    const char *data = NULL, *json = NULL, *check = NULL, *args[1];
+    const char *data = NULL, *json = NULL, *check = NULL, *lang = NULL, *args[1];
     const struct cli_option options[] = {
         {"--check", NULL, "also check every page of the databases", &check},
         {"--json", NULL, "as JSON", &json},
+        {"--lang", "zh|en", "language of the messages", &lang},
         {"--data", "DIR", "where this device keeps its data", &data},
     };
     int n;
-    struct store *s = NULL;
-    struct diag d = {0};
     struct arena a;
-    struct store_status st;
-    struct household *h;
-    struct published *p;
-    uint32_t households, published;
+    struct store *s = NULL;
+    const struct zone *zone;
+    struct diag d = {0};
+    struct status x = {0};
 
     int code = cli_parse(&command_status, options, COUNT(options), argc, argv, args, 0, 0, &n);
-    if (code < 0)
-        code = open_store("status", data, seam, &s);
     if (code >= 0)
         return code;
+    bool zh = cli_chinese(lang);
     arena_init(&a, WORK_MEMORY_MAX);
-    enum err rc = check ? store_check(s, &d) : ERR_OK;
-    if (!rc)
-        rc = store_status(s, &a, &st, &d);
-    if (!rc)
-        rc = store_households(s, &a, &h, &households, &d);
-    if (!rc)
-        rc = store_published(s, &a, &p, &published, &d);
-    if (rc)
-        code = cli_fail("status", rc, &d);
-    else {
-        (json ? status_json : status_text)(store_identity(s), &st, h, households, p, published);
-        code = 0;
+    code = cli_store_open("status", &a, data, NULL, seam, &zone, &s);
+    if (code < 0) {
+        enum err rc = status_read(s, &a, check != NULL, &x, &d);
+        code = rc ? cli_fail("status", rc, &d) : 0;
+        if (!rc && json)
+            status_json(&x);
+        else if (!rc) {
+            status_counts_text(&x, zh);
+            published_text(&x, zh);
+            households_text(&x, zh);
+        }
     }
-    arena_free(&a);
     store_close(s);
+    arena_free(&a);
     return code;
 }
 
@@ -277,107 +467,4 @@ const struct cli_command command_status = {
     .summary = "what this device holds, and what is not delivered yet",
     .example = "doorstep status --json",
     .run = run_status,
-};
-
-/* ---- check ---- */
-
-static void print_findings(const struct form_findings *f, const char *file)
-{
-    for (uint32_t i = 0; i < f->list.count; i++) {
-        const struct form_finding *x = &f->list.at[i];
-        printf("%s: %s:%u:%u: %.*s%s%.*s\n", x->severity == FINDING_ERROR ? "error" : "warning", file,
-               x->line, x->column, STR_ARG(x->node), x->node.n ? ": " : "", STR_ARG(x->text));
-    }
-}
-
-static void print_findings_json(const struct form_findings *f, const struct form *form)
-{
-    struct buf b;
-    buf_init(&b, 16u << 20);
-    buf_printf(&b, "{\"ok\":%s,\"errors\":%u", form && f->error_count == 0 ? "true" : "false",
-               f->error_count);
-    if (form) {
-        struct form_summary m = form_summary(form);
-        buf_put_z(&b, ",\"id\":");
-        buf_put_json(&b, form_id(form));
-        buf_put_z(&b, ",\"version\":");
-        buf_put_json(&b, form_version(form));
-        buf_printf(&b,
-                   ",\"questions\":%u,\"groups\":%u,\"repeats\":%u,\"calculations\":%u,\"constraints\":%u,"
-                   "\"languages\":%u,\"lists\":%u,\"choices\":%u",
-                   m.questions, m.groups, m.repeats, m.calculations, m.constraints, m.languages, m.lists,
-                   m.choices);
-    }
-    buf_put_z(&b, ",\"findings\":[");
-    for (uint32_t i = 0; i < f->list.count; i++) {
-        const struct form_finding *x = &f->list.at[i];
-        buf_printf(&b, "%s{\"severity\":\"%s\",\"line\":%u,\"column\":%u,\"node\":", i ? "," : "",
-                   x->severity == FINDING_ERROR ? "error" : "warning", x->line, x->column);
-        buf_put_json(&b, x->node);
-        buf_put_z(&b, ",\"text\":");
-        buf_put_json(&b, x->text);
-        buf_put_char(&b, '}');
-    }
-    buf_put_z(&b, "]}\n");
-    fwrite(b.p, 1, b.n, stdout);
-    buf_free(&b);
-}
-
-static void print_summary(const struct form *form)
-{
-    struct form_summary m = form_summary(form);
-    printf("%.*s (%.*s%s%.*s): %u questions, %u groups, %u repeats, %u calculations, %u constraints, %u "
-           "languages, %u lists with %u choices\n",
-           STR_ARG(form_title(form)), STR_ARG(form_id(form)), form_version(form).n ? ", version " : "",
-           STR_ARG(form_version(form)), m.questions, m.groups, m.repeats, m.calculations, m.constraints,
-           m.languages, m.lists, m.choices);
-    for (uint32_t i = 0; i < form_resource_count(form); i++)
-        printf("  wants %.*s\n", STR_ARG(form_resource(form, i)));
-}
-
-static int run_check(int argc, char **argv, struct seam *seam)
-{
-    const char *json = NULL, *pack_file = NULL, *args[1];
-    const struct cli_option options[] = {
-        {"--pack", "FILE", "also check this rule pack against the form", &pack_file},
-        {"--json", NULL, "as JSON", &json},
-    };
-    int n;
-    struct diag d = {0};
-    struct arena a;
-    struct buf form_bytes = {0}, pack_bytes = {0};
-    struct form_findings findings = {0};
-    const struct form *form = NULL;
-    const struct pack *pack = NULL;
-
-    int code = cli_parse(&command_check, options, COUNT(options), argc, argv, args, 1, 1, &n);
-    if (code >= 0)
-        return code;
-    arena_init(&a, WORK_MEMORY_MAX);
-    enum err rc = work_file(seam, args[0], &form_bytes, &d);
-    if (!rc)
-        rc = form_load(&a, buf_str(&form_bytes), &form, &findings, &d);
-    if (!rc && pack_file)
-        rc = work_file(seam, pack_file, &pack_bytes, &d);
-    if (!rc && pack_file)
-        rc = pack_load(&a, buf_str(&pack_bytes), form, &pack, &findings, &d);
-    if (json)
-        print_findings_json(&findings, rc ? NULL : form);
-    else
-        print_findings(&findings, args[0]);
-    if (!rc && !json)
-        print_summary(form);
-    code = rc ? cli_fail("check", rc, &d) : 0;
-    buf_free(&form_bytes);
-    buf_free(&pack_bytes);
-    arena_free(&a);
-    return code;
-}
-
-const struct cli_command command_check = {
-    .name = "check",
-    .arguments = "FORM [--pack FILE]",
-    .summary = "find every mistake in a form, and in a rule pack for it",
-    .example = "doorstep check household.xml",
-    .run = run_check,
 };

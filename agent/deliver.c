@@ -1,4 +1,5 @@
-/* See deliver.h. The state machine decides; here its steps are carried out one by one.
+/* See deliver.h. The state machine decides; here its steps are carried out one by one. Nothing here knows
+ * what a receipt or a frame holds.
  */
 #include "agent/deliver.h"
 
@@ -14,6 +15,8 @@ struct run {
     struct sync_client *client;
     uint64_t frame_after; /* newest frame handed to the client */
     struct buf frame;
+    struct diag http; /* what the last request said when it failed */
+    struct deliver_result result;
 };
 
 static enum http_method method_of(const char *name)
@@ -59,15 +62,15 @@ static void step_http(struct run *run, const struct step *step)
                                    .body = step->body,
                                    .body_max = step->reply_max};
     struct http_reply reply = {0};
-    struct diag quiet = {0};
 
+    diag_clear(&run->http);
     arena_init(&a, 1u << 20);
     add_header(&request, "Authorization", step->authorization);
     add_header(&request, "Prefer", step->prefer);
     add_header(&request, "Range", step->range);
-    enum err rc = url_of(&a, store_identity(run->store)->url, step->path, &request.url, &quiet);
+    enum err rc = url_of(&a, store_identity(run->store)->url, step->path, &request.url, &run->http);
     if (!rc)
-        rc = run->seam->http(run->seam->self, &request, &a, &reply, &quiet);
+        rc = run->seam->http(run->seam->self, &request, &a, &reply, &run->http);
     if (rc)
         sync_feed_failure(run->client, rc, reply.bytes_up, reply.bytes_down);
     else
@@ -83,58 +86,103 @@ static enum err step_frame(struct run *run, struct diag *d)
     bool any = false;
     buf_clear(&run->frame);
     enum err rc = store_frame_next(run->store, run->frame_after, &run->frame_after, &run->frame, &any, d);
+    if (!rc && any)
+        rc = store_frame_sent(run->store, run->frame_after, d);
     if (!rc)
         sync_feed_frame(run->client, any ? buf_str(&run->frame) : STR_NONE);
     return rc;
 }
 
-static enum err step_wanted(struct run *run, struct diag *d)
+static enum err step_wanted(struct run *run, const struct step *step, struct diag *d)
 {
     unsigned char hash[SHA256_SIZE];
     uint64_t size = 0;
     bool any = false;
-    enum err rc = store_object_wanted(run->store, hash, &size, &any, d);
+    enum err rc = store_object_wanted(run->store, step->refused, step->refused_count, hash, &size, &any, d);
     if (!rc)
         sync_feed_wanted(run->client, any ? hash : NULL, size);
     return rc;
 }
 
-static void tell(struct run *run, int64_t wait_ms)
+static enum err step_receipt(struct run *run, const struct step *step, struct diag *d)
 {
-    if (!run->o->progress)
-        return;
-    struct arena a;
-    struct store_status status = {0};
+    bool again = false;
+    uint32_t frames;
+    enum err rc = store_receipt(run->store, step, &again, d);
+    if (!rc)
+        run->result.clock_off_ms = step->receipt.clock_off_ms;
+    return !rc && again ? store_cut(run->store, &frames, d) : rc;
+}
+
+static void tell(struct run *run, int64_t wait_ms, const char *why, bool portal)
+{
+    struct deliver_progress p = {.totals = sync_totals(run->client),
+                                 .wait_ms = wait_ms,
+                                 .why = why,
+                                 .portal = portal};
     struct diag quiet = {0};
-    arena_init(&a, 16u << 20);
-    if (!store_status(run->store, &a, &status, &quiet)) {
-        struct deliver_progress p = {sync_totals(run->client), status.bytes_waiting, wait_ms};
+    uint64_t frames;
+
+    if (run->o->progress && !store_waiting(run->store, &frames, &p.bytes_waiting, &quiet))
         run->o->progress(run->o->self, &p);
+}
+
+/* The machine knows causes; what exactly broke, the request itself said. */
+static const char *sentence(const struct run *run, const struct step *step, const struct diag *said)
+{
+    bool general = strcmp(said->text, err_action(step->cause)->todo_en) == 0;
+    return general && run->http.text[0] ? run->http.text : said->text;
+}
+
+static void wait_a_while(struct run *run, const struct step *step, const struct diag *said)
+{
+    tell(run, step->wait_ms, sentence(run, step, said), step->portal);
+    run->seam->sleep_ms(run->seam->self, step->wait_ms);
+    sync_feed_done(run->client, ERR_OK);
+}
+
+static enum err stopped(struct run *run, const struct step *step, const struct diag *said, struct diag *d)
+{
+    run->result.budget_used = step->budget;
+    run->result.portal = step->portal;
+    return step->budget ? ERR_OK : diag_set(d, step->cause, "%s", sentence(run, step, said));
+}
+
+static enum err commit(struct run *run, const struct step *step, struct diag *d)
+{
+    switch (step->kind) {
+    case STEP_RECEIPT: return step_receipt(run, step, d);
+    case STEP_DOWN: return store_down(run->store, step, d);
+    default: return store_object_put(run->store, step->hash, step->object, d);
     }
-    arena_free(&a);
 }
 
 /* One step; *done_out when there is nothing left to do. */
-static enum err carry_out(struct run *run, const struct step *step, bool *done_out, struct diag *d)
+static enum err carry_out(struct run *run, bool *done_out, struct diag *d)
 {
+    struct step step;
+    struct diag said = {0};
     enum err rc = ERR_OK;
 
-    switch (step->kind) {
-    case STEP_HTTP: step_http(run, step); return ERR_OK;
-    case STEP_FRAME: return step_frame(run, d);
-    case STEP_WANTED: return step_wanted(run, d);
-    case STEP_RECEIPT: rc = store_receipt(run->store, &step->receipt, step->receipt_frame, d); break;
-    case STEP_DOWN: rc = store_down(run->store, step, d); break;
-    case STEP_OBJECT: rc = store_object_put(run->store, step->hash, step->object, d); break;
-    case STEP_WAIT:
-        tell(run, step->wait_ms);
-        run->seam->sleep_ms(run->seam->self, step->wait_ms);
+    sync_next(run->client, &step, &said);
+    switch (step.kind) {
+    case STEP_HTTP: step_http(run, &step); break;
+    case STEP_FRAME: rc = step_frame(run, d); break;
+    case STEP_WANTED: rc = step_wanted(run, &step, d); break;
+    case STEP_WAIT: wait_a_while(run, &step, &said); break;
+    case STEP_RECEIPT:
+    case STEP_DOWN:
+    case STEP_OBJECT:
+        rc = commit(run, &step, d);
+        sync_feed_done(run->client, rc);
+        tell(run, 0, NULL, false);
         break;
-    case STEP_DONE: *done_out = true; return ERR_OK;
-    case STEP_STOPPED: return diag_set(d, step->cause, "the sync stopped; what has no receipt is still held");
+    case STEP_DONE: *done_out = true; break;
+    case STEP_STOPPED:
+        *done_out = true;
+        rc = stopped(run, &step, &said, d);
+        break;
     }
-    sync_feed_done(run->client, rc);
-    tell(run, 0);
     return rc;
 }
 
@@ -149,16 +197,22 @@ static enum err open_client(struct run *run, struct diag *d)
                             .epoch = id->epoch,
                             .bytes_max = run->o->bytes_max,
                             .tries_max = run->o->tries_max};
-    enum err rc = keyset_read(&run->arena, id->keyset, NULL, &c.keys, d);
+    enum err rc = store_frame_unsure(run->store, &c.unsure_from, d);
+    if (!rc)
+        rc = keyset_read(&run->arena, id->keyset, NULL, &c.keys, d);
     if (!rc)
         rc = run->seam->random(run->seam->self, &c.jitter_seed, sizeof c.jitter_seed);
-    return rc ? rc : sync_client_open(&run->arena, &c, &run->client, d);
+    if (!rc)
+        rc = sync_client_open(&run->arena, &c, &run->client, d);
+    crypto_wipe(&c.seal, sizeof c.seal);
+    return rc;
 }
 
 enum err deliver(struct store *s, const struct seam *seam, const struct deliver_options *o,
-                 struct sync_totals *totals_out, struct diag *d)
+                 struct deliver_result *result_out, struct diag *d)
 {
     struct run run = {.store = s, .seam = seam, .o = o};
+    struct diag quiet = {0};
     uint32_t frames = 0;
     bool done = false;
 
@@ -167,15 +221,15 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
     enum err rc = store_cut(s, &frames, d);
     if (!rc)
         rc = open_client(&run, d);
-    while (!rc && !done) {
-        struct step step;
-        sync_next(run.client, &step, d);
-        rc = carry_out(&run, &step, &done, d);
-    }
+    while (!rc && !done)
+        rc = carry_out(&run, &done, d);
     if (run.client)
-        *totals_out = sync_totals(run.client);
-    seam->log(seam->self, rc ? LOG_SYNC_FAILED : LOG_SYNC_DONE, (int64_t)totals_out->frames_receipted,
-              (int64_t)totals_out->bytes_up, rc);
+        run.result.totals = sync_totals(run.client);
+    if (store_waiting(s, &run.result.frames_waiting, &run.result.bytes_waiting, &quiet))
+        run.result.frames_waiting = 0; /* the store failed; that is what `rc` says */
+    *result_out = run.result;
+    seam->log(seam->self, rc ? LOG_SYNC_FAILED : LOG_SYNC_DONE, (int64_t)run.result.totals.frames_receipted,
+              (int64_t)run.result.totals.bytes_up, rc);
     sync_client_close(run.client);
     buf_free(&run.frame);
     arena_free(&run.arena);
@@ -223,6 +277,13 @@ static enum err read_code(struct enrolment *e, const struct enrol_options *o, st
     return ERR_OK;
 }
 
+/* What the centre answers here is JSON; a page in its place comes from a network that wants a login first. */
+static bool is_page(const struct http_reply *reply)
+{
+    struct str body = str_trim(str_sub(buf_str(&reply->body), 0, 256));
+    return (body.n > 0 && body.p[0] == '<') || (reply->status >= 300 && reply->status < 400);
+}
+
 static enum err exchange(struct enrolment *e, enum http_method method, const char *path, struct str body,
                          struct str *reply_out, struct diag *d)
 {
@@ -232,7 +293,11 @@ static enum err exchange(struct enrolment *e, enum http_method method, const cha
     enum err rc = url_of(&e->arena, e->url, str_of(path), &request.url, d);
     if (!rc)
         rc = e->seam->http(e->seam->self, &request, &e->arena, &reply, d);
-    if (!rc && reply.status == 403)
+    if (!rc && is_page(&reply))
+        rc = diag_set(d, ERR_NET,
+                      "this network answers instead of the centre (login page?): sign in to the network, or "
+                      "try another one; the code stays good");
+    else if (!rc && reply.status == 403)
         rc = diag_set(d, ERR_DENIED,
                       "the centre does not accept this code: it may be used up or older than 48 hours; ask "
                       "for a new one");

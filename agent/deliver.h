@@ -11,6 +11,8 @@ struct deliver_progress {
     struct sync_totals totals;
     uint64_t bytes_waiting;
     int64_t wait_ms; /* > 0: waiting before the next try */
+    const char *why; /* while waiting: what went wrong */
+    bool portal;     /* while waiting: the network shows a login page instead of the centre */
 };
 
 struct deliver_options {
@@ -20,10 +22,18 @@ struct deliver_options {
     void (*progress)(void *self, const struct deliver_progress *p); /* may be NULL */
 };
 
+struct deliver_result {
+    struct sync_totals totals;
+    uint64_t frames_waiting, bytes_waiting; /* still without receipt */
+    int64_t clock_off_ms;                   /* this device's clock minus the centre's; 0 = near enough */
+    bool budget_used;                       /* bytes_max ended the run before everything was done */
+    bool portal;                            /* a login page stood in the way to the end */
+};
+
 /* Cuts what is finalised, then runs one sync to its end. Waits (back-off) happen through the seam. Whatever
- * stops it, what has no receipt is still held. */
+ * stops it, what has no receipt is still held. *result_out is filled in, failed or not. */
 enum err deliver(struct store *s, const struct seam *seam, const struct deliver_options *o,
-                 struct sync_totals *totals_out, struct diag *d) MUST_USE;
+                 struct deliver_result *result_out, struct diag *d) MUST_USE;
 
 /* Enrols this device. `code` is the text of the QR code ("dse1:...") or the typed token, which then needs
  * `url`. `root_print`: the fingerprint of the county's root to insist on ("7F3A 09C2 ..."), NULL only when

@@ -10,7 +10,9 @@
  *   - an earlier visit's values stay as they were until the visit that changes them is finalised: `prev`
  * costs nothing;
  *   - a frame is frozen before its first byte leaves, and forgotten only with a verified receipt;
- *   - drafts never travel; finalising makes all changes of a visit travel together.
+ *   - drafts never travel; finalising makes all changes of a visit travel together;
+ *   - several processes may have one store open: what one of them finalised or enrolled, the others notice
+ *     before they write.
  */
 #ifndef DOORSTEP_AGENT_STORE_H
 #define DOORSTEP_AGENT_STORE_H
@@ -23,14 +25,17 @@
 
 struct store;
 
+struct zone;
+
 /* `dir` is made when it is not there. A key file that is missing beside an existing database is ERR_DENIED,
- * never a new key. */
-enum err store_open(const char *dir, const struct seam *seam, struct store **store_out,
-                    struct diag *d) MUST_USE;
+ * never a new key. `zone`: in which times are written, NULL = UTC; lives as long as the store. */
+enum err store_open(const char *dir, const struct seam *seam, const struct zone *zone,
+                    struct store **store_out, struct diag *d) MUST_USE;
 void store_close(struct store *s);                              /* accepts NULL */
 enum err store_check(struct store *s, struct diag *d) MUST_USE; /* integrity of both databases */
 
-/* Who this device is. Texts live until the next store call that changes them. */
+/* Who this device is. Texts live until the next store_enrol, store_refresh, or first write after another
+ * process enrolled. */
 struct identity {
     bool enrolled;
     struct enrol_reply by; /* device, inc, person ... as the centre said; token is the newest one */
@@ -42,6 +47,8 @@ struct identity {
     uint32_t epoch;
 };
 const struct identity *store_identity(const struct store *s);
+/* Looks again: another process may have synced, renewed the token or enrolled. */
+enum err store_refresh(struct store *s, struct diag *d) MUST_USE;
 /* A device id as people and other programs read it: 16 hex digits. */
 struct str device_text(struct arena *a, uint64_t device);
 /* Takes the identity, and with it everything that was captured before: rows made so far become this device's.
@@ -53,9 +60,10 @@ enum err store_object_put(struct store *s, const unsigned char hash[static SHA25
                           struct diag *d) MUST_USE;
 enum err store_object_get(struct store *s, const unsigned char hash[static SHA256_SIZE], struct buf *out,
                           struct diag *d) MUST_USE;
-/* The next object the catalogue names and this device lacks. *any_out false: none. */
-enum err store_object_wanted(struct store *s, unsigned char hash_out[static SHA256_SIZE], uint64_t *size_out,
-                             bool *any_out, struct diag *d) MUST_USE;
+/* The next object the catalogue names and this device lacks, other than `refused`. *any_out false: none. */
+enum err store_object_wanted(struct store *s, const unsigned char (*refused)[SHA256_SIZE],
+                             uint32_t refused_count, unsigned char hash_out[static SHA256_SIZE],
+                             uint64_t *size_out, bool *any_out, struct diag *d) MUST_USE;
 
 /* What the centre has published and not retired, newest first within (kind, id). */
 struct published {
@@ -66,6 +74,11 @@ struct published {
 };
 enum err store_published(struct store *s, struct arena *a, struct published **list_out, uint32_t *count_out,
                          struct diag *d) MUST_USE;
+
+/* That very version, retired ones too: what a draft was begun with. ERR_NOT_FOUND without a sentence. */
+enum err store_published_by_hash(struct store *s, struct arena *a,
+                                 const unsigned char hash[static SHA256_SIZE], struct published *out,
+                                 struct diag *d) MUST_USE;
 
 struct household {
     int64_t key;
@@ -91,12 +104,13 @@ struct visit_start {
     struct str type, language;
 };
 struct visit {
-    int64_t key;           /* row of the visit */
-    int64_t interview;     /* row of the interview */
+    int64_t key;           /* row of the visit; 0 until something was saved */
+    int64_t interview;     /* row of the interview; 0 until something was saved */
     bool resumed;          /* a draft was there */
     bool revisit;          /* the interview was finalised before: earlier answers are carried */
     struct str prev_ended; /* of the visit before, ISO, "" = none */
     struct str started;
+    struct str place; /* where the person stopped (store_visit_place), "" = nowhere */
     /* Answers to open the session with: the interview as it is now, drafts included. */
     struct saved_interview now;
     /* As it was before this visit; empty when !revisit. */
@@ -107,11 +121,19 @@ struct visit {
     struct visit_rows *rows;
     struct arena *arena;
 };
+/* The form version that a draft was begun with, if there is a draft for this form id: it goes on with that
+ * version. */
+enum err store_draft_form(struct store *s, struct str form_id, int64_t household,
+                          unsigned char hash_out[static SHA256_SIZE], bool *any_out, struct diag *d) MUST_USE;
+/* Reads only: a visit that is opened and left without an answer never was. */
 enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start,
                           struct visit *visit_out, struct diag *d) MUST_USE;
-/* Commits what the session says has changed. Only then may a screen say "saved". */
+/* Commits what the session says has changed, and with the first changes the visit itself. Only then may a
+ * screen say "saved". ERR_STATE when another window finalised or began this visit meanwhile. */
 enum err store_visit_save(struct store *s, struct visit *v, const struct session_change *changes,
                           uint32_t count, struct diag *d) MUST_USE;
+/* Notes where the person is, so that a draft opens there again. */
+enum err store_visit_place(struct store *s, struct visit *v, struct str place, struct diag *d) MUST_USE;
 
 struct visit_finish {
     unsigned char xml_hash[SHA256_SIZE];
@@ -128,7 +150,16 @@ enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d) MUST_U
 /* The oldest frame without receipt after batch `after`; *any_out false: none. */
 enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_out, struct buf *frame_out,
                           bool *any_out, struct diag *d) MUST_USE;
-enum err store_receipt(struct store *s, const struct receipt *r, struct str frame, struct diag *d) MUST_USE;
+/* Before the first byte of a frame leaves. */
+enum err store_frame_sent(struct store *s, uint64_t batch_seq, struct diag *d) MUST_USE;
+/* The oldest frame that was sent and has no receipt; 0 when there is none, or when asking for the receipt
+ * would cost more than sending it again. */
+enum err store_frame_unsure(struct store *s, uint64_t *batch_seq_out, struct diag *d) MUST_USE;
+/* Of a STEP_RECEIPT: receipts, server sequences of what was stored, token, cursor. A batch that the centre
+ * could not read for its row numbers becomes uncut again: *cut_again_out. */
+enum err store_receipt(struct store *s, const struct step *step, bool *cut_again_out,
+                       struct diag *d) MUST_USE;
+/* Of a STEP_DOWN. */
 enum err store_down(struct store *s, const struct step *step, struct diag *d) MUST_USE;
 
 struct store_status {
@@ -137,7 +168,9 @@ struct store_status {
     uint64_t bytes_waiting;
     uint64_t changes;
     struct str last_contact; /* ISO, "" = never */
+    int64_t clock_off_ms; /* this device's clock minus the centre's at the last delivery; 0 = near enough */
 };
+enum err store_waiting(struct store *s, uint64_t *frames_out, uint64_t *bytes_out, struct diag *d) MUST_USE;
 enum err store_status(struct store *s, struct arena *a, struct store_status *out, struct diag *d) MUST_USE;
 
 #endif

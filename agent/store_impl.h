@@ -1,5 +1,5 @@
-/* Shared by store.c (opening, identity, objects, lists), store_visit.c (capture) and store_sync.c (travel).
- * Private to them. */
+/* Shared by store.c (opening, identity, rows, objects), store_lists.c (what lists show), store_visit.c
+ * (capture) and store_sync.c (travel). Private to them. */
 #ifndef DOORSTEP_AGENT_STORE_IMPL_H
 #define DOORSTEP_AGENT_STORE_IMPL_H
 
@@ -17,14 +17,17 @@
 
 struct store {
     const struct seam *seam;
+    const struct zone *zone;
     struct db *db;   /* sealed */
     struct db *open; /* plain: public objects */
     struct arena memory;
     struct identity id;
+    struct arena texts; /* the identity's */
 };
 
 struct visit_rows {
     VEC(int64_t) keys; /* database key by (session key - SESSION_KEY_BASE) */
+    uint64_t cursor;   /* when the interview was read: what the person sees is no newer */
 };
 
 /* The counters that every transaction moves; read and written inside it, because another process may be
@@ -38,6 +41,8 @@ struct counters {
 };
 enum err counters_load(struct store *s, struct counters *c, struct diag *d) MUST_USE;
 enum err counters_save(struct store *s, const struct counters *c, struct diag *d) MUST_USE;
+/* Begins a transaction that makes rows or changes: knows who this device is by now. */
+enum err work_begin(struct store *s, struct txn *t, struct counters *c, struct diag *d) MUST_USE;
 
 /* A row of ours or of others. */
 struct row {
@@ -51,6 +56,9 @@ struct row {
     int64_t visit; /* draft visit that made it; 0 = committed to the record */
     bool deleted;
 };
+#define ROW_COLUMNS \
+    "key, device, inc, counter, number, kind, parent, interview, household, repeat, ord, visit, deleted"
+struct row row_from(struct stmt *q); /* the statement begins with ROW_COLUMNS */
 /* ERR_NOT_FOUND without a sentence when there is none. */
 enum err row_by_key(struct store *s, int64_t key, struct row *out, struct diag *d) MUST_USE;
 enum err row_by_id(struct store *s, struct row_id id, struct row *out, struct diag *d) MUST_USE;
@@ -65,23 +73,45 @@ struct own_change {
     uint32_t field;
     enum change_op op;
     uint8_t status;
+    uint64_t
+        seen; /* cursor up to which the person saw; an earlier change of the draft to this field counts */
     struct str value;
 };
 enum err change_append(struct store *s, struct counters *c, const struct own_change *change,
                        struct diag *d) MUST_USE;
 
+/* Changes of the log as `sql` gives them (CHANGE_COLUMNS first), with the key of each one's row; their own
+ * `row` is left empty. `second` is bound unless it is 0. */
+#define CHANGE_COLUMNS "seq, row, fld, op, status, person, role, hlc, seen, val"
+struct logged {
+    VEC(struct change) changes;
+    VEC(int64_t) rows;
+};
+enum err changes_select(struct store *s, struct arena *a, const char *sql, int64_t first, int64_t second,
+                        struct logged *out, struct diag *d) MUST_USE;
+
 enum err record_load(struct store *s, struct arena *a, const struct row *row, struct record *out,
                      struct diag *d) MUST_USE;
 enum err record_save(struct store *s, int64_t key, const struct record *r, struct diag *d) MUST_USE;
 
-/* "" when absent; lives in `a`. */
-enum err shown_value(struct store *s, struct arena *a, int64_t key, uint32_t field, struct str *out,
-                     struct diag *d) MUST_USE;
+enum err object_held(struct store *s, const unsigned char *hash, bool *held_out, struct diag *d) MUST_USE;
 
 /* Settings by name; "" when absent. */
 enum err meta_get(struct store *s, const char *name, struct arena *a, struct str *out,
                   struct diag *d) MUST_USE;
 enum err meta_put_str(struct store *s, const char *name, struct str value, struct diag *d) MUST_USE;
+
+enum err meta_put_i64(struct store *s, const char *name, int64_t v, struct diag *d) MUST_USE;
+/* The last time that the centre signed, and our own clock at that moment. */
+enum err anchor_put(struct store *s, int64_t server_time_ms, struct diag *d) MUST_USE;
+
+/* The finalised visit that ended last; key 0 when there is none. Texts live in `a`. */
+struct newest_visit {
+    int64_t key;
+    struct str ended, level;
+};
+enum err newest_visit_of_interview(struct store *s, struct arena *a, int64_t interview,
+                                   struct newest_visit *out, struct diag *d) MUST_USE;
 
 struct str hex_text(struct arena *a, const unsigned char *bytes, size_t n);
 struct str iso_now(const struct store *s, struct arena *a);

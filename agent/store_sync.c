@@ -14,31 +14,21 @@ struct cut {
     uint64_t seq_hi; /* last one looked at */
 };
 
+struct numbering {
+    struct store *s;
+    bool used; /* some row was named by its number */
+};
+
 static bool number_of_row(void *self, struct row_id id, uint64_t *number_out)
 {
+    struct numbering *n = self;
     struct row row;
     struct diag quiet = {0};
-    if (row_by_id(self, id, &row, &quiet) || row.number == 0)
+    if (row_by_id(n->s, id, &row, &quiet) || row.number == 0)
         return false;
     *number_out = row.number;
+    n->used = true;
     return true;
-}
-
-static bool row_of_number(void *self, uint64_t number, struct row_id *id_out)
-{
-    struct store *s = self;
-    struct stmt *q = NULL;
-    struct diag quiet = {0};
-    bool row = false;
-
-    if (!db_prepare(s->db, "SELECT device, inc, counter FROM row WHERE number = ?", &q, &quiet)) {
-        bind_i64(q, 1, (int64_t)number);
-        if (!stmt_step(q, &row, &quiet) && row)
-            *id_out = (struct row_id){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1),
-                                      (uint32_t)col_i64(q, 2)};
-    }
-    stmt_done(q);
-    return row;
 }
 
 /* What may travel: changes of finalised visits, and changes that belong to no visit, but an interview only
@@ -87,21 +77,25 @@ static enum err collect(struct store *s, struct arena *a, struct cut *cut, struc
     return rc;
 }
 
+/* A monotonic clock that stands before where it stood means a reboot: what passed since is not known. */
 static enum err anchor_load(struct store *s, struct arena *a, struct batch_head *head, struct diag *d)
 {
-    struct str text;
-    int64_t mono = 0;
+    struct str anchor, mono;
+    int64_t then = 0;
 
-    enum err rc = meta_get(s, "anchor_ms", a, &text, d);
-    if (!rc && !str_to_i64(text, &head->anchor_ms))
-        head->anchor_ms = 0;
+    enum err rc = meta_get(s, "anchor_ms", a, &anchor, d);
     if (!rc)
-        rc = meta_get(s, "anchor_mono", a, &text, d);
-    if (!rc) {
-        int64_t now = s->seam->mono_ms(s->seam->self);
-        head->elapsed_ms = str_to_i64(text, &mono) && now >= mono ? now - mono : -1;
-    }
-    return rc;
+        rc = meta_get(s, "anchor_mono", a, &mono, d);
+    if (rc)
+        return rc;
+    int64_t now = s->seam->mono_ms(s->seam->self);
+    head->anchor_ms = 0;
+    head->elapsed_ms = -1;
+    if (!str_to_i64(anchor, &head->anchor_ms))
+        return ERR_OK;
+    if (str_to_i64(mono, &then) && now >= then)
+        head->elapsed_ms = now - then;
+    return ERR_OK;
 }
 
 static enum err outbox_tail(struct store *s, uint64_t *next_out, unsigned char prev_out[8], struct diag *d)
@@ -142,7 +136,8 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
                               .inc = s->id.by.inc,
                               .epoch = s->id.epoch,
                               .now_ms = s->seam->wall_ms(s->seam->self)};
-    struct batch_rows rows = {.self = s, .number_of = number_of_row, .id_of = row_of_number};
+    struct numbering numbering = {.s = s};
+    struct batch_rows rows = {.self = &numbering, .number_of = number_of_row};
     struct frame_seal seal = {.type = FRAME_UP,
                               .device = head.device,
                               .inc = head.inc,
@@ -171,7 +166,8 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         rc = frame_parse(buf_str(&bytes), &frame, &size, d);
     if (!rc)
         rc = db_prepare(s->db,
-                        "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame) VALUES(?, ?, ?, ?, ?)",
+                        "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame, numbered) VALUES(?, ?, "
+                        "?, ?, ?, ?)",
                         &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)seal.batch_seq);
@@ -179,9 +175,9 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         bind_i64(q, 3, (int64_t)hi);
         bind_blob(q, 4, frame.batch_id, BATCH_ID_SIZE);
         bind_blob(q, 5, bytes.p, bytes.n);
+        bind_i64(q, 6, numbering.used);
         rc = stmt_run(q, d);
     }
-    stmt_done(q);
     buf_free(&payload);
     buf_free(&bytes);
     if (rc)
@@ -201,6 +197,7 @@ static enum err cut_one(struct store *s, bool *any_out, struct diag *d)
 
     arena_init(&a, STORE_SCRATCH_MAX);
     enum err rc = txn_begin(&t, s->db, d);
+    *any_out = false;
     if (!rc)
         rc = collect(s, &a, &cut, d);
     *any_out = !rc && cut.changes.count > 0;
@@ -217,9 +214,9 @@ enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d)
 {
     bool any = true;
     uint32_t frames = 0;
-    enum err rc = ERR_OK;
 
-    if (!s->id.enrolled)
+    enum err rc = store_refresh(s, d);
+    if (!rc && !s->id.enrolled)
         return diag_set(d, ERR_STATE,
                         "this device is not enrolled yet: `doorstep enrol` with the code from the county");
     while (!rc && any) {
@@ -258,78 +255,230 @@ enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_o
     return rc;
 }
 
-/* A receipt counts only for the very bytes it names: the batch id is compared, never the number alone. */
-static enum err take_item(struct store *s, const struct receipt_item *item, struct str frame, int64_t time_ms,
-                          struct diag *d)
+enum err store_frame_sent(struct store *s, uint64_t batch_seq, struct diag *d)
 {
     struct stmt *q = NULL;
-    enum err rc = db_prepare(s->db,
-                             "UPDATE outbox SET status = ?, reason = ?, receipt = ?, receipt_ms = ? WHERE "
-                             "batch = ? AND batch_id = ?"
-                             " AND status IN (0, 3)",
-                             &q, d);
+    enum err rc = db_prepare(s->db, "UPDATE outbox SET sent = 1 WHERE batch = ? AND sent = 0", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, (int64_t)batch_seq);
+        rc = stmt_run(q, d);
+    }
+    return rc;
+}
+
+#define UNSURE_BYTES_MIN 2048 /* less goes again sooner than it is asked about */
+
+enum err store_frame_unsure(struct store *s, uint64_t *batch_seq_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc =
+        db_prepare(s->db,
+                   "SELECT min(batch), coalesce(sum(length(frame)), 0) FROM outbox WHERE status = 0 "
+                   "AND sent = 1",
+                   &q, d);
+    if (!rc)
+        rc = stmt_step(q, &row, d);
+    if (!rc)
+        *batch_seq_out = row && col_i64(q, 1) >= UNSURE_BYTES_MIN ? (uint64_t)col_i64(q, 0) : 0;
+    stmt_done(q);
+    return rc;
+}
+
+struct receipt_use {
+    const struct receipt *receipt;
+    struct str frame; /* the signed bytes */
+    bool cut_again;
+};
+
+/* A receipt counts only for the very bytes it names: the batch id is compared, never the number alone. */
+static enum err mark_frame(struct store *s, const struct receipt_use *use, const struct receipt_item *item,
+                           bool *ours_out, bool *numbered_out, struct diag *d)
+{
+    static const char sql[] = "UPDATE outbox SET status = ?1, reason = ?2, receipt = ?3, receipt_ms = ?4 "
+                              "WHERE batch = ?5 AND batch_id = ?6 AND status IN (0, 3) RETURNING numbered";
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db, sql, &q, d);
     if (!rc) {
         bind_i64(q, 1, item->status);
         bind_text(q, 2, item->reason.n ? item->reason : STR_NONE);
-        bind_blob(q, 3, frame.p, frame.n);
-        bind_i64(q, 4, time_ms);
+        bind_blob(q, 3, use->frame.p, use->frame.n);
+        bind_i64(q, 4, use->receipt->server_time_ms);
         bind_i64(q, 5, (int64_t)item->batch_seq);
         bind_blob(q, 6, item->batch_id, BATCH_ID_SIZE);
-        rc = stmt_run(q, d);
+        rc = stmt_step(q, ours_out, d);
+    }
+    if (!rc && *ours_out)
+        *numbered_out = col_i64(q, 0) != 0;
+    stmt_done(q);
+    return rc;
+}
+
+static enum err change_of(struct arena *a, struct stmt *q, int64_t *row_out, struct change *out,
+                          struct diag *d)
+{
+    *row_out = col_i64(q, 1);
+    *out = (struct change){.seq = (uint64_t)col_i64(q, 0),
+                           .field = (uint32_t)col_i64(q, 2),
+                           .op = (enum change_op)col_i64(q, 3),
+                           .status = (uint8_t)col_i64(q, 4),
+                           .person = (uint32_t)col_i64(q, 5),
+                           .role = (uint8_t)col_i64(q, 6),
+                           .hlc = col_i64(q, 7),
+                           .seen = (uint64_t)col_i64(q, 8),
+                           .value = arena_str(a, col_blob(q, 9))};
+    return out->value.p ? ERR_OK : diag_set(d, ERR_NOMEM, "no memory for the log of changes");
+}
+
+enum err changes_select(struct store *s, struct arena *a, const char *sql, int64_t first, int64_t second,
+                        struct logged *out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool more = false;
+
+    enum err rc = db_prepare(s->db, sql, &q, d);
+    if (!rc)
+        bind_i64(q, 1, first);
+    if (!rc && second)
+        bind_i64(q, 2, second);
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+        struct change *c = vec_push(a, &out->changes);
+        int64_t *row = vec_push(a, &out->rows);
+        rc = c && row ? change_of(a, q, row, c, d)
+                      : diag_set(d, ERR_NOMEM, "no memory for the log of changes");
     }
     stmt_done(q);
     return rc;
 }
 
-static enum err put_number(struct store *s, const char *name, int64_t v, struct diag *d)
+static enum err tell_row(struct store *s, struct arena *a, int64_t key, const struct change *changes,
+                         uint32_t count, uint64_t server_seq, struct diag *d)
 {
-    struct buf b;
-    buf_init(&b, 32);
-    buf_put_i64(&b, v);
-    enum err rc = meta_put_str(s, name, buf_str(&b), d);
-    buf_free(&b);
+    struct row row;
+    struct record r;
+    enum merge_result result;
+
+    enum err rc = row_by_key(s, key, &row, d);
+    if (!rc)
+        rc = record_load(s, a, &row, &r, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        struct change own = changes[i];
+        own.row = row.id;
+        rc = record_apply(a, &r, &own, s->id.by.device, s->id.by.inc, own.hlc, server_seq, &result);
+        if (rc)
+            rc = diag_set(d, rc, "no memory to take in a receipt; it will be asked for again");
+    }
+    return rc ? rc : record_save(s, key, &r, d);
+}
+
+/* Our own versions learn their place in the centre's order: what others say that they have seen is measured
+ * by it. */
+static enum err tell_versions(struct store *s, uint64_t batch, uint64_t server_seq, struct diag *d)
+{
+    struct arena a;
+    struct logged log = {0};
+
+    arena_init(&a, STORE_SCRATCH_MAX);
+    enum err rc = changes_select(s, &a,
+                                 "SELECT " CHANGE_COLUMNS
+                                 " FROM chg WHERE batch = ?1 AND batch > 0 ORDER BY row, seq",
+                                 (int64_t)batch, 0, &log, d);
+    for (uint32_t i = 0, n; !rc && i < log.changes.count; i += n) {
+        n = 1;
+        while (i + n < log.changes.count && log.rows.at[i + n] == log.rows.at[i])
+            n++;
+        struct arena_mark mark = arena_mark(&a);
+        rc = tell_row(s, &a, log.rows.at[i], log.changes.at + i, n, server_seq, d);
+        arena_release(&a, mark);
+    }
+    arena_free(&a);
     return rc;
+}
+
+static enum err run_i64(struct store *s, const char *sql, int64_t value, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db, sql, &q, d);
+    if (!rc) {
+        bind_i64(q, 1, value);
+        rc = stmt_run(q, d);
+    }
+    return rc;
+}
+
+static enum err forget_numbers(struct store *s, struct diag *d)
+{
+    return db_exec(s->db, "UPDATE row SET number = 0 WHERE number > 0", d);
+}
+
+/* The centre does not know a row by the number we have for it. None of them is used any more until it tells
+ * them anew; the changes go again, under full names. A frame without numbers is never cut again: it would be
+ * refused again. */
+static enum err cut_again(struct store *s, uint64_t batch, struct diag *d)
+{
+    enum err rc = run_i64(s, "UPDATE chg SET batch = 0 WHERE batch = ?1 AND batch > 0", (int64_t)batch, d);
+    if (!rc)
+        rc = run_i64(s, "UPDATE outbox SET status = 9 WHERE batch = ?1", (int64_t)batch, d);
+    return rc ? rc : forget_numbers(s, d);
+}
+
+static enum err take_item(struct store *s, struct receipt_use *use, const struct receipt_item *item,
+                          struct diag *d)
+{
+    bool ours = false, numbered = false;
+    enum err rc = mark_frame(s, use, item, &ours, &numbered, d);
+    if (rc || !ours)
+        return rc;
+    if (item->status != RECEIPT_QUARANTINED)
+        return item->server_seq ? tell_versions(s, item->batch_seq, item->server_seq, d) : ERR_OK;
+    if (item->cause != ERR_STATE || !numbered)
+        return ERR_OK;
+    use->cut_again = true;
+    return cut_again(s, item->batch_seq, d);
 }
 
 static enum err take_contact(struct store *s, const struct receipt *r, struct diag *d)
 {
     struct arena a;
     arena_init(&a, 64u << 10);
-    enum err rc = put_number(s, "anchor_ms", r->server_time_ms, d);
-    if (!rc)
-        rc = put_number(s, "anchor_mono", s->seam->mono_ms(s->seam->self), d);
+    enum err rc = anchor_put(s, r->server_time_ms, d);
     if (!rc && r->token.n > 0)
         rc = meta_put_str(s, "token", r->token, d);
     if (!rc)
-        rc = put_number(s, "epoch", r->epoch, d);
+        rc = meta_put_i64(s, "clock_off_ms", r->clock_off_ms, d);
     if (!rc)
         rc = meta_put_str(s, "last_contact", iso_now(s, &a), d);
     arena_free(&a);
     return rc;
 }
 
-enum err store_receipt(struct store *s, const struct receipt *r, struct str frame, struct diag *d)
+/* The epoch is not taken from a receipt: it goes with a cursor, and that comes with the downlink. */
+enum err store_receipt(struct store *s, const struct step *step, bool *cut_again_out, struct diag *d)
 {
+    struct receipt_use use = {.receipt = &step->receipt, .frame = step->receipt_frame};
+    const struct receipt *r = use.receipt;
     struct txn t = {0};
+    struct counters c;
 
     if (r->device != s->id.by.device || r->inc != s->id.by.inc)
         return diag_set(d, ERR_CORRUPT,
                         "a receipt for another device arrived; nothing was marked as delivered");
-    enum err rc = txn_begin(&t, s->db, d);
+    enum err rc = work_begin(s, &t, &c, d);
     for (uint32_t i = 0; !rc && i < r->item_count; i++)
-        rc = take_item(s, &r->items[i], frame, r->server_time_ms, d);
+        rc = take_item(s, &use, &r->items[i], d);
     if (!rc)
         rc = take_contact(s, r, d);
+    if (!rc && step->cursor > c.cursor && r->epoch == s->id.epoch) {
+        c.cursor = step->cursor;
+        rc = counters_save(s, &c, d);
+    }
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);
-    if (!rc && r->token.n > 0) {
-        struct str token = arena_str(&s->memory, r->token);
-        if (token.p)
-            s->id.by.token = token;
-    }
     if (!rc)
-        s->id.epoch = r->epoch;
+        rc = store_refresh(s, d);
+    if (!rc)
+        *cut_again_out = use.cut_again;
     return rc;
 }
 
@@ -356,6 +505,26 @@ static enum err row_for(struct store *s, struct counters *c, struct row_id id, s
     if (rc == ERR_NOT_FOUND) {
         *out = (struct row){.id = id};
         rc = row_insert(s, c, out, NULL, d);
+    }
+    return rc;
+}
+
+/* Whatever came before its parent learns where it is now: children, and theirs. */
+static enum err place_below(struct store *s, int64_t key, enum row_kind kind, int64_t interview,
+                            int64_t household, struct diag *d)
+{
+    static const char sql[] =
+        "WITH RECURSIVE below(key) AS (SELECT key FROM row WHERE parent = ?1"
+        "  UNION SELECT row.key FROM row JOIN below ON row.parent = below.key)"
+        " UPDATE row SET household = ?2, interview = CASE WHEN ?3 THEN ?3 ELSE interview END"
+        " WHERE key IN below AND kind <> 1";
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db, sql, &q, d);
+    if (!rc) {
+        bind_i64(q, 1, key);
+        bind_i64(q, 2, kind == ROW_HOUSEHOLD ? key : household);
+        bind_i64(q, 3, kind == ROW_INTERVIEW ? key : interview);
+        rc = stmt_run(q, d);
     }
     return rc;
 }
@@ -389,25 +558,7 @@ static enum err place_row(struct store *s, const struct row *row, const struct r
         bind_i64(q, 9, row->key);
         rc = stmt_run(q, d);
     }
-    stmt_done(q);
-    if (rc)
-        return rc;
-
-    /* Children that came before their parent learn where they are now. */
-    rc = db_prepare(s->db,
-                    "UPDATE row SET household = ?1, interview = CASE WHEN ?2 = 2 THEN ?3 WHEN interview = 0 "
-                    "THEN ?4 ELSE interview END"
-                    " WHERE parent = ?3 AND kind IN (2, 3, 4, 5, 6, 7)",
-                    &q, d);
-    if (!rc) {
-        bind_i64(q, 1, birth->kind == ROW_HOUSEHOLD ? row->key : household);
-        bind_i64(q, 2, birth->kind);
-        bind_i64(q, 3, row->key);
-        bind_i64(q, 4, interview);
-        rc = stmt_run(q, d);
-    }
-    stmt_done(q);
-    return rc;
+    return rc ? rc : place_below(s, row->key, birth->kind, interview, household, d);
 }
 
 static enum err take_birth(struct store *s, struct counters *c, struct row *row, const struct record *r,
@@ -461,6 +612,21 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
     return rc;
 }
 
+/* After the centre was set back to a backup its order and its row numbers begin anew. */
+static enum err take_epoch(struct store *s, struct counters *c, const struct step *step, struct diag *d)
+{
+    if (step->epoch < s->id.epoch)
+        return diag_set(d, ERR_STATE, "another sync of this device was faster: run it again");
+    if (step->epoch == s->id.epoch) {
+        if (step->cursor > c->cursor) /* another process may have been faster */
+            c->cursor = step->cursor;
+        return ERR_OK;
+    }
+    c->cursor = step->cursor;
+    enum err rc = forget_numbers(s, d);
+    return rc ? rc : meta_put_i64(s, "epoch", step->epoch, d);
+}
+
 /* The changes and the cursor that says "seen" are one transaction: a cursor ahead of its data would later
  * claim to have seen what never arrived. */
 enum err store_down(struct store *s, const struct step *step, struct diag *d)
@@ -470,9 +636,11 @@ enum err store_down(struct store *s, const struct step *step, struct diag *d)
     struct arena a;
 
     arena_init(&a, STORE_SCRATCH_MAX);
-    enum err rc = txn_begin(&t, s->db, d);
+    enum err rc = work_begin(s, &t, &c, d);
     if (!rc)
-        rc = counters_load(s, &c, d);
+        rc = store_refresh(s, d);
+    if (!rc)
+        rc = take_epoch(s, &c, step, d);
     for (uint32_t i = 0, n; !rc && i < step->change_count; i += n) {
         n = 1;
         while (i + n < step->change_count && row_id_same(step->changes[i + n].row, step->changes[i].row))
@@ -481,18 +649,11 @@ enum err store_down(struct store *s, const struct step *step, struct diag *d)
         rc = down_row(s, &a, &c, step->changes + i, step->authors + i, n, d);
         arena_release(&a, mark);
     }
-    c.cursor = step->cursor;
     if (!rc)
         rc = counters_save(s, &c, d);
-    if (!rc)
-        rc = put_number(s, "epoch", step->epoch, d);
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);
     arena_free(&a);
-    if (!rc) {
-        s->id.cursor = step->cursor;
-        s->id.epoch = step->epoch;
-    }
-    return rc;
+    return rc ? rc : store_refresh(s, d);
 }

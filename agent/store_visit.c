@@ -2,8 +2,14 @@
  * log that belong to the visit; the interview as it is now is the record plus those rows, and the record
  * itself stays what the earlier visit left. Finalising drops what the person overwrote within the visit,
  * gives the rest one clock, and merges it into the records: one transaction.
+ *
+ * A draft is never touched by what the centre sends meanwhile: its values stand over the records, rows that
+ * it answers in stay visible although somebody else removed them, and each of its changes says what its
+ * author had seen, so that the merge keeps both.
  */
 #include "agent/store_impl.h"
+
+#include <stdio.h>
 
 /* ---- reading an interview ---- */
 
@@ -69,10 +75,10 @@ static enum err load_record(struct loader *l, const struct row *row, struct diag
 static enum err load_rows(struct loader *l, struct diag *d)
 {
     static const char sql[] =
-        "SELECT key, device, inc, counter, number, kind, parent, interview, household, repeat, ord, visit, "
-        "deleted"
-        " FROM row WHERE interview = ? AND kind = 3 AND (visit = 0 OR visit = ?) AND deleted = 0"
-        " ORDER BY ord, device, inc, counter";
+        "WITH RECURSIVE answered(key) AS (SELECT row FROM chg WHERE visit = ?2 AND batch = 0 AND op IN (0, 1)"
+        "  UNION SELECT row.parent FROM row JOIN answered ON row.key = answered.key WHERE row.kind = 3)"
+        " SELECT " ROW_COLUMNS " FROM row WHERE interview = ?1 AND kind = 3 AND (visit = 0 OR visit = ?2)"
+        "  AND (deleted = 0 OR key IN answered) ORDER BY ord, device, inc, counter";
     struct stmt *q = NULL;
     bool more = false;
 
@@ -80,22 +86,15 @@ static enum err load_rows(struct loader *l, struct diag *d)
     if (!rc) {
         bind_i64(q, 1, l->interview);
         bind_i64(q, 2, l->visit ? l->visit : -1);
-        while (!(rc = stmt_step(q, &more, d)) && more) {
-            struct row *slot = vec_push(l->a, &l->rows);
-            if (!slot) {
-                rc = diag_set(d, ERR_NOMEM, "no memory to open the interview");
-                break;
-            }
-            *slot = (struct row){.key = col_i64(q, 0),
-                                 .id = {(uint64_t)col_i64(q, 1), (uint32_t)col_i64(q, 2),
-                                        (uint32_t)col_i64(q, 3)},
-                                 .kind = ROW_REPEAT,
-                                 .parent = col_i64(q, 6),
-                                 .interview = l->interview,
-                                 .repeat = (uint32_t)col_i64(q, 9),
-                                 .order = col_i64(q, 10),
-                                 .visit = col_i64(q, 11)};
+    }
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+        struct row *slot = vec_push(l->a, &l->rows);
+        if (!slot) {
+            rc = diag_set(d, ERR_NOMEM, "no memory to open the interview");
+            break;
         }
+        *slot = row_from(q);
+        slot->deleted = false;
     }
     stmt_done(q);
     return rc;
@@ -203,58 +202,38 @@ static enum err load_interview(struct store *s, struct arena *a, const struct fi
 /* ---- opening ---- */
 
 struct found {
-    int64_t interview, draft, last; /* 0 = none */
+    int64_t interview, draft; /* 0 = none */
 };
 
-static enum err newest_visits(struct store *s, int64_t interview, struct found *f, struct diag *d)
+/* The interview of this form with this household, the one with a draft first; without a household, the newest
+ * draft of the form. */
+static enum err find_interview(struct store *s, struct str form_id, int64_t household, struct found *out,
+                               struct diag *d)
 {
-    struct stmt *q = NULL;
-    bool more = false;
-
-    enum err rc = db_prepare(
-        s->db,
-        "SELECT key, state, device, inc FROM row WHERE parent = ? AND kind = 4 AND deleted = 0 ORDER BY key",
-        &q, d);
-    if (!rc) {
-        bind_i64(q, 1, interview);
-        while (!(rc = stmt_step(q, &more, d)) && more) {
-            bool ours = (uint64_t)col_i64(q, 2) == s->id.by.device && (uint32_t)col_i64(q, 3) == s->id.by.inc;
-            if (col_i64(q, 1) != 0)
-                f->last = col_i64(q, 0);
-            else if (ours)
-                f->draft = col_i64(q, 0);
-        }
-    }
-    stmt_done(q);
-    return rc;
-}
-
-/* The interview of this form with this household; without a household, the newest draft of the form. */
-static enum err find_interview(struct store *s, const struct visit_start *start, const unsigned char *form,
-                               struct found *f, struct diag *d)
-{
-    static const char of_household[] = "SELECT key FROM row WHERE kind = 2 AND household = ? AND form = ? "
-                                       "AND deleted = 0 ORDER BY key LIMIT 1";
-    static const char of_draft[] =
-        "SELECT i.key FROM row i JOIN row v ON v.parent = i.key AND v.kind = 4 AND v.state = 0 AND v.deleted "
-        "= 0"
-        " WHERE i.kind = 2 AND i.household = ? AND i.form = ? AND i.deleted = 0 ORDER BY i.key DESC LIMIT 1";
+    static const char sql[] =
+        "SELECT i.key, v.key FROM row i LEFT JOIN row v ON v.parent = i.key AND v.kind = 4 AND v.state = 0"
+        "  AND v.deleted = 0 AND v.device = ?3 AND v.inc = ?4"
+        " WHERE i.kind = 2 AND i.household = ?1 AND i.form = ?2 AND i.deleted = 0 AND (?1 OR v.key)"
+        " ORDER BY v.key IS NULL, CASE WHEN ?1 THEN i.key ELSE -i.key END LIMIT 1";
+    unsigned char form[SHA256_SIZE];
     struct stmt *q = NULL;
     bool row = false;
 
-    *f = (struct found){0};
-    if (!start->household && start->fresh)
-        return ERR_OK;
-    enum err rc = db_prepare(s->db, start->household ? of_household : of_draft, &q, d);
+    *out = (struct found){0};
+    enum err rc = sha256(form_id, form);
+    if (!rc)
+        rc = db_prepare(s->db, sql, &q, d);
     if (!rc) {
-        bind_i64(q, 1, start->household);
+        bind_i64(q, 1, household);
         bind_blob(q, 2, form, 8);
+        bind_i64(q, 3, (int64_t)s->id.by.device);
+        bind_i64(q, 4, s->id.by.inc);
         rc = stmt_step(q, &row, d);
     }
     if (!rc && row)
-        f->interview = col_i64(q, 0);
+        *out = (struct found){col_i64(q, 0), col_i64(q, 1)};
     stmt_done(q);
-    return !rc && f->interview ? newest_visits(s, f->interview, f, d) : rc;
+    return rc;
 }
 
 static enum err birth_change(struct store *s, struct counters *c, int64_t visit, const struct row *row,
@@ -276,6 +255,7 @@ static enum err birth_change(struct store *s, struct counters *c, int64_t visit,
         struct own_change change = {.visit = visit,
                                     .row = row->key,
                                     .op = CHANGE_ROW_CREATE,
+                                    .seen = c->cursor,
                                     .value = buf_str(&b)};
         rc = change_append(s, c, &change, d);
     }
@@ -288,7 +268,8 @@ static enum err set_field(struct store *s, struct counters *c, int64_t visit, in
 {
     if (value.n == 0)
         return ERR_OK;
-    struct own_change change = {.visit = visit, .row = row, .field = field, .op = CHANGE_SET, .value = value};
+    struct own_change change = {
+        .visit = visit, .row = row, .field = field, .op = CHANGE_SET, .seen = c->cursor, .value = value};
     return change_append(s, c, &change, d);
 }
 
@@ -305,65 +286,81 @@ static enum err make_interview(struct store *s, struct counters *c, const struct
     return rc ? rc : birth_change(s, c, 0, interview, household.id, form, d);
 }
 
-static enum err make_visit(struct store *s, struct arena *a, struct counters *c,
-                           const struct visit_start *start, const struct row *interview, struct row *visit,
-                           struct str started, struct diag *d)
+static enum err make_visit(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
+                           const struct row *interview, struct row *visit, struct diag *d)
 {
+    const struct visit_start *start = v->start;
+    const struct {
+        uint32_t field;
+        struct str value;
+    } fields[] = {
+        {VISIT_FORM, hex_text(a, start->form_hash, SHA256_SIZE)},
+        {VISIT_TYPE, start->type},
+        {VISIT_STARTED, v->started},
+        {VISIT_LANGUAGE, start->language},
+    };
     *visit = (struct row){.kind = ROW_VISIT,
                           .parent = interview->key,
                           .interview = interview->key,
                           .household = start->household};
-    struct buf person;
     enum err rc = row_insert(s, c, visit, NULL, d);
     if (!rc)
         rc = birth_change(s, c, visit->key, visit, interview->id, NULL, d);
-    if (!rc)
-        rc = set_field(s, c, visit->key, visit->key, VISIT_FORM, hex_text(a, start->form_hash, SHA256_SIZE),
-                       d);
-    if (!rc)
-        rc = set_field(s, c, visit->key, visit->key, VISIT_TYPE, start->type, d);
-    if (!rc)
-        rc = set_field(s, c, visit->key, visit->key, VISIT_STARTED, started, d);
-    if (!rc)
-        rc = set_field(s, c, visit->key, visit->key, VISIT_LANGUAGE, start->language, d);
-    buf_init(&person, 32);
-    buf_put_u64(&person, s->id.by.person);
-    if (!rc && s->id.by.person)
-        rc = set_field(s, c, visit->key, visit->key, VISIT_PERSON, buf_str(&person), d);
-    buf_free(&person);
+    for (size_t i = 0; !rc && i < sizeof fields / sizeof *fields; i++)
+        rc = set_field(s, c, visit->key, visit->key, fields[i].field, fields[i].value, d);
     return rc;
 }
 
-static enum err begin_visit(struct store *s, struct arena *a, const struct visit_start *start,
-                            const unsigned char *form, struct found *f, struct str started, struct diag *d)
+static enum err meanwhile(struct diag *d)
 {
-    struct txn t = {0};
-    struct counters c;
-    struct row interview, visit;
+    return diag_set(d, ERR_STATE,
+                    "this interview was begun or finished in another window meanwhile: leave this one and "
+                    "open it again");
+}
 
-    enum err rc = txn_begin(&t, s->db, d);
+/* The visit's row comes with its first saved changes: before them there is nothing that a power cut could
+ * leave half made. */
+static enum err begin_visit(struct store *s, struct arena *a, struct counters *c, struct visit *v,
+                            struct diag *d)
+{
+    unsigned char form[SHA256_SIZE];
+    struct row interview, visit;
+    struct found f;
+
+    enum err rc = find_interview(s, form_id(v->start->form), v->start->household, &f, d);
+    bool again = v->start->household == 0; /* without a household every visit is an interview of its own */
+    if (!rc && !again && (f.draft || f.interview != v->interview))
+        rc = meanwhile(d);
     if (!rc)
-        rc = counters_load(s, &c, d);
+        rc = sha256(form_id(v->start->form), form);
     if (!rc)
-        rc = f->interview ? row_by_key(s, f->interview, &interview, d)
-                          : make_interview(s, &c, start, form, &interview, d);
+        rc = v->interview ? row_by_key(s, v->interview, &interview, d)
+                          : make_interview(s, c, v->start, form, &interview, d);
     if (!rc)
-        rc = make_visit(s, a, &c, start, &interview, &visit, started, d);
-    if (!rc)
-        rc = counters_save(s, &c, d);
-    if (!rc)
-        rc = txn_commit(&t, d);
-    txn_rollback(&t);
+        rc = make_visit(s, a, c, v, &interview, &visit, d);
     if (!rc) {
-        f->interview = interview.key;
-        f->draft = visit.key;
+        v->interview = interview.key;
+        v->key = visit.key;
     }
     return rc;
 }
 
-/* VISIT_STARTED of a draft stands in the log only. */
-static enum err draft_started(struct store *s, struct arena *a, int64_t visit, struct str *out,
-                              struct diag *d)
+static enum err still_draft(struct store *s, int64_t visit, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = db_prepare(s->db, "SELECT 1 FROM row WHERE key = ? AND state = 0 AND deleted = 0", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, visit);
+        rc = stmt_step(q, &row, d);
+    }
+    stmt_done(q);
+    return rc || row ? rc : meanwhile(d);
+}
+
+/* What a draft says about its visit stands in the log only. */
+static enum err draft_field(struct store *s, struct arena *a, int64_t visit, uint32_t field, struct str *out,
+                            struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
@@ -373,44 +370,92 @@ static enum err draft_started(struct store *s, struct arena *a, int64_t visit, s
                              &q, d);
     if (!rc) {
         bind_i64(q, 1, visit);
-        bind_i64(q, 2, VISIT_STARTED);
+        bind_i64(q, 2, field);
         rc = stmt_step(q, &row, d);
     }
-    if (!rc)
-        *out = row ? arena_str(a, col_blob(q, 0)) : STR_NONE;
+    struct str value = !rc && row ? arena_str(a, col_blob(q, 0)) : STR("");
     stmt_done(q);
+    if (!rc && !value.p)
+        rc = diag_set(d, ERR_NOMEM, "no memory to open the interview");
+    if (!rc)
+        *out = value;
     return rc;
+}
+
+enum err store_draft_form(struct store *s, struct str form_id, int64_t household,
+                          unsigned char hash_out[static SHA256_SIZE], bool *any_out, struct diag *d)
+{
+    struct arena a;
+    struct found f;
+    struct str hash = STR("");
+
+    arena_init(&a, 1u << 20);
+    enum err rc = find_interview(s, form_id, household, &f, d);
+    if (!rc && f.draft)
+        rc = draft_field(s, &a, f.draft, VISIT_FORM, &hash, d);
+    if (!rc)
+        *any_out = hex_read(hash, hash_out, SHA256_SIZE);
+    arena_free(&a);
+    return rc;
+}
+
+static enum err read_bookmark(struct store *s, struct arena *a, int64_t visit, struct str *out,
+                              struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = db_prepare(s->db, "SELECT place FROM bookmark WHERE visit = ?", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, visit);
+        rc = stmt_step(q, &row, d);
+    }
+    struct str place = !rc && row ? arena_str(a, col_text(q, 0)) : STR("");
+    stmt_done(q);
+    if (!rc && !place.p)
+        rc = diag_set(d, ERR_NOMEM, "no memory to open the interview");
+    if (!rc)
+        *out = place;
+    return rc;
+}
+
+static enum err load_prev(struct store *s, struct arena *a, struct visit *v, struct diag *d)
+{
+    struct newest_visit last;
+    enum err rc = newest_visit_of_interview(s, a, v->interview, &last, d);
+    v->revisit = !rc && last.key != 0;
+    if (!v->revisit)
+        return rc;
+    v->prev_ended = last.ended;
+    return load_interview(s, a, v->start->map, v->interview, 0, &v->prev, d);
 }
 
 enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start,
                           struct visit *visit_out, struct diag *d)
 {
-    unsigned char form[SHA256_SIZE];
-    struct found f;
-    struct visit v = {.start = start, .arena = a, .row_key_next = SESSION_KEY_BASE};
+    struct found f = {0};
+    struct counters c;
+    struct visit v = {.start = start, .arena = a, .row_key_next = SESSION_KEY_BASE, .place = STR("")};
 
-    enum err rc = sha256(form_id(start->form), form);
-    if (!rc)
-        rc = find_interview(s, start, form, &f, d);
-    if (rc)
-        return rc;
-    v.resumed = f.draft != 0;
-    v.revisit = f.last != 0;
-    v.started = iso_now(s, a);
-    rc = v.resumed ? draft_started(s, a, f.draft, &v.started, d)
-                   : begin_visit(s, a, start, form, &f, v.started, d);
-    if (rc)
-        return rc;
-    v.key = f.draft;
-    v.interview = f.interview;
     v.rows = ARENA_NEW(a, struct visit_rows);
-    if (!v.rows)
+    v.started = iso_now(s, a);
+    if (!v.rows || !v.started.p)
         return diag_set(d, ERR_NOMEM, "no memory to open the interview");
-    rc = load_interview(s, a, start->map, v.interview, v.key, &v.now, d);
-    if (!rc && v.revisit)
-        rc = load_interview(s, a, start->map, v.interview, 0, &v.prev, d);
-    if (!rc && v.revisit)
-        rc = shown_value(s, a, f.last, VISIT_ENDED, &v.prev_ended, d);
+    /* The cursor before the records: of what arrives in between it claims nothing. */
+    enum err rc = counters_load(s, &c, d);
+    v.rows->cursor = rc ? 0 : c.cursor;
+    if (!rc && (start->household || !start->fresh))
+        rc = find_interview(s, form_id(start->form), start->household, &f, d);
+    v.interview = f.interview;
+    v.key = f.draft;
+    v.resumed = f.draft != 0;
+    if (!rc && v.resumed)
+        rc = draft_field(s, a, f.draft, VISIT_STARTED, &v.started, d);
+    if (!rc && v.resumed)
+        rc = read_bookmark(s, a, f.draft, &v.place, d);
+    if (!rc && v.interview)
+        rc = load_interview(s, a, start->map, v.interview, v.key, &v.now, d);
+    if (!rc && v.interview)
+        rc = load_prev(s, a, &v, d);
     if (!rc)
         *visit_out = v;
     return rc;
@@ -461,7 +506,7 @@ static enum err save_row_add(struct store *s, struct counters *c, struct visit *
 static enum err save_one(struct store *s, struct counters *c, struct visit *v,
                          const struct session_change *change, struct diag *d)
 {
-    struct own_change own = {.visit = v->key, .status = (uint8_t)change->status};
+    struct own_change own = {.visit = v->key, .status = (uint8_t)change->status, .seen = v->rows->cursor};
 
     switch (change->op) {
     case SESSION_ROW_ADD: return save_row_add(s, c, v, change, d);
@@ -488,13 +533,16 @@ enum err store_visit_save(struct store *s, struct visit *v, const struct session
 {
     struct txn t = {0};
     struct counters c;
+    struct arena a;
+    const struct visit before = *v;
+    uint32_t rows_before = v->rows->keys.count;
 
     if (count == 0)
         return ERR_OK;
-    uint32_t rows_before = v->rows->keys.count;
-    enum err rc = txn_begin(&t, s->db, d);
+    arena_init(&a, 1u << 20);
+    enum err rc = work_begin(s, &t, &c, d);
     if (!rc)
-        rc = counters_load(s, &c, d);
+        rc = v->key ? still_draft(s, v->key, d) : begin_visit(s, &a, &c, v, d);
     for (uint32_t i = 0; !rc && i < count; i++)
         rc = save_one(s, &c, v, &changes[i], d);
     if (!rc)
@@ -502,8 +550,29 @@ enum err store_visit_save(struct store *s, struct visit *v, const struct session
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);
-    if (rc)
+    arena_free(&a);
+    if (rc) {
+        *v = before;
         v->rows->keys.count = rows_before;
+    }
+    return rc;
+}
+
+enum err store_visit_place(struct store *s, struct visit *v, struct str place, struct diag *d)
+{
+    struct stmt *q = NULL;
+
+    if (v->key == 0)
+        return ERR_OK;
+    enum err rc = db_prepare(s->db,
+                             "INSERT INTO bookmark(visit, place) SELECT key, ?2 FROM row WHERE key = ?1 AND "
+                             "state = 0 ON CONFLICT(visit) DO UPDATE SET place = excluded.place",
+                             &q, d);
+    if (!rc) {
+        bind_i64(q, 1, v->key);
+        bind_text(q, 2, place);
+        rc = stmt_run(q, d);
+    }
     return rc;
 }
 
@@ -523,24 +592,24 @@ static enum err run_for_visit(struct store *s, const char *sql, int64_t visit, i
     return rc;
 }
 
-/* Rows made and removed within the visit never were; of several values the last one counts. */
+#define ROWS_GONE                                                                                \
+    "WITH RECURSIVE gone(key) AS (SELECT row FROM chg WHERE visit = ?1 AND batch = 0 AND op = 2" \
+    "  UNION SELECT row.key FROM row JOIN gone ON row.parent = gone.key WHERE row.kind = 3) "
+
+/* Rows made and removed within the visit never were, nor was what was typed into rows that it removed; of
+ * several values the last one counts. */
 static enum err drop_overwritten(struct store *s, int64_t visit, struct diag *d)
 {
     static const char *const steps[] = {
-        "UPDATE row SET deleted = 1 WHERE visit = ?1 AND key IN (SELECT row FROM chg WHERE visit = ?1 AND "
-        "batch = 0 AND op = 2)",
-        "WITH RECURSIVE gone(key) AS (SELECT key FROM row WHERE visit = ?1 AND deleted = 1"
-        "  UNION SELECT row.key FROM row JOIN gone ON row.parent = gone.key WHERE row.kind = 3 AND row.visit "
-        "= ?1)"
-        " DELETE FROM chg WHERE visit = ?1 AND batch = 0 AND row IN gone",
+        ROWS_GONE "DELETE FROM chg WHERE visit = ?1 AND batch = 0 AND row IN gone"
+                  " AND (op IN (0, 1) OR row IN (SELECT key FROM row WHERE visit = ?1 AND visit > 0))",
         "DELETE FROM chg AS older WHERE visit = ?1 AND batch = 0 AND op IN (0, 1) AND EXISTS (SELECT 1 FROM "
         "chg newer WHERE newer.visit = ?1"
         "  AND newer.batch = 0 AND newer.op IN (0, 1) AND newer.row = older.row AND newer.fld = older.fld "
         "AND newer.seq > older.seq)",
-        "WITH RECURSIVE gone(key) AS (SELECT key FROM row WHERE visit = ?1 AND deleted = 1"
-        "  UNION SELECT row.key FROM row JOIN gone ON row.parent = gone.key WHERE row.kind = 3 AND row.visit "
-        "= ?1)"
-        " DELETE FROM row WHERE key IN gone",
+        /* Of the rows of this visit only those that were dropped have no birth in the log any more. */
+        "DELETE FROM row WHERE visit = ?1 AND visit > 0"
+        " AND NOT EXISTS (SELECT 1 FROM chg WHERE chg.row = row.key)",
     };
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof steps / sizeof *steps; i++)
@@ -584,11 +653,14 @@ static enum err finish_fields(struct store *s, struct arena *a, struct counters 
                               const struct visit_finish *f, struct diag *d)
 {
     struct str level = f->findings ? str_of(severity_name(f->findings->level)) : STR_NONE;
+    char person[24];
+    snprintf(person, sizeof person, "%u", s->id.by.person);
     const struct {
         uint32_t field;
         struct str value;
     } fields[] = {
         {VISIT_ENDED, iso_now(s, a)},
+        {VISIT_PERSON, str_of(s->id.by.person ? person : "")}, /* a draft may be older than the enrolment */
         {VISIT_INSTANCE, f->instance_id},
         {VISIT_XML_HASH, hex_text(a, f->xml_hash, SHA256_SIZE)},
         {VISIT_JUDGEMENT, f->judgement},
@@ -611,52 +683,6 @@ static enum err finish_findings(struct store *s, struct counters *c, const struc
     return rc;
 }
 
-/* The visit's changes, and the interview's birth where this visit made it, in order of sequence. */
-static enum err visit_changes(struct store *s, struct arena *a, const struct visit *v,
-                              struct change **changes_out, int64_t **rows_out, uint32_t *count_out,
-                              struct diag *d)
-{
-    static const char sql[] =
-        "SELECT seq, row, fld, op, status, person, role, hlc, seen, val FROM chg"
-        " WHERE batch = 0 AND (visit = ?1 OR (visit = 0 AND row = ?2)) ORDER BY row, seq";
-    struct stmt *q = NULL;
-    VEC(struct change) changes = {0};
-    VEC(int64_t) rows = {0};
-    bool more = false;
-
-    enum err rc = db_prepare(s->db, sql, &q, d);
-    if (!rc) {
-        bind_i64(q, 1, v->key);
-        bind_i64(q, 2, v->interview);
-        while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
-            struct change *c = vec_push(a, &changes);
-            int64_t *row = vec_push(a, &rows);
-            struct str value = arena_str(a, col_blob(q, 9));
-            if (!c || !row || !value.p) {
-                rc = diag_set(d, ERR_NOMEM, "no memory to finalise the interview; the draft is safe");
-                break;
-            }
-            *row = col_i64(q, 1);
-            *c = (struct change){.seq = (uint64_t)col_i64(q, 0),
-                                 .field = (uint32_t)col_i64(q, 2),
-                                 .op = (enum change_op)col_i64(q, 3),
-                                 .status = (uint8_t)col_i64(q, 4),
-                                 .person = (uint32_t)col_i64(q, 5),
-                                 .role = (uint8_t)col_i64(q, 6),
-                                 .hlc = col_i64(q, 7),
-                                 .seen = (uint64_t)col_i64(q, 8),
-                                 .value = value};
-        }
-    }
-    stmt_done(q);
-    if (!rc) {
-        *changes_out = changes.at;
-        *rows_out = rows.at;
-        *count_out = changes.count;
-    }
-    return rc;
-}
-
 static enum err merge_row(struct store *s, struct arena *a, int64_t key, const struct change *changes,
                           uint32_t count, struct diag *d)
 {
@@ -676,24 +702,31 @@ static enum err merge_row(struct store *s, struct arena *a, int64_t key, const s
     }
     if (!rc)
         rc = record_save(s, key, &r, d);
-    if (!rc && record_deleted(&r))
-        rc = run_for_visit(s, "UPDATE row SET deleted = 1 WHERE key = ?1", key, 0, d);
+    /* An answer that a removal elsewhere had not seen brings the row back. */
+    if (!rc && record_deleted(&r) != row.deleted)
+        rc = run_for_visit(s,
+                           record_deleted(&r) ? "UPDATE row SET deleted = 1 WHERE key = ?1"
+                                              : "UPDATE row SET deleted = 0 WHERE key = ?1",
+                           key, 0, d);
     return rc;
 }
 
+/* The visit's changes, and the interview's birth where this visit is its first. */
 static enum err merge_visit(struct store *s, struct arena *a, const struct visit *v, struct diag *d)
 {
-    struct change *changes;
-    int64_t *rows;
-    uint32_t count;
+    struct logged log = {0};
 
-    enum err rc = visit_changes(s, a, v, &changes, &rows, &count, d);
-    for (uint32_t i = 0, n; !rc && i < count; i += n) {
+    enum err rc = changes_select(s, a,
+                                 "SELECT " CHANGE_COLUMNS
+                                 " FROM chg WHERE batch = 0 AND (visit = ?1 OR (visit "
+                                 "= 0 AND row = ?2)) ORDER BY row, seq",
+                                 v->key, v->interview, &log, d);
+    for (uint32_t i = 0, n; !rc && i < log.changes.count; i += n) {
         n = 1;
-        while (i + n < count && rows[i + n] == rows[i])
+        while (i + n < log.changes.count && log.rows.at[i + n] == log.rows.at[i])
             n++;
         struct arena_mark mark = arena_mark(a);
-        rc = merge_row(s, a, rows[i], changes + i, n, d);
+        rc = merge_row(s, a, log.rows.at[i], log.changes.at + i, n, d);
         arena_release(a, mark);
     }
     return rc;
@@ -702,7 +735,7 @@ static enum err merge_visit(struct store *s, struct arena *a, const struct visit
 static enum err close_visit(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
                             struct diag *d)
 {
-    struct own_change finalise = {.visit = v->key, .row = v->key, .op = CHANGE_FINALISE};
+    struct own_change finalise = {.visit = v->key, .row = v->key, .op = CHANGE_FINALISE, .seen = c->cursor};
 
     enum err rc = drop_overwritten(s, v->key, d);
     if (!rc)
@@ -710,12 +743,17 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
     if (!rc) /* one clock per record: what was typed over an hour is one statement made now */
         rc = run_for_visit(s, "UPDATE chg SET hlc = ?2 WHERE visit = ?1 AND batch = 0", v->key, c->hlc_last,
                            d);
+    if (!rc) /* and the interview's birth, which waited for its first visit */
+        rc = run_for_visit(s, "UPDATE chg SET hlc = ?2 WHERE visit = 0 AND row = ?1 AND batch = 0",
+                           v->interview, c->hlc_last, d);
     if (!rc)
         rc = merge_visit(s, a, v, d);
     if (!rc)
-        rc = run_for_visit(s, "UPDATE row SET visit = 0 WHERE visit = ?1", v->key, 0, d);
+        rc = run_for_visit(s, "UPDATE row SET visit = 0 WHERE visit = ?1 AND visit > 0", v->key, 0, d);
     if (!rc)
         rc = run_for_visit(s, "UPDATE row SET state = 1 WHERE key = ?1", v->key, 0, d);
+    if (!rc)
+        rc = run_for_visit(s, "DELETE FROM bookmark WHERE visit = ?1", v->key, 0, d);
     return rc;
 }
 
@@ -725,11 +763,12 @@ enum err store_visit_finalise(struct store *s, struct visit *v, const struct vis
     struct txn t = {0};
     struct counters c;
     struct arena a;
+    const struct visit before = *v;
 
     arena_init(&a, STORE_SCRATCH_MAX);
-    enum err rc = txn_begin(&t, s->db, d);
+    enum err rc = work_begin(s, &t, &c, d);
     if (!rc)
-        rc = counters_load(s, &c, d);
+        rc = v->key ? still_draft(s, v->key, d) : begin_visit(s, &a, &c, v, d);
     if (!rc)
         rc = finish_fields(s, &a, &c, v, finish, d);
     if (!rc)
@@ -742,5 +781,7 @@ enum err store_visit_finalise(struct store *s, struct visit *v, const struct vis
         rc = txn_commit(&t, d);
     txn_rollback(&t);
     arena_free(&a);
+    if (rc)
+        *v = before;
     return rc;
 }

@@ -1,6 +1,8 @@
 /* See work.h. */
 #include "agent/work.h"
 
+#include <stdarg.h>
+
 enum err work_file(const struct seam *seam, const char *path, struct buf *out, struct diag *d)
 {
     buf_init(out, WORK_FILE_MAX);
@@ -8,6 +10,25 @@ enum err work_file(const struct seam *seam, const char *path, struct buf *out, s
     if (rc == ERR_NOT_FOUND && d && !d->text[0])
         rc = diag_set(d, rc, "there is no file %s", path);
     return rc;
+}
+
+/* What the person should know before the first question. */
+static void note(struct work *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void note(struct work *w, const char *format, ...)
+{
+    struct buf b;
+    va_list args;
+
+    buf_init(&b, 4096);
+    va_start(args, format);
+    buf_vprintf(&b, format, args);
+    va_end(args);
+    struct str text = b.failed ? STR_NONE : arena_str(&w->arena, buf_str(&b));
+    struct str *slot = text.p ? vec_push(&w->arena, &w->notes) : NULL;
+    if (slot)
+        *slot = text;
+    buf_free(&b);
 }
 
 /* ---- what the session asks of us ---- */
@@ -54,94 +75,187 @@ static enum err resource_beside(struct work *w, struct str name, struct buf *out
     if (slash)
         buf_put(&path, w->o.form, (size_t)(slash - w->o.form) + 1);
     buf_put_str(&path, name);
-    enum err rc = path.failed ? ERR_NOT_FOUND : w->o.seam->file_read(w->o.seam->self, path.p, out, d);
+    enum err rc = path.failed ? path.failed : w->o.seam->file_read(w->o.seam->self, path.p, out, d);
     buf_free(&path);
     return rc;
 }
 
+/* The newest list of this name that is here; a newer one that is not fetched yet is told. */
 static enum err resource_published(struct work *w, struct str name, struct buf *out, struct diag *d)
 {
     struct published *list;
     uint32_t count;
+    bool newer = false;
     enum err rc = store_published(w->o.store, &w->arena, &list, &count, d);
-    for (uint32_t i = 0; !rc && i < count; i++)
-        if (str_eq_z(list[i].kind, "list") && str_eq(list[i].id, name))
-            return store_object_get(w->o.store, list[i].hash, out, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        if (!str_eq_z(list[i].kind, "list") || !str_eq(list[i].id, name))
+            continue;
+        if (!list[i].held) {
+            newer = true;
+            continue;
+        }
+        if (newer)
+            note(w, "a newer list %.*s waits at the centre: sync fetches it", STR_ARG(name));
+        return store_object_get(w->o.store, list[i].hash, out, d);
+    }
     return rc ? rc : ERR_NOT_FOUND;
+}
+
+/* A form from a file takes its lists from beside it, as its author does; a published form only published
+ * ones. */
+static enum err resource_read(struct work *w, struct str name, struct buf *out, struct diag *d)
+{
+    enum err rc = w->from_file ? resource_beside(w, name, out, d) : ERR_NOT_FOUND;
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    diag_clear(d);
+    return resource_published(w, name, out, d);
 }
 
 static enum err host_resource(void *self, struct str uri, struct str *bytes_out, struct diag *d)
 {
     struct work *w = self;
     struct str name = resource_name(uri);
-    struct diag quiet = {0};
+    struct diag why = {0};
 
-    if (name.n == 0 || str_find(name, STR("..")) >= 0)
+    if (name.n == 0 || str_eq_z(name, ".") || str_eq_z(name, "..") || memchr(name.p, 0, name.n))
         return diag_set(d, ERR_SYNTAX, "the form names a list in a way that is not allowed: %.*s",
                         STR_ARG(uri));
     struct buf *slot = vec_push(&w->arena, &w->resources);
     if (!slot)
         return diag_set(d, ERR_NOMEM, "no memory for the list %.*s", STR_ARG(name));
     buf_init(slot, WORK_FILE_MAX);
-    enum err rc = resource_published(w, name, slot, &quiet);
+    enum err rc = resource_read(w, name, slot, &why);
     if (rc == ERR_NOT_FOUND)
-        rc = resource_beside(w, name, slot, &quiet);
+        return diag_set(d, rc, "the list %.*s is not on this device: %s", STR_ARG(name),
+                        w->from_file ? "put it beside the form, or sync" : "sync");
     if (rc)
-        return diag_set(d,
-                        rc == ERR_NOT_FOUND ? rc
-                        : quiet.code        ? quiet.code
-                                            : rc,
-                        "the list %.*s is not on this device: sync, or put it beside the form",
-                        STR_ARG(name));
+        return diag_set(d, rc, "the list %.*s: %s", STR_ARG(name),
+                        why.text[0] ? why.text : err_action(rc)->todo_en);
     *bytes_out = buf_str(slot);
     return ERR_OK;
 }
 
 /* ---- opening ---- */
 
-static enum err find_published(struct work *w, const char *kind, struct str id, const unsigned char *hash,
-                               struct published *out, struct diag *d)
+static enum err newest_published(struct work *w, const char *kind, struct str id, struct published *out,
+                                 struct diag *d)
 {
     struct published *list;
     uint32_t count;
     enum err rc = store_published(w->o.store, &w->arena, &list, &count, d);
     for (uint32_t i = 0; !rc && i < count; i++)
-        if (str_eq_z(list[i].kind, kind) &&
-            (id.p ? str_eq(list[i].id, id) : memcmp(list[i].hash, hash, SHA256_SIZE) == 0)) {
+        if (str_eq_z(list[i].kind, kind) && str_eq(list[i].id, id)) {
             *out = list[i];
             return ERR_OK;
         }
     return rc ? rc : ERR_NOT_FOUND;
 }
 
+/* The stable numbers of its fields, as the centre gave them out; "" where it never did. */
+static enum err fieldmap_of(struct work *w, bool *published_out, struct str *out, struct diag *d)
+{
+    struct published p;
+    enum err rc = store_published_by_hash(w->o.store, &w->arena, w->start.form_hash, &p, d);
+    *published_out = rc == ERR_OK;
+    *out = rc ? STR("") : p.fieldmap;
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
 /* The argument is a file when there is one of that name, else the id of a published form. */
-static enum err form_source(struct work *w, struct str *fieldmap_out, struct diag *d)
+static enum err form_source(struct work *w, struct diag *d)
 {
     struct diag quiet = {0};
     struct published p;
-    enum err rc = work_file(w->o.seam, w->o.form, &w->form_bytes, &quiet);
 
-    if (rc == ERR_NOT_FOUND) {
-        rc = find_published(w, "form", str_of(w->o.form), NULL, &p, d);
-        if (rc == ERR_NOT_FOUND)
-            return diag_set(
-                d, rc,
-                "%s is neither a file nor the id of a form on this device: `doorstep status` lists the forms",
-                w->o.form);
-        if (!rc)
-            rc = store_object_get(w->o.store, p.hash, &w->form_bytes, d);
-        if (!rc)
-            memcpy(w->start.form_hash, p.hash, SHA256_SIZE);
-        *fieldmap_out = p.fieldmap;
-        return rc;
-    }
-    if (rc)
-        return diag_set(d, quiet.code ? quiet.code : rc, "%s", quiet.text);
-    rc = sha256(buf_str(&w->form_bytes), w->start.form_hash);
+    buf_init(&w->form_bytes, WORK_FILE_MAX);
+    enum err rc = w->o.seam->file_read(w->o.seam->self, w->o.form, &w->form_bytes, &quiet);
+    w->from_file = rc != ERR_NOT_FOUND;
     if (!rc)
-        rc = find_published(w, "form", STR_NONE, w->start.form_hash, &p, d);
-    *fieldmap_out = rc ? STR_NONE : p.fieldmap;
-    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+        return sha256(buf_str(&w->form_bytes), w->start.form_hash);
+    if (w->from_file)
+        return diag_set(d, quiet.code ? quiet.code : rc, "%s", quiet.text);
+    rc = newest_published(w, "form", str_of(w->o.form), &p, d);
+    if (rc == ERR_NOT_FOUND)
+        return diag_set(
+            d, rc,
+            "%s is neither a file nor the id of a form on this device: `doorstep status` lists the forms",
+            w->o.form);
+    if (!rc)
+        rc = store_object_get(w->o.store, p.hash, &w->form_bytes, d);
+    if (!rc)
+        memcpy(w->start.form_hash, p.hash, SHA256_SIZE);
+    return rc;
+}
+
+static enum err load_form(struct work *w, struct diag *d)
+{
+    memset(&w->findings, 0, sizeof w->findings);
+    return form_load(&w->arena, buf_str(&w->form_bytes), &w->form, &w->findings, d);
+}
+
+/* A form of a file is kept, so that a draft can go on with it whatever becomes of the file. One that the
+ * centre knows in another version only must not be begun with: its fields would have numbers that mean
+ * others. */
+static enum err keep_file_form(struct work *w, struct diag *d)
+{
+    struct published p;
+    if (store_identity(w->o.store)->enrolled) {
+        enum err rc = newest_published(w, "form", form_id(w->form), &p, d);
+        if (rc && rc != ERR_NOT_FOUND)
+            return rc;
+        if (!rc && !w->draft)
+            return diag_set(d, ERR_STATE,
+                            "the centre has published form %.*s, but not this file (version %.*s): have it "
+                            "published and sync, or use the form's id",
+                            STR_ARG(form_id(w->form)), STR_ARG(form_version(w->form)));
+        note(w, "the centre does not know this form yet: what is captured waits there until it is published");
+    }
+    return store_object_put(w->o.store, w->start.form_hash, buf_str(&w->form_bytes), d);
+}
+
+/* A draft goes on with the version of the form that it was begun with. */
+static enum err follow_draft(struct work *w, struct diag *d)
+{
+    unsigned char hash[SHA256_SIZE];
+    struct str newer = form_version(w->form);
+
+    if (!w->start.household && w->start.fresh)
+        return ERR_OK;
+    enum err rc = store_draft_form(w->o.store, form_id(w->form), w->start.household, hash, &w->draft, d);
+    if (rc || !w->draft || memcmp(hash, w->start.form_hash, SHA256_SIZE) == 0)
+        return rc;
+    buf_clear(&w->form_bytes);
+    rc = store_object_get(w->o.store, hash, &w->form_bytes, d);
+    if (rc)
+        return rc;
+    memcpy(w->start.form_hash, hash, SHA256_SIZE);
+    rc = load_form(w, d);
+    if (!rc)
+        note(w,
+             "this draft goes on with version %.*s of the form, with which it was begun; version %.*s is "
+             "here for the next visit",
+             STR_ARG(form_version(w->form)), STR_ARG(newer));
+    return rc;
+}
+
+static enum err open_form(struct work *w, struct diag *d)
+{
+    struct str fieldmap;
+    bool published = false;
+
+    enum err rc = form_source(w, d);
+    if (!rc)
+        rc = load_form(w, d);
+    if (!rc)
+        rc = follow_draft(w, d);
+    if (!rc)
+        rc = fieldmap_of(w, &published, &fieldmap, d);
+    if (!rc && w->from_file && !published)
+        rc = keep_file_form(w, d);
+    return rc ? rc
+              : fieldmap_read(&w->arena, fieldmap, form_field_count(w->form), form_repeat_count(w->form),
+                              &w->map, d);
 }
 
 static uint32_t language_of(const struct form *f, const char *wanted)
@@ -155,39 +269,72 @@ static uint32_t language_of(const struct form *f, const char *wanted)
     return form_language_default(f);
 }
 
-static enum err pack_source(struct work *w, struct diag *d)
+bool work_is_chinese(struct str language)
 {
-    struct published *list;
-    uint32_t count;
-    struct str id = form_id(w->form);
+    return str_starts(language, STR("zh")) || str_find(language, STR("(zh")) >= 0 ||
+           str_find(language, STR("中文")) >= 0;
+}
 
-    if (w->o.pack)
-        return work_file(w->o.seam, w->o.pack, &w->pack_bytes, d);
-    enum err rc = store_published(w->o.store, &w->arena, &list, &count, d);
-    for (uint32_t i = 0; !rc && i < count; i++) {
-        struct pack_about about;
-        if (!str_eq_z(list[i].kind, "pack") || !list[i].held)
-            continue;
-        buf_free(&w->pack_bytes);
-        buf_init(&w->pack_bytes, WORK_FILE_MAX);
-        rc = store_object_get(w->o.store, list[i].hash, &w->pack_bytes, d);
-        if (!rc)
-            rc = pack_about_read(&w->arena, buf_str(&w->pack_bytes), &about, d);
-        for (uint32_t k = 0; !rc && k < about.form_id_count; k++)
-            if (str_eq(about.form_ids[k], id))
-                return ERR_OK;
+static enum err use_pack(struct work *w, struct diag *d)
+{
+    struct form_findings findings = {0};
+    enum err rc = pack_load(&w->arena, buf_str(&w->pack_bytes), w->form, &w->pack, &findings, d);
+    for (uint32_t i = 0; i < findings.list.count; i++) {
+        struct form_finding *slot = vec_push(&w->arena, &w->findings.list);
+        if (slot)
+            *slot = findings.list.at[i];
     }
-    return rc ? rc : ERR_NOT_FOUND;
+    if (rc)
+        w->pack = NULL;
+    return rc ? rc : sha256(buf_str(&w->pack_bytes), w->pack_hash);
+}
+
+/* A pack that cannot be read or used must not keep anybody from interviewing: it is told, and the next one is
+ * looked at. */
+static enum err try_pack(struct work *w, const struct published *p, struct diag *d)
+{
+    struct pack_about about = {0};
+    struct diag why = {0};
+    struct str id = form_id(w->form);
+    bool ours = false;
+
+    if (!p->held) {
+        note(w, "rule pack %.*s %.*s waits at the centre: sync fetches it", STR_ARG(p->id),
+             STR_ARG(p->version));
+        return ERR_OK;
+    }
+    buf_free(&w->pack_bytes);
+    buf_init(&w->pack_bytes, WORK_FILE_MAX);
+    enum err rc = store_object_get(w->o.store, p->hash, &w->pack_bytes, d);
+    if (rc)
+        return rc;
+    rc = pack_about_read(&w->arena, buf_str(&w->pack_bytes), &about, &why);
+    for (uint32_t k = 0; !rc && k < about.form_id_count; k++)
+        ours = ours || str_eq(about.form_ids[k], id);
+    if (!rc && ours)
+        rc = use_pack(w, &why);
+    if (rc == ERR_NOMEM)
+        return diag_set(d, rc, "no memory for the rule pack");
+    if (rc)
+        note(w, "rule pack %.*s %.*s cannot be used: %s", STR_ARG(p->id), STR_ARG(p->version), why.text);
+    return ERR_OK;
 }
 
 static enum err open_pack(struct work *w, struct diag *d)
 {
-    enum err rc = pack_source(w, d);
-    if (rc == ERR_NOT_FOUND && !w->o.pack)
-        return ERR_OK;
-    if (!rc)
-        rc = pack_load(&w->arena, buf_str(&w->pack_bytes), w->form, &w->pack, &w->findings, d);
-    return rc ? rc : sha256(buf_str(&w->pack_bytes), w->pack_hash);
+    struct published *list;
+    uint32_t count;
+
+    buf_init(&w->pack_bytes, WORK_FILE_MAX);
+    if (w->o.pack) {
+        enum err rc = work_file(w->o.seam, w->o.pack, &w->pack_bytes, d);
+        return rc ? rc : use_pack(w, d);
+    }
+    enum err rc = store_published(w->o.store, &w->arena, &list, &count, d);
+    for (uint32_t i = 0; !rc && !w->pack && i < count; i++)
+        if (str_eq_z(list[i].kind, "pack"))
+            rc = try_pack(w, &list[i], d);
+    return rc;
 }
 
 static enum err open_session(struct work *w, uint32_t language, struct diag *d)
@@ -213,37 +360,37 @@ static enum err open_session(struct work *w, uint32_t language, struct diag *d)
     return rc ? rc : work_save(w, d);
 }
 
+static enum err open_household(struct work *w, struct diag *d)
+{
+    if (!w->o.household)
+        return ERR_OK;
+    enum err rc = store_household(w->o.store, &w->arena, str_of(w->o.household), &w->household, d);
+    w->has_household = !rc;
+    w->start.household = rc ? 0 : w->household.key;
+    return rc;
+}
+
 enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
 {
-    struct str fieldmap = STR_NONE;
     uint32_t language = 0;
 
     memset(w, 0, sizeof *w);
     w->o = *o;
+    w->start.fresh = o->fresh;
     arena_init(&w->arena, WORK_MEMORY_MAX);
-    buf_init(&w->form_bytes, WORK_FILE_MAX);
-    enum err rc = form_source(w, &fieldmap, d);
+    enum err rc = open_household(w, d);
     if (!rc)
-        rc = form_load(&w->arena, buf_str(&w->form_bytes), &w->form, &w->findings, d);
+        rc = open_form(w, d);
     if (!rc)
-        rc = fieldmap_read(&w->arena, fieldmap, form_field_count(w->form), form_repeat_count(w->form),
-                           &w->map, d);
-    if (!rc && o->household) {
-        rc = store_household(o->store, &w->arena, str_of(o->household), &w->household, d);
-        w->has_household = !rc;
-    }
+        rc = open_pack(w, d);
     if (!rc) {
         language = language_of(w->form, o->language);
         w->start.form = w->form;
         w->start.map = &w->map;
-        w->start.household = w->has_household ? w->household.key : 0;
-        w->start.fresh = o->fresh;
         w->start.type = str_of(o->type ? o->type : w->has_household ? "monitoring" : "");
-        w->start.language = form_language_count(w->form) ? form_language(w->form, language) : STR_NONE;
-        rc = open_pack(w, d);
-    }
-    if (!rc)
+        w->start.language = form_language_count(w->form) ? form_language(w->form, language) : STR("");
         rc = store_visit_open(o->store, &w->arena, &w->start, &w->visit, d);
+    }
     if (!rc)
         rc = open_session(w, language, d);
     if (rc)
@@ -337,7 +484,9 @@ enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, 
     struct buf xml;
 
     buf_init(&xml, WORK_FILE_MAX);
-    enum err rc = session_finalise(w->session, d);
+    /* A finish that failed later, on a full card, is tried again. */
+    enum err rc = w->finalised ? ERR_OK : session_finalise(w->session, d);
+    w->finalised = !rc;
     if (!rc)
         rc = work_save(w, d);
     if (!rc)

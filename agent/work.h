@@ -32,11 +32,15 @@ struct work {
     struct session *session;
     struct household household;
     bool has_household;
+    bool draft;              /* goes on with a draft */
+    bool from_file;          /* the form is a file, not a published one */
+    bool finalised;          /* the session is; perhaps not yet the store */
     const struct pack *pack; /* NULL = none */
     struct buf form_bytes, pack_bytes;
     unsigned char pack_hash[SHA256_SIZE];
     VEC(struct buf) resources;
     struct form_findings findings; /* of the form, then of the pack */
+    VEC(struct str) notes;         /* sentences to show before the first question */
 };
 
 /* On failure everything is released; work_close accepts a zeroed struct. `w` must stay where it is while
@@ -61,6 +65,9 @@ struct work_result {
 };
 enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out,
                      struct diag *d) MUST_USE;
+
+/* Is this language of a form Chinese? "中文 (zh)", "zh-Hans". */
+bool work_is_chinese(struct str language);
 
 /* Reads a file through the seam, capped. */
 enum err work_file(const struct seam *seam, const char *path, struct buf *out, struct diag *d) MUST_USE;

@@ -2,6 +2,7 @@
  * messages. All of it is computed when asked and belongs to the arena of the caller; nothing here changes the
  * interview.
  */
+#include "forms/expr_impl.h"
 #include "forms/instance.h"
 
 /* --- texts --- */
@@ -79,12 +80,27 @@ struct str label_text(struct session *s, const struct label *label, enum text_fo
 
 /* --- choices --- */
 
+/* Fixed choices come first. Those of an itemset are nodes; rows of a list that stays with the host are only
+ * fetched for the page that is wanted, and `items` then holds that page. */
 struct choice_list {
     const struct control *control;
     struct node context;
-    const struct nodes *items; /* of the itemset */
+    const struct nodes *items;
+    bool streamed;
+    struct expr_window window;
     uint32_t fixed, total;
+    uint32_t page; /* place of items->at[0] behind the fixed ones */
 };
+
+/* What goes wrong inside is no choice; only ERR_NOMEM comes back. */
+static enum err open_window(struct session *s, const struct control *c, struct node context, struct arena *a,
+                            struct choice_list *out)
+{
+    struct eval e = eval_for(s, a);
+    e.context = context;
+    enum err rc = c->itemset ? expr_window_open(c->itemset, &e, &out->window, &out->streamed) : ERR_OK;
+    return rc == ERR_NOMEM ? rc : ERR_OK;
+}
 
 static enum err open_choices(struct session *s, const struct control *c, struct node context, struct arena *a,
                              struct choice_list *out)
@@ -94,14 +110,44 @@ static enum err open_choices(struct session *s, const struct control *c, struct 
                                 .context = context,
                                 .fixed = c->choice_count,
                                 .total = c->choice_count};
-    if (!c->itemset)
-        return ERR_OK;
-    enum err rc = evaluate(s, a, c->itemset, context, &v);
+    enum err rc = open_window(s, c, context, a, out);
+    if (rc || out->streamed || !c->itemset)
+        return rc;
+    rc = evaluate(s, a, c->itemset, context, &v);
     if (!rc && v.type == VALUE_NODES) {
         out->items = v.nodes;
         out->total += v.nodes->count;
     }
     return rc;
+}
+
+/* Brings the rows [skip, skip + limit) of a streamed list, fixed choices counted. */
+static enum err take_page(struct choice_list *l, uint32_t skip, uint32_t limit, struct arena *a)
+{
+    struct nodes *page = ARENA_NEW(a, struct nodes);
+    uint32_t fixed_left = skip < l->fixed ? l->fixed - skip : 0;
+    if (!page)
+        return ERR_NOMEM;
+    l->items = page;
+    l->page = skip > l->fixed ? skip - l->fixed : 0;
+    if (limit <= fixed_left)
+        return ERR_OK;
+    return expr_window_rows(&l->window, l->page, limit - fixed_left, a, page);
+}
+
+/* The one row of a streamed list whose value is this; found through the value's column where it is one. */
+static enum err find_value(const struct choice_list *l, struct str value, struct arena *a, bool *asked_out,
+                           struct nodes *found_out)
+{
+    struct list_term term = {.op = LIST_EQ, .text = value};
+    struct expr_window one;
+    struct str column;
+    *asked_out = l->streamed && expr_column(l->control->item_value, &column) &&
+                 l->window.t->ops->query->column(l->window.t, column, &term.column);
+    if (!*asked_out)
+        return ERR_OK;
+    enum err rc = expr_window_narrow(&l->window, &term, 1, a, &one);
+    return rc ? rc : expr_window_rows(&one, 0, 1, a, found_out);
 }
 
 static enum err item_text(struct session *s, const struct expr *x, struct node item, struct arena *a,
@@ -126,22 +172,29 @@ static enum err choice_value(struct session *s, const struct choice_list *l, uin
         *out = s->form->choices.at[l->control->choice_first + i].value;
         return ERR_OK;
     }
-    return item_text(s, l->control->item_value, l->items->at[i - l->fixed], a, out);
+    return item_text(s, l->control->item_value, l->items->at[i - l->fixed - l->page], a, out);
+}
+
+/* Label of an item of the itemset. */
+static enum err item_label(struct session *s, const struct choice_list *l, struct node item, struct arena *a,
+                           struct str *out)
+{
+    uint32_t text;
+    enum err rc = item_text(s, l->control->item_label, item, a, out);
+    if (!rc && l->control->item_label_is_text && map_get(&s->form->text_ids, *out, &text))
+        *out = text_in_language(s, text, TEXT_LONG, l->context, a);
+    return rc;
 }
 
 static enum err choice_text(struct session *s, const struct choice_list *l, uint32_t i, struct arena *a,
                             struct str *out)
 {
-    uint32_t text;
     if (i < l->fixed) {
         *out = label_text(s, &s->form->choices.at[l->control->choice_first + i].label, TEXT_LONG, l->context,
                           a);
         return ERR_OK;
     }
-    enum err rc = item_text(s, l->control->item_label, l->items->at[i - l->fixed], a, out);
-    if (!rc && l->control->item_label_is_text && map_get(&s->form->text_ids, *out, &text))
-        *out = text_in_language(s, text, TEXT_LONG, l->context, a);
-    return rc;
+    return item_label(s, l, l->items->at[i - l->fixed - l->page], a, out);
 }
 
 static bool takes_many(const struct control *c)
@@ -173,6 +226,23 @@ static bool is_searched(const struct control *c)
     return str_find(c->appearance, STR("search(")) >= 0;
 }
 
+/* Values not among the fixed choices, looked for in a list of the host; false when it must be walked. */
+static enum err streamed_have(const struct choice_list *l, struct str text, bool many, struct arena *a,
+                              uint32_t *found, bool *asked_out)
+{
+    struct str rest = text, value = text;
+    enum err rc = ERR_OK;
+    *asked_out = true;
+    while (!rc && *asked_out && (!many || str_word(&rest, &value))) {
+        struct nodes row = {0};
+        rc = find_value(l, value, a, asked_out, &row);
+        *found += row.count;
+        if (!many)
+            break;
+    }
+    return rc;
+}
+
 enum err choices_have(struct session *s, struct frame *f, uint32_t node, struct str text, bool *have_out)
 {
     const struct control *c = &s->form->controls.at[node_at(s, node)->control];
@@ -180,6 +250,13 @@ enum err choices_have(struct session *s, struct frame *f, uint32_t node, struct 
     struct arena_mark mark = arena_mark(&s->scratch);
     uint32_t found = 0, wanted = takes_many(c) ? count_words(text) : 1;
     enum err rc = open_choices(s, c, (struct node){0, f->number, node}, &s->scratch, &list);
+    bool asked = false;
+    if (!rc && list.streamed)
+        rc = streamed_have(&list, text, takes_many(c), &s->scratch, &found, &asked);
+    if (!rc && list.streamed && !asked) {
+        rc = take_page(&list, 0, UINT32_MAX, &s->scratch);
+        list.total += rc ? 0 : list.items->count;
+    }
     for (uint32_t i = 0; i < list.total && !rc && found < wanted; i++) {
         struct str value;
         struct arena_mark item = arena_mark(&s->scratch);
@@ -198,10 +275,21 @@ struct str choice_label(struct session *s, struct place question, struct str val
     const struct frame *f = place_frame(s, question);
     uint32_t control = f ? place_control(s, question) : NONE;
     struct choice_list list;
+    struct nodes row = {0};
     struct str one = STR(""), label = STR("");
+    bool asked = false;
     if (control == NONE ||
         open_choices(s, &s->form->controls.at[control], (struct node){0, f->number, question.node}, a, &list))
         return STR("");
+    if (list.streamed && find_value(&list, value, a, &asked, &row))
+        return STR("");
+    if (row.count)
+        return item_label(s, &list, row.at[0], a, &label) ? STR("") : label;
+    if (list.streamed && !asked) {
+        if (take_page(&list, 0, UINT32_MAX, a))
+            return STR("");
+        list.total += list.items->count;
+    }
     for (uint32_t i = 0; i < list.total; i++) {
         if (choice_value(s, &list, i, a, &one))
             return STR("");
@@ -211,37 +299,103 @@ struct str choice_label(struct session *s, struct place question, struct str val
     return STR("");
 }
 
+static enum err one_choice(struct session *s, const struct choice_list *l, uint32_t i, struct str chosen,
+                           struct arena *a, struct choice_view *out)
+{
+    enum err rc = choice_value(s, l, i, a, &out->value);
+    if (!rc)
+        rc = choice_text(s, l, i, a, &out->label);
+    if (!out->label.n)
+        out->label = out->value;
+    out->selected = takes_many(l->control) ? has_word(chosen, out->value) : str_eq(chosen, out->value);
+    return rc;
+}
+
+static enum err choices_of(struct session *s, struct place p, struct arena *a, struct choice_list *list_out,
+                           struct str *chosen_out, struct diag *d)
+{
+    const struct frame *f = place_frame(s, p);
+    uint32_t control = f ? place_control(s, p) : NONE;
+    if (control == NONE)
+        return diag_set(d, ERR_NOT_FOUND, "There is no question at this place.");
+    s->now_ms = s->host->now_ms(s->host->self);
+    *chosen_out = cell_at(s, f, p.node)->text;
+    return open_choices(s, &s->form->controls.at[control], (struct node){0, f->number, p.node}, a, list_out);
+}
+
 enum err session_choices(struct session *s, struct place p, uint32_t skip, uint32_t limit, struct arena *a,
                          struct choice_view **choices_out, uint32_t *count_out, uint32_t *total_out,
                          struct diag *d)
 {
-    const struct frame *f = place_frame(s, p);
-    uint32_t control = f ? place_control(s, p) : NONE;
     struct choice_list list;
-    if (control == NONE)
-        return diag_set(d, ERR_NOT_FOUND, "There is no question at this place.");
-    const struct control *c = &s->form->controls.at[control];
-    s->now_ms = s->host->now_ms(s->host->self);
-    enum err rc = open_choices(s, c, (struct node){0, f->number, p.node}, a, &list);
+    struct str chosen;
+    uint32_t rows = 0;
+    enum err rc = choices_of(s, p, a, &list, &chosen, d);
+    if (!rc && list.streamed)
+        rc = expr_window_count(&list.window, &rows);
     if (rc)
         return rc;
+    list.total += rows;
     skip = skip < list.total ? skip : list.total;
     uint32_t count = list.total - skip < limit ? list.total - skip : limit;
+    if (list.streamed)
+        rc = take_page(&list, skip, count, a);
     struct choice_view *out = ARENA_ARRAY(a, struct choice_view, count + 1);
-    struct str chosen = cell_at(s, f, p.node)->text;
-    for (uint32_t i = 0; i < count && out && !rc; i++) {
-        rc = choice_value(s, &list, skip + i, a, &out[i].value);
-        if (!rc)
-            rc = choice_text(s, &list, skip + i, a, &out[i].label);
-        if (!out[i].label.n)
-            out[i].label = out[i].value;
-        out[i].selected = takes_many(c) ? has_word(chosen, out[i].value) : str_eq(chosen, out[i].value);
-    }
+    if (list.streamed && !rc) /* a list that cannot be read any more ends early */
+        while (count && skip + count > list.fixed + list.page + list.items->count)
+            count--;
+    for (uint32_t i = 0; i < count && out && !rc; i++)
+        rc = one_choice(s, &list, skip + i, chosen, a, &out[i]);
     if (rc || !out)
         return rc ? rc : ERR_NOMEM;
     *choices_out = out;
     *count_out = count;
     *total_out = list.total;
+    return ERR_OK;
+}
+
+/* Asks the list itself for rows whose value or label begins with the text, where both are columns. */
+static enum err narrow_to_prefix(struct choice_list *l, struct str prefix, struct arena *a, bool *done_out)
+{
+    struct list_term also[3] = {{.op = LIST_STARTS, .text = prefix},
+                                {.op = LIST_STARTS, .text = prefix},
+                                {.op = LIST_OR, .count = 2, .text = STR("")}};
+    const struct control *c = l->control;
+    struct str column;
+    *done_out = l->streamed && !c->item_label_is_text && expr_column(c->item_value, &column) &&
+                l->window.t->ops->query->column(l->window.t, column, &also[0].column) &&
+                expr_column(c->item_label, &column) &&
+                l->window.t->ops->query->column(l->window.t, column, &also[1].column);
+    return *done_out ? expr_window_narrow(&l->window, also, 3, a, &l->window) : ERR_OK;
+}
+
+enum err session_choices_starting(struct session *s, struct place p, struct str prefix, uint32_t limit,
+                                  struct arena *a, struct choice_view **choices_out, uint32_t *count_out,
+                                  struct diag *d)
+{
+    struct choice_list list;
+    struct str chosen;
+    uint32_t count = 0;
+    bool asked = false;
+    enum err rc = choices_of(s, p, a, &list, &chosen, d);
+    if (!rc)
+        rc = narrow_to_prefix(&list, prefix, a, &asked);
+    if (!rc && list.streamed)
+        rc = take_page(&list, 0, asked && limit < UINT32_MAX - list.fixed ? limit + list.fixed : UINT32_MAX, a);
+    if (rc)
+        return rc;
+    list.total += list.streamed ? list.items->count : 0;
+    struct choice_view *out = ARENA_ARRAY(a, struct choice_view, (limit < list.total ? limit : list.total) + 1);
+    for (uint32_t i = 0; i < list.total && count < limit && out && !rc; i++) {
+        struct choice_view one = {.value = STR(""), .label = STR("")};
+        rc = one_choice(s, &list, i, chosen, a, &one);
+        if (!rc && (str_starts(one.label, prefix) || str_starts(one.value, prefix)))
+            out[count++] = one;
+    }
+    if (rc || !out)
+        return rc ? rc : ERR_NOMEM;
+    *choices_out = out;
+    *count_out = count;
     return ERR_OK;
 }
 
@@ -351,4 +505,21 @@ enum err session_view(struct session *s, struct place p, struct arena *a, struct
     }
     *view_out = v;
     return ERR_OK;
+}
+
+/* The label stands on the repeat, or on the group around it, as form tools write it. */
+struct str session_repeat_label(struct session *s, const struct stop *st, struct arena *a)
+{
+    const struct frame *f = place_frame(s, st->place);
+    if (st->kind != STOP_REPEAT || !f || st->repeat + 1 >= s->form->classes.count)
+        return STR("");
+    uint32_t control = s->form->classes.at[st->repeat + 1].control;
+    if (control == NONE)
+        return STR("");
+    const struct control *c = &s->form->controls.at[control];
+    struct str own = label_text(s, &c->label, TEXT_LONG, control_context(s, control, f), a);
+    if (own.n || c->parent == NONE || s->form->controls.at[c->parent].kind != CONTROL_GROUP)
+        return own;
+    return label_text(s, &s->form->controls.at[c->parent].label, TEXT_LONG, control_context(s, c->parent, f),
+                      a);
 }

@@ -51,6 +51,7 @@ void client_fail(struct sync_client *c, enum err cause)
 {
     uint32_t tries_max = c->config.tries_max ? c->config.tries_max : TRIES_DEFAULT;
     c->cause = cause;
+    c->portal = false;
     c->totals.failures++;
     c->failures++;
     if (c->failures >= tries_max) {
@@ -152,8 +153,9 @@ static bool afford(struct sync_client *c, uint64_t bytes)
         return true;
     diag_set(
         &c->why, ERR_LIMIT,
-        "The budget of %llu bytes for this run is used up; the rest goes with the next one. Nothing is lost.",
+        "The budget of %llu bytes for this run is used up; the rest goes with the next one.",
         (unsigned long long)c->config.bytes_max);
+    c->budget = true;
     client_stop(c, ERR_LIMIT);
     return false;
 }
@@ -299,6 +301,8 @@ void sync_next(struct sync_client *c, struct step *step_out, struct diag *d)
         advance(c);
     if (c->step.kind == STEP_WAIT || c->step.kind == STEP_STOPPED) {
         c->step.cause = c->cause;
+        c->step.portal = c->portal;
+        c->step.budget = c->budget;
         diag_set(d, c->cause, "%s", c->why.text[0] ? c->why.text : err_action(c->cause)->todo_en);
     }
     *step_out = c->step;
@@ -459,7 +463,7 @@ static void done_receipt(struct sync_client *c)
     c->cursor = c->step.cursor;
     if (r->refused) {
         diag_set(&c->why, r->refused,
-                 "The centre no longer serves this handheld. Nothing is lost; enrol it again.");
+                 "The centre no longer serves this handheld; what it holds stays here.");
         client_stop(c, r->refused);
     }
 }

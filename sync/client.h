@@ -76,6 +76,8 @@ struct step {
     /* WAIT, STOPPED */
     int64_t wait_ms;
     enum err cause;
+    bool portal; /* what answers is not the centre but the network: a login page */
+    bool budget; /* STOPPED: bytes_max is used up, nothing went wrong */
 };
 
 /* `config` is copied. */

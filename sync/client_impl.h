@@ -68,6 +68,7 @@ struct sync_client {
     int64_t wait_ms;
     uint64_t random_state;
     bool wait_due, stopped;
+    bool portal, budget; /* as in struct step */
     enum err cause;
     struct diag why;
     enum err passed_over; /* why the last refused frame or object was */

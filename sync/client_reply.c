@@ -18,11 +18,11 @@ static void portal(struct sync_client *c, int status)
 {
     diag_clear(&c->why);
     diag_set(&c->why, ERR_NET,
-             "This network answers instead of the centre (login page?), with HTTP status %d. Nothing is "
-             "lost: sign in to the "
+             "This network answers instead of the centre (login page?), with HTTP status %d: sign in to the "
              "network, or try another one.",
              status);
     client_fail(c, ERR_NET);
+    c->portal = true;
 }
 
 /* HTTP statuses that mean "not you" or "not here": trying again at once is of no use. */
@@ -33,17 +33,16 @@ struct refusal {
 };
 static const struct refusal refusals[] = {
     {401, ERR_DENIED,
-     "The centre does not accept this handheld's token (HTTP 401). Nothing is lost; enrol again."},
+     "The centre does not accept this handheld's token (HTTP 401); what it holds stays here."},
     {403, ERR_DENIED,
-     "The centre refuses this handheld (HTTP 403): it may have been revoked. Nothing is lost; ask the county "
-     "office."},
+     "The centre refuses this handheld (HTTP 403): it may have been revoked. What it holds stays here."},
     {404, ERR_NOT_FOUND,
-     "There is no centre at this address (HTTP 404). Check the address. Nothing is lost."},
+     "There is no centre at this address (HTTP 404); what is held stays here."},
     {407, ERR_DENIED,
-     "A proxy on the way wants a password (HTTP 407). Use another network. Nothing is lost."},
+     "A proxy on the way wants a password (HTTP 407): use another network. What is held stays here."},
     {410, ERR_NOT_FOUND,
-     "The centre has moved from this address (HTTP 410). Nothing is lost; ask the county office."},
-    {426, ERR_VERSION, "The centre asks for a newer Doorstep (HTTP 426). Please update; nothing is lost."},
+     "The centre has moved from this address (HTTP 410); what is held stays here."},
+    {426, ERR_VERSION, "The centre asks for a newer Doorstep (HTTP 426); what is held stays here."},
 };
 
 static const struct refusal *refusal_of(int status)
@@ -121,7 +120,7 @@ void reply_not_ours(struct sync_client *c, int status, struct str body, struct s
     }
     enum err cause = status == 429 || status == 503 ? ERR_BUSY : ERR_NET;
     diag_set(&c->why, cause,
-             "The centre, or something on the way to it, is not ready (HTTP %d). Nothing is lost.", status);
+             "The centre, or something on the way to it, is not ready (HTTP %d).", status);
     client_fail(c, cause);
 }
 
@@ -346,7 +345,7 @@ static void end_without(struct sync_client *c)
         return;
     }
     diag_clear(&c->why);
-    diag_set(&c->why, ERR_STATE, "The centre answers, but not what it was asked. Nothing is lost.");
+    diag_set(&c->why, ERR_STATE, "The centre answers, but not what it was asked.");
     client_fail(c, ERR_STATE);
 }
 

@@ -181,7 +181,7 @@ static void read_xml(struct str xml, struct answers *out)
 static bool device_open(struct world *w, struct device *v)
 {
     diag_clear(&w->diag);
-    if (store_open("/handheld", sim_seam(v->machine), &v->store, &w->diag)) {
+    if (store_open("/handheld", sim_seam(v->machine), NULL, &v->store, &w->diag)) {
         fail(w, "a handheld's database does not open");
         return false;
     }
@@ -352,10 +352,10 @@ static void visit(struct world *w, struct device *v, bool to_the_end)
 static enum err run_deliver(struct world *w, struct device *v)
 {
     struct deliver_options o = {.tries_max = 6};
-    struct sync_totals totals = {0};
+    struct deliver_result result = {0};
     diag_clear(&w->diag);
-    enum err rc = deliver(v->store, sim_seam(v->machine), &o, &totals, &w->diag);
-    if (!rc && totals.frames_quarantined > 0)
+    enum err rc = deliver(v->store, sim_seam(v->machine), &o, &result, &w->diag);
+    if (!rc && result.totals.frames_quarantined > 0)
         fail(w, "the centre set a frame aside");
     return rc;
 }

@@ -1,0 +1,119 @@
+/* `doorstep check`: every mistake in a form, and in a rule pack for it, in one run.
+ */
+#include "agent/cli.h"
+#include "agent/term.h"
+#include "agent/work.h"
+
+#include <stdio.h>
+
+static void print_findings(const struct form_findings *f, const char *file)
+{
+    for (uint32_t i = 0; i < f->list.count; i++) {
+        const struct form_finding *x = &f->list.at[i];
+        printf("%s: %s:%u:%u: ", x->severity == FINDING_ERROR ? "error" : "warning", file, x->line,
+               x->column);
+        term_put(stdout, x->node);
+        fputs(x->node.n ? ": " : "", stdout);
+        term_put(stdout, x->text);
+        fputc('\n', stdout);
+    }
+}
+
+static void print_findings_json(const struct form_findings *f, const struct form *form)
+{
+    struct buf b;
+    buf_init(&b, 16u << 20);
+    buf_printf(&b, "{\"ok\":%s,\"errors\":%u", form && f->error_count == 0 ? "true" : "false",
+               f->error_count);
+    if (form) {
+        struct form_summary m = form_summary(form);
+        buf_put_z(&b, ",\"id\":");
+        buf_put_json(&b, form_id(form));
+        buf_put_z(&b, ",\"version\":");
+        buf_put_json(&b, form_version(form));
+        buf_printf(&b,
+                   ",\"questions\":%u,\"groups\":%u,\"repeats\":%u,\"calculations\":%u,\"constraints\":%u,"
+                   "\"languages\":%u,\"lists\":%u,\"choices\":%u",
+                   m.questions, m.groups, m.repeats, m.calculations, m.constraints, m.languages, m.lists,
+                   m.choices);
+    }
+    buf_put_z(&b, ",\"findings\":[");
+    for (uint32_t i = 0; i < f->list.count; i++) {
+        const struct form_finding *x = &f->list.at[i];
+        buf_printf(&b, "%s{\"severity\":\"%s\",\"line\":%u,\"column\":%u,\"node\":", i ? "," : "",
+                   x->severity == FINDING_ERROR ? "error" : "warning", x->line, x->column);
+        buf_put_json(&b, x->node);
+        buf_put_z(&b, ",\"text\":");
+        buf_put_json(&b, x->text);
+        buf_put_char(&b, '}');
+    }
+    buf_put_z(&b, "]}\n");
+    fwrite(b.p, 1, b.n, stdout);
+    buf_free(&b);
+}
+
+static void print_summary(const struct form *form)
+{
+    struct form_summary m = form_summary(form);
+    term_put(stdout, form_title(form));
+    fputs(" (", stdout);
+    term_put(stdout, form_id(form));
+    fputs(form_version(form).n ? ", version " : "", stdout);
+    term_put(stdout, form_version(form));
+    printf("): %u questions, %u groups, %u repeats, %u calculations, %u constraints, %u languages, %u lists "
+           "with %u choices\n",
+           m.questions, m.groups, m.repeats, m.calculations, m.constraints, m.languages, m.lists, m.choices);
+    for (uint32_t i = 0; i < form_resource_count(form); i++) {
+        fputs("  wants ", stdout);
+        term_put(stdout, form_resource(form, i));
+        fputc('\n', stdout);
+    }
+}
+
+static int run_check(int argc, char **argv, struct seam *seam)
+{
+    const char *json = NULL, *pack_file = NULL, *args[1];
+    const struct cli_option options[] = {
+        {"--pack", "FILE", "also check this rule pack against the form", &pack_file},
+        {"--json", NULL, "as JSON", &json},
+    };
+    int n;
+    struct diag d = {0};
+    struct arena a;
+    struct buf form_bytes = {0}, pack_bytes = {0};
+    struct form_findings findings = {0};
+    const struct form *form = NULL;
+    const struct pack *pack = NULL;
+
+    int code = cli_parse(&command_check, options, (int)(sizeof options / sizeof *options), argc, argv, args,
+                         1, 1, &n);
+    if (code >= 0)
+        return code;
+    arena_init(&a, WORK_MEMORY_MAX);
+    enum err rc = work_file(seam, args[0], &form_bytes, &d);
+    if (!rc)
+        rc = form_load(&a, buf_str(&form_bytes), &form, &findings, &d);
+    if (!rc && pack_file)
+        rc = work_file(seam, pack_file, &pack_bytes, &d);
+    if (!rc && pack_file)
+        rc = pack_load(&a, buf_str(&pack_bytes), form, &pack, &findings, &d);
+    if (json)
+        print_findings_json(&findings, rc ? NULL : form);
+    else
+        print_findings(&findings, args[0]);
+    if (!rc && !json)
+        print_summary(form);
+    code = rc ? cli_fail("check", rc, &d) : 0;
+    buf_free(&form_bytes);
+    buf_free(&pack_bytes);
+    arena_free(&a);
+    return code;
+}
+
+const struct cli_command command_check = {
+    .name = "check",
+    .arguments = "FORM [--pack FILE]",
+    .summary = "find every mistake in a form, and in a rule pack for it",
+    .example = "doorstep check household.xml",
+    .run = run_check,
+};

@@ -1,0 +1,418 @@
+/* What lists show: forms and packs, households, what departments know, counts. Reads only.
+ */
+#include "agent/store_impl.h"
+#include "platform/base/civil.h"
+
+typedef enum err (*record_visitor)(struct store *s, struct arena *a, const struct row *row,
+                                   const struct record *r, void *self, struct diag *d);
+
+/* Every row that `sql` gives, with its record. */
+static enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t argument,
+                            record_visitor visit, void *self, struct diag *d)
+{
+    struct stmt *q = NULL;
+    VEC(struct row) rows = {0};
+    bool more = false;
+
+    enum err rc = db_prepare(s->db, sql, &q, d);
+    if (!rc)
+        bind_i64(q, 1, argument);
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+        struct row *slot = vec_push(a, &rows);
+        if (slot)
+            *slot = row_from(q);
+        else
+            rc = diag_set(d, ERR_NOMEM, "no memory for the list");
+    }
+    stmt_done(q);
+    for (uint32_t i = 0; !rc && i < rows.count; i++) {
+        struct record r;
+        rc = record_load(s, a, &rows.at[i], &r, d);
+        if (!rc && !record_deleted(&r))
+            rc = visit(s, a, &rows.at[i], &r, self, d);
+    }
+    return rc;
+}
+
+#define ROWS_OF_KIND \
+    "SELECT " ROW_COLUMNS " FROM row WHERE kind = ? AND visit = 0 AND deleted = 0 ORDER BY key"
+
+/* ---- forms, lists, packs ---- */
+
+struct published_list {
+    VEC(struct published) list;
+    const unsigned char *hash; /* NULL = all that are live */
+};
+
+/* A row that cannot be read is passed over: it must not hide the others. */
+static enum err take_published(struct store *s, struct arena *a, const struct row *row,
+                               const struct record *r, void *self, struct diag *d)
+{
+    struct published_list *out = self;
+    struct published p = {
+        .kind = record_value(r, PUBLISHED_KIND),
+        .id = record_value(r, PUBLISHED_ID),
+        .version = record_value(r, PUBLISHED_VERSION),
+        .title = record_value(r, PUBLISHED_TITLE),
+        .fieldmap = record_value(r, PUBLISHED_FIELDS),
+    };
+    (void)row;
+    if (!hex_read(record_value(r, PUBLISHED_HASH), p.hash, SHA256_SIZE) ||
+        !str_to_u64(record_value(r, PUBLISHED_SIZE), &p.size))
+        return ERR_OK;
+    if (out->hash ? memcmp(out->hash, p.hash, SHA256_SIZE) != 0
+                  : !str_eq(record_value(r, PUBLISHED_STATE), STR("live")))
+        return ERR_OK;
+    enum err rc = object_held(s, p.hash, &p.held, d);
+    if (rc)
+        return rc;
+    struct published *slot = vec_push(a, &out->list);
+    if (!slot)
+        return diag_set(d, ERR_NOMEM, "no memory for the catalogue");
+    *slot = p;
+    return ERR_OK;
+}
+
+/* Rows come oldest first. */
+static void newest_first(struct published *list, uint32_t count)
+{
+    for (uint32_t i = 0; i < count / 2; i++) {
+        struct published p = list[i];
+        list[i] = list[count - 1 - i];
+        list[count - 1 - i] = p;
+    }
+}
+
+enum err store_published(struct store *s, struct arena *a, struct published **list_out, uint32_t *count_out,
+                         struct diag *d)
+{
+    struct published_list out = {0};
+    enum err rc = each_record(s, a, ROWS_OF_KIND, ROW_PUBLISHED, take_published, &out, d);
+    if (rc)
+        return rc;
+    newest_first(out.list.at, out.list.count);
+    *list_out = out.list.at;
+    *count_out = out.list.count;
+    return ERR_OK;
+}
+
+enum err store_published_by_hash(struct store *s, struct arena *a,
+                                 const unsigned char hash[static SHA256_SIZE], struct published *out,
+                                 struct diag *d)
+{
+    struct published_list found = {.hash = hash};
+    enum err rc = each_record(s, a, ROWS_OF_KIND, ROW_PUBLISHED, take_published, &found, d);
+    if (!rc && found.list.count == 0)
+        return ERR_NOT_FOUND;
+    if (!rc)
+        *out = found.list.at[found.list.count - 1];
+    return rc;
+}
+
+static bool is_among(const unsigned char (*hashes)[SHA256_SIZE], uint32_t count, const unsigned char *hash)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (memcmp(hashes[i], hash, SHA256_SIZE) == 0)
+            return true;
+    return false;
+}
+
+enum err store_object_wanted(struct store *s, const unsigned char (*refused)[SHA256_SIZE],
+                             uint32_t refused_count, unsigned char hash_out[static SHA256_SIZE],
+                             uint64_t *size_out, bool *any_out, struct diag *d)
+{
+    struct arena a;
+    struct published *list;
+    uint32_t count;
+
+    arena_init(&a, STORE_SCRATCH_MAX);
+    enum err rc = store_published(s, &a, &list, &count, d);
+    if (!rc) {
+        *any_out = false;
+        for (uint32_t i = 0; i < count && !*any_out; i++)
+            if (!list[i].held && !is_among(refused, refused_count, list[i].hash)) {
+                memcpy(hash_out, list[i].hash, SHA256_SIZE);
+                *size_out = list[i].size;
+                *any_out = true;
+            }
+    }
+    arena_free(&a);
+    return rc;
+}
+
+/* ---- visits ---- */
+
+static int64_t instant_of(const struct store *s, struct str iso)
+{
+    struct civil c;
+    return civil_read(iso, &c) && c.has_date ? civil_instant_ms(&c, s->zone) : INT64_MIN;
+}
+
+struct newest {
+    struct newest_visit *out;
+    int64_t at_ms;
+};
+
+static enum err take_visit(struct store *s, struct arena *a, const struct row *row, const struct record *r,
+                           void *self, struct diag *d)
+{
+    struct newest *n = self;
+    struct str ended = record_value(r, VISIT_ENDED);
+    int64_t at_ms = instant_of(s, ended);
+    (void)a, (void)d;
+    if (n->out->key && at_ms < n->at_ms)
+        return ERR_OK;
+    n->at_ms = at_ms;
+    *n->out = (struct newest_visit){row->key, ended, record_value(r, VISIT_LEVEL)};
+    return ERR_OK;
+}
+
+/* By the time the visit ended, not by the order in which the centre told of them. */
+static enum err newest_of(struct store *s, struct arena *a, const char *sql, int64_t key,
+                          struct newest_visit *out, struct diag *d)
+{
+    struct newest_visit found = {0};
+    struct newest n = {.out = &found};
+    enum err rc = each_record(s, a, sql, key, take_visit, &n, d);
+    if (!rc)
+        *out = found;
+    return rc;
+}
+
+enum err newest_visit_of_interview(struct store *s, struct arena *a, int64_t interview,
+                                   struct newest_visit *out, struct diag *d)
+{
+    return newest_of(s, a,
+                     "SELECT " ROW_COLUMNS
+                     " FROM row WHERE parent = ? AND kind = 4 AND state = 1 AND deleted = 0"
+                     " ORDER BY key",
+                     interview, out, d);
+}
+
+/* ---- households ---- */
+
+struct household_list {
+    VEC(struct household) list;
+    struct str code; /* p NULL = all */
+};
+
+static enum err has_draft(struct store *s, int64_t household, bool *out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(
+        s->db, "SELECT 1 FROM row WHERE household = ? AND kind = 4 AND state = 0 AND deleted = 0 LIMIT 1", &q,
+        d);
+    if (!rc) {
+        bind_i64(q, 1, household);
+        rc = stmt_step(q, out, d);
+    }
+    stmt_done(q);
+    return rc;
+}
+
+static enum err take_household(struct store *s, struct arena *a, const struct row *row,
+                               const struct record *r, void *self, struct diag *d)
+{
+    static const char visits[] = "SELECT " ROW_COLUMNS " FROM row WHERE household = ? AND kind = 4 AND state "
+                                 "= 1 AND deleted = 0 ORDER BY key";
+    struct household_list *out = self;
+    struct newest_visit newest;
+    struct household h = {
+        .key = row->key,
+        .code = record_value(r, HOUSEHOLD_CODE),
+        .area = record_value(r, HOUSEHOLD_AREA),
+        .name = record_value(r, HOUSEHOLD_NAME),
+        .address = record_value(r, HOUSEHOLD_ADDRESS),
+        .category = record_value(r, HOUSEHOLD_CATEGORY),
+    };
+    if (out->code.p && !str_eq(out->code, h.code))
+        return ERR_OK;
+    enum err rc = has_draft(s, h.key, &h.draft, d);
+    if (!rc)
+        rc = newest_of(s, a, visits, h.key, &newest, d);
+    if (rc)
+        return rc;
+    h.last_visit = newest.ended;
+    h.last_level = newest.level;
+    struct household *slot = vec_push(a, &out->list);
+    if (!slot)
+        return diag_set(d, ERR_NOMEM, "no memory for the list of households");
+    *slot = h;
+    return ERR_OK;
+}
+
+enum err store_households(struct store *s, struct arena *a, struct household **list_out, uint32_t *count_out,
+                          struct diag *d)
+{
+    struct household_list out = {0};
+    enum err rc = each_record(s, a, ROWS_OF_KIND, ROW_HOUSEHOLD, take_household, &out, d);
+    if (rc)
+        return rc;
+    *list_out = out.list.at;
+    *count_out = out.list.count;
+    return ERR_OK;
+}
+
+enum err store_household(struct store *s, struct arena *a, struct str code, struct household *out,
+                         struct diag *d)
+{
+    struct household_list found = {.code = code};
+    enum err rc = each_record(s, a, ROWS_OF_KIND, ROW_HOUSEHOLD, take_household, &found, d);
+    if (rc)
+        return rc;
+    if (found.list.count == 0)
+        return diag_set(d, ERR_NOT_FOUND,
+                        "no household %.*s on this device: `doorstep status` lists them, `doorstep sync` "
+                        "fetches new ones",
+                        STR_ARG(code));
+    *out = found.list.at[0];
+    return ERR_OK;
+}
+
+/* ---- departments ---- */
+
+struct department {
+    struct str as_of, members; /* inside the braces */
+};
+
+struct departments {
+    VEC(struct department) list;
+};
+
+/* What is no JSON object is passed over: one department's mistake must not hide the others' records. */
+static enum err take_department(struct store *s, struct arena *a, const struct row *row,
+                                const struct record *r, void *self, struct diag *d)
+{
+    struct departments *out = self;
+    struct diag quiet = {0};
+    const struct json *j;
+    struct str text = str_trim(record_value(r, DEPARTMENT_VALUES));
+    (void)s, (void)row;
+
+    enum err rc = json_read(a, text, &j, &quiet);
+    if (rc == ERR_NOMEM)
+        return diag_set(d, rc, "no memory for department records");
+    if (rc || j->type != JSON_OBJECT || j->count == 0)
+        return ERR_OK;
+    struct department *slot = vec_push(a, &out->list);
+    if (!slot)
+        return diag_set(d, ERR_NOMEM, "no memory for department records");
+    *slot = (struct department){record_value(r, DEPARTMENT_AS_OF), str_sub(text, 1, text.n - 2)};
+    return ERR_OK;
+}
+
+/* Newest first, later rows before earlier ones of the same day: few enough for insertion. */
+static void sort_departments(struct department *list, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        for (uint32_t k = i; k > 0 && str_cmp(list[k].as_of, list[k - 1].as_of) >= 0; k--) {
+            struct department swap = list[k];
+            list[k] = list[k - 1];
+            list[k - 1] = swap;
+        }
+}
+
+/* One object with the members of all records, the newest first, since readers take the first of a name. */
+enum err store_department(struct store *s, struct arena *a, int64_t household, struct str *json_out,
+                          struct str *as_of_out, struct diag *d)
+{
+    struct departments out = {0};
+    struct buf b;
+
+    enum err rc = each_record(s, a,
+                              "SELECT " ROW_COLUMNS
+                              " FROM row WHERE household = ? AND kind = 7 AND visit = 0 AND deleted = 0"
+                              " ORDER BY key",
+                              household, take_department, &out, d);
+    if (rc)
+        return rc;
+    sort_departments(out.list.at, out.list.count);
+    buf_init(&b, 1u << 20);
+    for (uint32_t i = 0; i < out.list.count; i++) {
+        buf_put_char(&b, i ? ',' : '{');
+        buf_put_str(&b, out.list.at[i].members);
+    }
+    if (out.list.count)
+        buf_put_char(&b, '}');
+    struct str json = b.n && !b.failed ? arena_str(a, buf_str(&b)) : STR("");
+    if (b.failed || !json.p)
+        rc = diag_set(d, b.failed ? b.failed : ERR_NOMEM,
+                      "the departments' records about this household are too large");
+    buf_free(&b);
+    if (rc)
+        return rc;
+    *json_out = json;
+    *as_of_out = out.list.count ? out.list.at[0].as_of : STR("");
+    return ERR_OK;
+}
+
+/* ---- counts ---- */
+
+static enum err count_of(struct store *s, const char *sql, uint64_t *out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = db_prepare(s->db, sql, &q, d);
+    if (!rc)
+        rc = stmt_step(q, &row, d);
+    if (!rc)
+        *out = row ? (uint64_t)col_i64(q, 0) : 0;
+    stmt_done(q);
+    return rc;
+}
+
+enum err store_waiting(struct store *s, uint64_t *frames_out, uint64_t *bytes_out, struct diag *d)
+{
+    uint64_t frames = 0, bytes = 0;
+    enum err rc = count_of(s, "SELECT count(*) FROM outbox WHERE status = 0", &frames, d);
+    if (!rc)
+        rc = count_of(s, "SELECT coalesce(sum(length(frame)), 0) FROM outbox WHERE status = 0", &bytes, d);
+    if (!rc) {
+        *frames_out = frames;
+        *bytes_out = bytes;
+    }
+    return rc;
+}
+
+enum err store_status(struct store *s, struct arena *a, struct store_status *out, struct diag *d)
+{
+    static const char *const counts[] = {
+        "SELECT count(*) FROM row WHERE kind = 1 AND deleted = 0",
+        "SELECT count(*) FROM row WHERE kind = 4 AND state = 0 AND deleted = 0",
+        ("SELECT count(DISTINCT chg.visit) FROM chg JOIN row ON row.key = chg.visit"
+         " WHERE chg.batch = 0 AND row.state = 1"),
+        "SELECT count(*) FROM outbox WHERE status IN (1, 2)",
+        "SELECT count(*) FROM outbox WHERE status = 3",
+        "SELECT count(*) FROM chg",
+    };
+    struct store_status st = {0};
+    struct published *list = NULL;
+    struct str clock = STR_NONE;
+    uint64_t n[6] = {0}, waiting = 0;
+    uint32_t published = 0;
+
+    enum err rc = store_waiting(s, &waiting, &st.bytes_waiting, d);
+    for (size_t i = 0; !rc && i < sizeof counts / sizeof *counts; i++)
+        rc = count_of(s, counts[i], &n[i], d);
+    if (!rc)
+        rc = meta_get(s, "last_contact", a, &st.last_contact, d);
+    if (!rc)
+        rc = meta_get(s, "clock_off_ms", a, &clock, d);
+    if (!rc)
+        rc = store_published(s, a, &list, &published, d);
+    if (rc)
+        return rc;
+    st.households = (uint32_t)n[0];
+    st.drafts = (uint32_t)n[1];
+    st.finalised_unsent = (uint32_t)n[2];
+    st.frames_waiting = (uint32_t)waiting;
+    st.frames_receipted = (uint32_t)n[3];
+    st.frames_quarantined = (uint32_t)n[4];
+    st.changes = n[5];
+    if (!clock.n || !str_to_i64(clock, &st.clock_off_ms))
+        st.clock_off_ms = 0;
+    for (uint32_t i = 0; i < published; i++)
+        st.objects_missing += !list[i].held;
+    *out = st;
+    return ERR_OK;
+}
