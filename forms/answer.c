@@ -185,6 +185,20 @@ static enum err check_control(struct session *s, struct frame *f, uint32_t node,
 
 /* --- messages --- */
 
+/* Messages of our own are in Chinese where the form's language is, else in English. */
+static bool in_chinese(const struct session *s)
+{
+    static const char *const names[] = {"zh", "(zh", "中文", "汉语", "漢語", "Chinese"};
+    struct str language = s->language < s->form->languages.count ? s->form->languages.at[s->language]
+                                                                 : STR("");
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        ptrdiff_t at = str_find(language, str_of(names[i]));
+        if (i == 0 ? at == 0 : at >= 0)
+            return true;
+    }
+    return false;
+}
+
 struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken,
                              struct arena *a)
 {
@@ -196,9 +210,12 @@ struct str violation_message(struct session *s, const struct frame *f, uint32_t 
         text = label_text(s, label, TEXT_LONG, (struct node){0, f->number, node}, a);
     if (text.n)
         return text;
+    bool chinese = in_chinese(s);
     if (broken && (!b || !b->expr[PROP_VALID]))
-        return STR("This answer is no longer among the choices.");
-    return broken ? STR("This answer is not allowed here.") : STR("This question must be answered.");
+        return chinese ? STR("这个答案已不在选项之中。") : STR("This answer is no longer among the choices.");
+    if (broken)
+        return chinese ? STR("这里不允许这个答案。") : STR("This answer is not allowed here.");
+    return chinese ? STR("此题必须回答。") : STR("This question must be answered.");
 }
 
 /* --- answering --- */

@@ -146,12 +146,30 @@ static enum err compile_argument(struct compiler *c, const struct expr_function 
     return rc;
 }
 
+/* jr:choice-name('a', '/data/question'): the path is a text, and a wrong one would give blanks for ever. */
+static enum err check_quoted_path(struct compiler *c, const struct ast *n)
+{
+    const struct ast *path = n->items[1];
+    const struct expr *x = NULL;
+    struct diag told = {0}, what = {0};
+    if (path->kind != AST_LITERAL || memchr(path->text.p, '\'', path->text.n) ||
+        memchr(path->text.p, '"', path->text.n))
+        return ERR_OK;
+    enum err rc = expr_compile(c->a, c->scope, str_trim(path->text), &x, &told);
+    if (rc == ERR_NOMEM || (!rc && !told.code)) /* a path that leads nowhere is only told */
+        return rc;
+    diag_set(&what, ERR_SYNTAX, "jr:choice-name() names no question: %s", told.text);
+    return fault(c, path->at, &what);
+}
+
 static enum err compile_table_call(struct compiler *c, const struct ast *n, const struct expr_function *f,
                                    struct made *made)
 {
     enum err rc = ERR_OK;
     bool foreign = false;
     uint32_t first = next_op(c);
+    if (str_eq_z(n->text, "jr:choice-name"))
+        rc = check_quoted_path(c, n);
     for (uint32_t i = 0; !rc && i < n->item_count; i++) {
         struct made one = made_any;
         rc = compile_argument(c, f, i, n->items[i], &one);

@@ -181,6 +181,7 @@ struct question_view {
     enum control_kind control;
     enum field_type type;
     struct str label, hint, guidance, appearance, mediatype;
+    struct str image, big_image, audio, video; /* of the label: "jr://images/x.png", "" = none */
     struct str value;
     enum answer_status status;
     bool relevant, required, readonly, answered;

@@ -471,6 +471,10 @@ enum err session_view(struct session *s, struct place p, struct arena *a, struct
                               .label = STR(""),
                               .hint = STR(""),
                               .guidance = STR(""),
+                              .image = STR(""),
+                              .big_image = STR(""),
+                              .audio = STR(""),
+                              .video = STR(""),
                               .appearance = STR(""),
                               .mediatype = STR(""),
                               .value = STR(""),
@@ -494,6 +498,10 @@ enum err session_view(struct session *s, struct place p, struct arena *a, struct
         v.label = label_text(s, &c->label, TEXT_LONG, context, a);
         if (!v.label.n && c->kind == CONTROL_REPEAT && c->parent != 0)
             v.label = label_text(s, &s->form->controls.at[c->parent].label, TEXT_LONG, context, a);
+        v.image = label_text(s, &c->label, TEXT_IMAGE, context, a);
+        v.big_image = label_text(s, &c->label, TEXT_BIG_IMAGE, context, a);
+        v.audio = label_text(s, &c->label, TEXT_AUDIO, context, a);
+        v.video = label_text(s, &c->label, TEXT_VIDEO, context, a);
         v.hint = label_text(s, &c->hint, TEXT_LONG, context, a);
         v.guidance = label_text(s, &c->hint, TEXT_GUIDANCE, context, a);
         v.appearance = c->appearance;

@@ -71,6 +71,62 @@ static const struct expr *item_path(struct loader *l, uint32_t element, bool *is
     return ref.n ? load_expr(l, element, NONE, ref, "itemset", false) : NULL;
 }
 
+static bool child_called(const struct tree *t, struct node parent, struct str name, struct node *out)
+{
+    if (!t->ops->first_child(t, parent, out))
+        return false;
+    do {
+        if (t->ops->kind(t, *out) == NODE_ELEMENT && str_eq(t->ops->name(t, *out).local, name))
+            return true;
+    } while (t->ops->next_sibling(t, *out, out));
+    return false;
+}
+
+/* The first item that "instance('id')/root/item[...]" leads to in a list of the form. */
+static bool first_item(const struct form *f, struct str nodeset, const struct tree **tree_out,
+                       struct node *item_out)
+{
+    struct str text = str_trim(nodeset), name;
+    uint32_t index;
+    ptrdiff_t quote = str_find(text, STR("')")), bracket;
+    if (!str_starts(text, STR("instance('")) || quote < 10 ||
+        !map_get(&f->resource_ids, str_sub(text, 10, (size_t)quote - 10), &index) ||
+        f->resources.at[index].uri.n || !f->resources.at[index].tree)
+        return false;
+    const struct tree *t = f->resources.at[index].tree;
+    struct node at = t->ops->root(t);
+    text = str_sub(text, (size_t)quote + 2, text.n);
+    bracket = str_find(text, STR("["));
+    if (bracket >= 0)
+        text = str_sub(text, 0, (size_t)bracket);
+    if (!str_starts(text, STR("/")) || !t->ops->first_child(t, at, &at))
+        return false;
+    text = str_sub(text, 1, text.n);
+    while (str_split(&text, '/', &name))
+        if (!child_called(t, at, str_trim(name), &at))
+            return false;
+    *tree_out = t;
+    *item_out = at;
+    return true;
+}
+
+static void check_item_part(struct loader *l, uint32_t element, struct str nodeset)
+{
+    const struct xml_node *e = xml_at(l->doc, element);
+    struct str ref = str_trim(xml_attr(l->doc, element, "", "ref"));
+    const struct tree *t;
+    struct node item, part;
+    if (str_starts(ref, STR("jr:itext(")) && str_ends(ref, STR(")")))
+        ref = str_trim(str_sub(ref, 9, ref.n - 10));
+    for (size_t i = 0; i < ref.n; i++)
+        if (memchr("/[(@.", ref.p[i], 5))
+            return;
+    if (ref.n && first_item(l->form, nodeset, &t, &item) && !child_called(t, item, ref, &part))
+        load_finding(l, FINDING_WARNING, e->line, e->column, NONE,
+                     "The first item of %.*s has no <%.*s>: its %.*s would be blank.", STR_ARG(nodeset),
+                     STR_ARG(ref), STR_ARG(xml_name(l->doc, element).local));
+}
+
 static void load_itemset(struct loader *l, uint32_t element, uint32_t control, uint32_t context)
 {
     const struct xml_doc *doc = l->doc;
@@ -80,8 +136,12 @@ static void load_itemset(struct loader *l, uint32_t element, uint32_t control, u
              label = xml_find_child(doc, element, NULL, "label");
     const struct expr *v = value == XML_NONE ? NULL : item_path(l, value, NULL), *t = NULL;
     bool is_text = false;
-    if (label != XML_NONE)
+    if (label != XML_NONE) {
         t = item_path(l, label, &is_text);
+        check_item_part(l, label, nodeset);
+    }
+    if (value != XML_NONE)
+        check_item_part(l, value, nodeset);
     if (value == XML_NONE)
         load_finding(l, FINDING_ERROR, xml_at(doc, element)->line, xml_at(doc, element)->column, context,
                      "An <itemset> has no <value ref=\"...\">.");
@@ -122,6 +182,8 @@ static uint32_t nearest_node(struct loader *l, uint32_t context, struct str path
     struct path_step step = {0};
     struct str rest = str_trim(path);
     uint32_t at = str_starts(rest, STR("/")) ? NONE : context, best = NONE, distance = 3;
+    if (at == NONE && rest.n)
+        rest = str_sub(rest, 1, rest.n);
     while (load_step(&rest, &step)) {
         uint32_t next = at;
         if (step.kind == STEP_PARENT)
@@ -135,9 +197,10 @@ static uint32_t nearest_node(struct loader *l, uint32_t context, struct str path
         at = next;
     }
     for (uint32_t i = 0; i < f->nodes.count && step.local.n; i++) {
+        struct str name = f->names.at[f->nodes.at[i].name].local;
         bool there = f->nodes.at[i].parent == at;
-        uint32_t d = text_distance(step.local, f->names.at[f->nodes.at[i].name].local, 3);
-        if (d >= 3 || (!there && d > 0) || (d == distance && !there) || d > distance)
+        uint32_t d = text_distance(step.local, name, 3);
+        if (d >= distance || d >= name.n || (!there && d > 0))
             continue;
         best = i;
         distance = d;
@@ -233,6 +296,23 @@ static void load_labels(struct loader *l, uint32_t element, uint32_t index, uint
     }
 }
 
+/* "search" is the old word for "autocomplete": whoever knows only one of them finds it. search(...) is
+ * another thing. */
+static struct str appearance_of(struct loader *l, uint32_t element, enum control_kind kind)
+{
+    struct str text = xml_attr(l->doc, element, "", "appearance");
+    struct buf b;
+    bool select = kind == CONTROL_SELECT_ONE || kind == CONTROL_SELECT_MANY;
+    if (!select || !has_word(text, "search") || has_word(text, "autocomplete"))
+        return keep(l, text);
+    buf_init(&b, text.n + 20);
+    buf_put_z(&b, "autocomplete ");
+    buf_put_str(&b, str_trim(text));
+    struct str both = load_str(l, buf_str(&b));
+    buf_free(&b);
+    return both;
+}
+
 static void load_control(struct loader *l, uint32_t element, size_t row, uint32_t parent, uint32_t context);
 
 /* Depth is bounded by FORM_DEPTH_MAX, which the XML reader enforces. */
@@ -292,7 +372,7 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
                           .class = f->nodes.at[shown_at].class,
                           .label = {.text = NONE},
                           .hint = {.text = NONE}};
-    c->appearance = keep(l, xml_attr(doc, element, "", "appearance"));
+    c->appearance = appearance_of(l, element, kind);
     struct str mediatype = xml_attr(doc, element, "", "mediatype");
     c->mediatype = keep(l, mediatype.p ? mediatype : xml_attr(doc, element, "", "accept"));
     c->range_start = keep(l, xml_attr(doc, element, "", "start"));
@@ -333,6 +413,29 @@ static void split_field_lists(struct form *f)
     }
 }
 
+/* What stands behind relevant="false()" is never asked. */
+static void find_unreachable(struct loader *l)
+{
+    const struct form *f = l->form;
+    for (uint32_t i = 0; i < f->binds.count; i++) {
+        const struct bind *b = &f->binds.at[i];
+        struct value v;
+        uint32_t questions = 0;
+        if (!b->expr[PROP_RELEVANT] || !expr_constant(b->expr[PROP_RELEVANT], &v) || v.type != VALUE_BOOL ||
+            v.boolean)
+            continue;
+        for (uint32_t c = 0; c < f->controls.count; c++)
+            questions += f->controls.at[c].node != NONE && f->controls.at[c].kind != CONTROL_GROUP &&
+                         f->controls.at[c].kind != CONTROL_REPEAT &&
+                         form_is_ancestor(f, b->node, f->controls.at[c].node);
+        if (questions)
+            load_finding(l, FINDING_WARNING, b->line, b->column, b->node,
+                         "This is never relevant, so %u %s never asked. Take the condition or the %s out.",
+                         questions, questions == 1 ? "question is" : "questions are",
+                         questions == 1 ? "question" : "questions");
+    }
+}
+
 void load_body(struct loader *l)
 {
     struct form *f = l->form;
@@ -354,6 +457,7 @@ void load_body(struct loader *l)
     }
     f->controls.at[0].end = f->controls.count;
     split_field_lists(f);
+    find_unreachable(l);
 }
 
 /* --- actions --- */
