@@ -47,6 +47,8 @@ struct server {
     bool leased[SRV_CONNECTIONS_MAX];
     uint32_t store_count;
     struct form_cache forms; /* under write_turn */
+    int64_t enrol_minute;    /* of mono_ms, in which enrol_wrong were counted; under lock */
+    uint32_t enrol_wrong;
 };
 
 int64_t srv_now_ms(const struct server *s);

@@ -289,12 +289,28 @@ static enum err enrol_answer(struct server *s, const struct device_row *v, const
     return rc;
 }
 
+/* How many wrong tokens came in this minute, `more` added. */
+static uint32_t wrong_tokens(struct server *s, uint32_t more)
+{
+    int64_t minute = s->seam->mono_ms(s->seam->self) / 60000;
+    pthread_mutex_lock(&s->lock);
+    if (minute != s->enrol_minute)
+        s->enrol_wrong = 0;
+    s->enrol_minute = minute;
+    s->enrol_wrong += more;
+    uint32_t count = s->enrol_wrong;
+    pthread_mutex_unlock(&s->lock);
+    return count;
+}
+
 enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, struct str body,
                       struct buf *reply, struct diag *d)
 {
     struct enrol_request q;
     struct device_row v = {0};
     struct person p;
+    if (wrong_tokens(s, 0) >= SRV_ENROL_WRONG_MAX)
+        return diag_set(d, ERR_BUSY, "Too many wrong enrolment tokens came in. Try again in a minute.");
     enum err rc = enrol_request_read(a, body, &s->centre.seal, &q, d);
     if (rc)
         return rc;
@@ -308,6 +324,8 @@ enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, stru
         rc = cstore_commit(st, d);
     cstore_rollback(st);
     pthread_mutex_unlock(&s->write_turn);
+    if (rc == ERR_DENIED)
+        (void)wrong_tokens(s, 1);
     if (!rc)
         rc = enrol_answer(s, &v, &p, reply, d);
     if (!rc)

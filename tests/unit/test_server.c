@@ -107,6 +107,29 @@ static void test_ticket_needs_a_sensible_person(void **state)
     desk_end(&k);
 }
 
+/* 60 bits cannot be guessed through a door that opens a hundred times a minute; and guessing must not keep
+ * the one writer busy. */
+static void test_guessing_tokens_closes_the_door_for_a_minute(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = {0}, owner = {0};
+    keys_make(w, &h);
+    keys_make(w, &owner);
+    uint64_t token = ticket(w, "王芳", "99");
+    int status = 403;
+    uint32_t tries = 0;
+    for (; status == 403 && tries < 1000; tries++)
+        status = enrol_ask(w, &h, tries).status;
+    assert_int_equal(status, 503);
+    assert_int_equal(tries, SRV_ENROL_WRONG_MAX + 1);
+    assert_int_equal(enrol_ask(w, &owner, token).status, 503);
+    sim_advance(w->sim, 60000);
+    assert_int_equal(enrol_ask(w, &owner, token).status, 200);
+    /* Right ones are not counted. */
+    for (uint32_t i = 0; i < SRV_ENROL_WRONG_MAX + 1; i++)
+        assert_int_equal(enrol_ask(w, &owner, token).status, 200);
+}
+
 /* ---- bearer tokens ---- */
 
 static int status_of_get(struct world *w, const char *url, struct str authorization)
@@ -151,10 +174,20 @@ static void test_revoked_handheld_is_shut_out_at_the_next_request(void **state)
     struct world *w = *state;
     struct handheld h = enrolled(w, "王芳", "99");
     struct desk k = desk_begin(w, NULL);
+    struct publish_result p;
+    OK(publish(&k, STR("list"), STR(""), STR("v.csv"), STR("name,label\na,A\n"), &p, &w->d));
     OK(people_revoke(k.st, h.device, 1, &w->d));
     assert_int_equal(people_revoke(k.st, h.device + 1, 1, NULL), ERR_NOT_FOUND);
     desk_end(&k);
     assert_int_equal(status_of_get(w, "/v1/d?c=0", h.token), 403);
+    char url[100] = "/v1/o/";
+    hex_write(p.hash, SHA256_SIZE, url + 6);
+    assert_int_equal(status_of_get(w, url, h.token), 403);
+    /* That it is revoked it is told signed, and gets no new token by it. */
+    struct answer r =
+        ask(w, &(struct asking){.method = HTTP_GET, .url = "/v1/a?since=0", .authorization = h.token});
+    struct receipt receipt = receipt_of(w, &h, r.body, NULL);
+    assert_true(receipt.refused == ERR_DENIED && receipt.token.n == 0);
     assert_int_equal(counts_of(w).devices_revoked, 1);
 }
 
@@ -491,6 +524,7 @@ int main(void)
         TEST(test_wrong_token_and_broken_request),
         TEST(test_same_person_keeps_the_number_on_a_second_handheld),
         TEST(test_ticket_needs_a_sensible_person),
+        TEST(test_guessing_tokens_closes_the_door_for_a_minute),
         TEST(test_token_opens_the_doors_until_it_runs_out),
         TEST(test_no_changed_token_is_taken),
         TEST(test_revoked_handheld_is_shut_out_at_the_next_request),
