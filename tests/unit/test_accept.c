@@ -440,6 +440,40 @@ static void test_downlink_rides_with_the_receipt(void **state)
     assert_true(r.caught_up && r.cursor_from == down.head.cursor);
 }
 
+/* Whether a receipt may say "caught up" is found out while nobody else can write: that must not take longer
+ * the more the rest of the county did. */
+static void test_who_comes_from_far_behind_does_not_hold_up_the_others(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "王芳", "990101");
+    struct row_id row;
+    struct buf csv;
+    struct import_result n = {0};
+    char prefer[40];
+    (void)delivered(w, &h, household_frame(w, &h, "A", &row));
+    uint64_t cursor = pulled(w, &h, 0, "").head.cursor;
+    struct desk k = desk_begin(w, NULL);
+    buf_init(&csv, 1u << 20);
+    buf_put_z(&csv, "code,area,name\n");
+    for (int i = 0; i < 2000; i++)
+        buf_printf(&csv, "H%d,990102,household %d\n", i, i);
+    OK(import_households(&k, buf_str(&csv), false, &n, &w->d));
+    buf_free(&csv);
+    desk_end(&k);
+    for (int round = 0; round < 2; round++) {
+        (void)snprintf(prefer, sizeof prefer, "d=%llu", (unsigned long long)cursor);
+        struct asking q = {.method = HTTP_POST,
+                           .url = "/v1/b",
+                           .body = edit_frame(w, &h, row, HOUSEHOLD_NAME, "x"),
+                           .authorization = h.token,
+                           .prefer = str_of(prefer)};
+        struct receipt r = receipt_of(w, &h, ask(w, &q).body, NULL);
+        /* First it has to ask; after that its cursor is near again. */
+        assert_int_equal(r.caught_up, round == 1);
+        cursor = pulled(w, &h, cursor, "").head.cursor;
+    }
+}
+
 /* A row named by the number the centre gave it; a wrong number is noticed by the checksum over full ids. */
 struct numbered {
     struct row_id row;
@@ -793,6 +827,7 @@ int main(void)
         TEST(test_two_frames_at_once_are_both_counted),
         TEST(test_two_people_one_household_both_values_are_kept),
         TEST(test_downlink_rides_with_the_receipt),
+        TEST(test_who_comes_from_far_behind_does_not_hold_up_the_others),
         TEST(test_rows_by_number),
         TEST(test_a_finalised_visit_is_the_very_document_of_the_door),
         TEST(test_only_who_made_a_visit_finishes_it),
