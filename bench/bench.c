@@ -261,7 +261,7 @@ static enum err run(struct bench *b, const char *dir, double budget_s, struct di
 {
     enum err rc = read_case(b, dir, d);
     if (!rc)
-        rc = bench_lists_prepare(&b->lists, dir, &b->report, d);
+        rc = bench_lists_prepare(&b->lists, dir, b->xml, &b->report, d);
     if (rc)
         return rc;
     bench_lists_host(&b->lists, &b->host);

@@ -6,7 +6,7 @@
 #ifndef DOORSTEP_BENCH_BENCH_H
 #define DOORSTEP_BENCH_BENCH_H
 
-#include "forms/form.h"
+#include "agent/list_store.h"
 #include "forms/session.h"
 
 /* --- bench_clock.c --- */
@@ -32,12 +32,13 @@ enum err read_file(struct arena *a, const char *dir, struct str name, struct str
 struct bench_lists {
     const char *case_dir;
     struct arena arena;
+    struct list_store *store; /* NULL: the case has no lists */
 };
 
 /* Before the first load: empties CASE_DIR/.doorstep-cache and imports what the form wants, reporting
  * import_ms. */
-enum err bench_lists_prepare(struct bench_lists *l, const char *case_dir, const struct report *r,
-                             struct diag *d);
+enum err bench_lists_prepare(struct bench_lists *l, const char *case_dir, struct str xml,
+                             const struct report *r, struct diag *d);
 /* Sets the host's callbacks for lists. */
 void bench_lists_host(struct bench_lists *l, struct session_host *host);
 void bench_lists_free(struct bench_lists *l);

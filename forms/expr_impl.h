@@ -319,15 +319,17 @@ struct list_term;
 enum err step_rows(const struct expr *x, struct eval *e, const struct step *s, struct node parent,
                    struct value *stack, struct node_list *out, bool *done_out);
 
-/* Some of the nodes of a path that ends in rows of a host's list, without making the others. `also` is a
- * further question, one result. Not open: evaluate the expression. Lives in the scratch arena of `e`. */
+/* Some of the nodes of a path that ends in rows of a host's list, without making the others. Not open:
+ * evaluate the expression. Lives in the scratch arena of `e`. */
 struct expr_window {
     const struct tree *t;
     const struct list_term *terms;
     uint32_t count;
 };
-enum err expr_window_open(const struct expr *x, struct eval *e, const struct list_term *also,
-                          uint32_t also_count, struct expr_window *w, bool *open_out);
+enum err expr_window_open(const struct expr *x, struct eval *e, struct expr_window *w, bool *open_out);
+/* Those for which a further question, one result, holds too. */
+enum err expr_window_narrow(const struct expr_window *w, const struct list_term *also, uint32_t count,
+                            struct arena *a, struct expr_window *out);
 enum err expr_window_rows(const struct expr_window *w, uint32_t skip, uint32_t limit, struct arena *a,
                           struct nodes *out);
 enum err expr_window_count(const struct expr_window *w, uint32_t *count_out);

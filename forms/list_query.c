@@ -227,12 +227,12 @@ static const struct step *last_step(const struct expr *x)
     return s;
 }
 
-enum err expr_window_open(const struct expr *x, struct eval *e, const struct list_term *also,
-                          uint32_t also_count, struct expr_window *w, bool *open_out)
+enum err expr_window_open(const struct expr *x, struct eval *e, struct expr_window *w, bool *open_out)
 {
+    static const struct list_term everything = {.op = LIST_TRUE, .text = {"", 0}};
     const struct step *s = last_step(x);
     enum grasp grasp = GRASP_EXACT;
-    struct list_query q = {0};
+    struct list_query q = {&everything, 1};
     *open_out = false;
     struct value *stack = s ? ARENA_ARRAY(e->scratch, struct value, x->stack_need + 1) : NULL;
     if (!stack)
@@ -251,20 +251,21 @@ enum err expr_window_open(const struct expr *x, struct eval *e, const struct lis
         rc = ask(x, e, s, t, stack + 1, &q, &grasp);
     if (rc || grasp != GRASP_EXACT)
         return rc == ERR_STATE ? ERR_OK : rc;
-    struct list_term *all = ARENA_ARRAY(e->scratch, struct list_term, q.count + also_count + 1);
+    *w = (struct expr_window){t, q.at, q.count};
+    *open_out = true;
+    return ERR_OK;
+}
+
+enum err expr_window_narrow(const struct expr_window *w, const struct list_term *also, uint32_t count,
+                            struct arena *a, struct expr_window *out)
+{
+    struct list_term *all = ARENA_ARRAY(a, struct list_term, w->count + count + 1);
     if (!all)
         return ERR_NOMEM;
-    if (q.count)
-        memcpy(all, q.at, q.count * sizeof(*all));
-    if (also_count)
-        memcpy(all + q.count, also, also_count * sizeof(*all));
-    uint32_t count = q.count + also_count;
-    if (q.count && also_count)
-        all[count++] = (struct list_term){.op = LIST_AND, .count = 2, .text = STR("")};
-    if (!count)
-        all[count++] = (struct list_term){.op = LIST_TRUE, .text = STR("")};
-    *w = (struct expr_window){t, all, count};
-    *open_out = true;
+    memcpy(all, w->terms, w->count * sizeof(*all));
+    memcpy(all + w->count, also, count * sizeof(*all));
+    all[w->count + count] = (struct list_term){.op = LIST_AND, .count = 2, .text = STR("")};
+    *out = (struct expr_window){w->t, all, w->count + count + 1};
     return ERR_OK;
 }
 

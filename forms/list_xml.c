@@ -11,6 +11,8 @@
 
 #include <expat.h>
 
+#define PIECE 65536u
+
 struct xml_rows {
     XML_Parser parser;
     struct arena a;
@@ -162,8 +164,13 @@ static enum err read_once(struct xml_rows *r, struct str xml)
     XML_SetElementHandler(r->parser, on_start, on_end);
     XML_SetCharacterDataHandler(r->parser, on_text);
     XML_SetEntityDeclHandler(r->parser, on_entity);
-    if (XML_Parse(r->parser, xml.p ? xml.p : "", (int)xml.n, 1) != XML_STATUS_OK && !r->rc)
-        stop(r, ERR_SYNTAX, XML_ErrorString(XML_GetErrorCode(r->parser)));
+    bool last = false;
+    for (size_t at = 0; !last && !r->rc; at += PIECE) { /* expat copies what it is given */
+        struct str piece = str_sub(xml, at, PIECE);
+        last = at + PIECE >= xml.n;
+        if (XML_Parse(r->parser, piece.p ? piece.p : "", (int)piece.n, last) != XML_STATUS_OK && !r->rc)
+            stop(r, ERR_SYNTAX, XML_ErrorString(XML_GetErrorCode(r->parser)));
+    }
     XML_ParserFree(r->parser);
     return r->rc;
 }

@@ -203,6 +203,11 @@ enum err session_choices(struct session *s, struct place p, uint32_t skip, uint3
                          struct choice_view **choices_out, uint32_t *count_out, uint32_t *total_out,
                          struct diag *d) MUST_USE;
 
+/* At most `limit` of those whose label or value begins with `prefix`, for typing into a long list. */
+enum err session_choices_starting(struct session *s, struct place p, struct str prefix, uint32_t limit,
+                                  struct arena *a, struct choice_view **choices_out, uint32_t *count_out,
+                                  struct diag *d) MUST_USE;
+
 /* Everything that stands in the way of finalising, in document order. */
 uint32_t session_violations(struct session *s, struct arena *a, struct place **places_out);
 

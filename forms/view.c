@@ -381,11 +381,13 @@ enum err session_choices_starting(struct session *s, struct place p, struct str 
     if (!rc)
         rc = narrow_to_prefix(&list, prefix, a, &asked);
     if (!rc && list.streamed)
-        rc = take_page(&list, 0, asked && limit < UINT32_MAX - list.fixed ? limit + list.fixed : UINT32_MAX, a);
+        rc = take_page(&list, 0, asked && limit < UINT32_MAX - list.fixed ? limit + list.fixed : UINT32_MAX,
+                       a);
     if (rc)
         return rc;
     list.total += list.streamed ? list.items->count : 0;
-    struct choice_view *out = ARENA_ARRAY(a, struct choice_view, (limit < list.total ? limit : list.total) + 1);
+    struct choice_view *out = ARENA_ARRAY(a, struct choice_view,
+                                          (limit < list.total ? limit : list.total) + 1);
     for (uint32_t i = 0; i < list.total && count < limit && out && !rc; i++) {
         struct choice_view one = {.value = STR(""), .label = STR("")};
         rc = one_choice(s, &list, i, chosen, a, &one);
