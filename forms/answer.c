@@ -126,6 +126,13 @@ static enum err read_typed_text(struct arena *a, enum field_type type, struct ca
     return ERR_OK;
 }
 
+bool answer_fits(struct arena *a, enum field_type type, struct str text)
+{
+    struct candidate c = {str_trim(text), ANSWER_GIVEN};
+    struct diag d = {0};
+    return read_typed_text(a, type, &c, &d) == ERR_OK && str_eq(c.text, str_trim(text));
+}
+
 static bool keeps_spaces(enum field_type type)
 {
     return type == FIELD_STRING || type == FIELD_BINARY || type == FIELD_BARCODE;

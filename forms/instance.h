@@ -250,6 +250,9 @@ bool unknown_inside(const struct session *s, const struct frame *f, uint32_t nod
 
 /* --- answer.c --- */
 
+/* Is the text of the type as it stands, nothing of it lost? Choices and constraints are not looked at. */
+bool answer_fits(struct arena *a, enum field_type type, struct str text);
+
 /* `broken`: by constraint or choices; else required and empty. */
 struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken,
                              struct arena *a);
