@@ -46,5 +46,6 @@ bool pattern_found(struct str pattern, struct str text);
 void case_xpath(struct report *r, struct arena *a, const struct json *c);
 void case_scenario(struct report *r, struct arena *a, const struct json *c);
 void case_forms(struct report *r, struct arena *a, const struct json *c);
+void case_pyxform(struct report *r, struct arena *a, const struct json *c);
 
 #endif

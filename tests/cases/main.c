@@ -11,7 +11,7 @@
 static const struct {
     const char *name;
     void (*run)(struct report *r, struct arena *a, const struct json *c);
-} kinds[] = {{"xpath", case_xpath}, {"scenario", case_scenario}, {"forms", case_forms}};
+} kinds[] = {{"xpath", case_xpath}, {"scenario", case_scenario}, {"forms", case_forms}, {"pyxform", case_pyxform}};
 
 void report_case(struct report *r, enum outcome o, struct str id, const char *why)
 {
@@ -104,7 +104,7 @@ int main(int argc, char **argv)
     while (count == 2 && kind < sizeof(kinds) / sizeof(*kinds) && strcmp(kinds[kind].name, plain[0]) != 0)
         kind++;
     if (count != 2 || kind == sizeof(kinds) / sizeof(*kinds)) {
-        fprintf(stderr, "usage: doorstep-cases xpath|scenario|forms FILE.jsonl [--list-failed] [--state] "
+        fprintf(stderr, "usage: doorstep-cases xpath|scenario|forms|pyxform FILE.jsonl [--list-failed] [--state] "
                         "[--base DIR]\n");
         return 2;
     }

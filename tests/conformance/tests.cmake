@@ -12,8 +12,10 @@ const size_t forms_decisions_size = sizeof(forms_decisions) - 1;
 ")
 
 add_executable(doorstep-cases cases/main.c cases/decisions.c cases/case_xpath.c cases/case_scenario.c cases/case_forms.c
+    cases/case_pyxform.c
     ${CMAKE_CURRENT_BINARY_DIR}/cases/decisions_table.c)
-target_link_libraries(doorstep-cases PRIVATE ds_language ds_forms ds_crypto)
+pkg_check_modules(dep_libxml2 REQUIRED QUIET IMPORTED_TARGET libxml-2.0)
+target_link_libraries(doorstep-cases PRIVATE ds_language ds_forms ds_crypto PkgConfig::dep_libxml2)
 target_compile_definitions(doorstep-cases PRIVATE _GNU_SOURCE=)
 
 ds_script_test(conformance.xpath tests/conformance/xpath conformance 300 $<TARGET_FILE:doorstep-cases>)
