@@ -380,6 +380,10 @@ static void take(struct graph *g, uint32_t old, uint32_t *number)
 static void number_props(struct graph *g, uint32_t *number)
 {
     struct form *f = g->l->form;
+    if (!vec_reserve(g->l->a, &f->props, g->props.count)) {
+        load_nomem(g->l);
+        return;
+    }
     for (uint32_t i = 0; i < g->order.count && !g->l->rc; i++) {
         enum prop_kind kind = g->props.at[g->order.at[i]].kind;
         if (kind != PROP_COUNT && kind != PROP_VALID)

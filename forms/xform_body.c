@@ -721,6 +721,8 @@ void load_fields(struct loader *l)
     struct form *f = l->form;
     for (uint32_t c = 1; c < f->classes.count && !l->rc; c++)
         add_repeat(l, c);
+    if (!vec_reserve(l->a, &f->fields, f->nodes.count) || !vec_reserve(l->a, &f->field_nodes, f->nodes.count))
+        load_nomem(l);
     for (uint32_t i = 0; i < f->nodes.count && !l->rc; i++)
         if (!f->nodes.at[i].has_elements)
             add_field(l, i);

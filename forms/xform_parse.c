@@ -343,10 +343,39 @@ static void copy_prefixes(struct loader *l)
     }
 }
 
+/* How large the tables of a form get can be told from its elements; growing them step by step leaves as much
+ * behind again. A wrong guess costs only that. */
+static void make_room(struct loader *l)
+{
+    static const char *const shown[] = {"input", "select1", "select", "upload", "trigger",
+                                        "range", "rank",    "group",  "repeat"};
+    struct form *f = l->form;
+    uint32_t *times = ARENA_ARRAY(l->scratch, uint32_t, l->doc->names.count + 1);
+    uint32_t binds = 0, controls = 1, items = 0;
+    for (uint32_t i = 0; times && i < l->doc->nodes.count; i++)
+        if (l->doc->nodes.at[i].name != XML_NONE)
+            times[l->doc->nodes.at[i].name]++;
+    for (uint32_t i = 0; times && i < l->doc->names.count; i++) {
+        struct str local = l->doc->names.at[i].local;
+        if (str_eq_z(local, "bind"))
+            binds += times[i];
+        if (str_eq_z(local, "item"))
+            items += times[i];
+        for (size_t k = 0; k < sizeof(shown) / sizeof(*shown); k++)
+            if (str_eq_z(local, shown[k]))
+                controls += times[i];
+    }
+    if (!times || !vec_reserve(l->a, &f->nodes, binds + binds / 8 + 8) ||
+        !vec_reserve(l->a, &f->binds, binds) || !vec_reserve(l->a, &f->controls, controls) ||
+        !vec_reserve(l->a, &f->choices, items) || !vec_reserve(l->a, &f->segments, controls + items))
+        load_nomem(l);
+}
+
 static void load_all(struct loader *l)
 {
     if (!find_parts(l) || l->rc)
         return;
+    make_room(l);
     copy_prefixes(l);
     load_instances(l);
     if (l->rc || l->form->nodes.count == 0)

@@ -134,9 +134,7 @@ static struct xml_node *add_node(struct reading *r)
                            .parent = r->open,
                            .first_child = XML_NONE,
                            .next = XML_NONE,
-                           .attr_first = doc->attrs.count,
-                           .line = line_of(r),
-                           .column = column_of(r)};
+                           .attr_first = doc->attrs.count};
     if (r->open != XML_NONE) {
         uint32_t *tail = &r->tails.at[r->depth - 1];
         if (*tail == XML_NONE)
@@ -159,7 +157,11 @@ static void flush_text(struct reading *r)
     }
     if (s.n == 0)
         return;
-    bool layout = (s.p[0] == '\n' || s.p[0] == '\r') && str_trim(s).n == 0;
+    size_t blank = 0; /* nothing below a space but white space can stand in XML */
+    if (s.p[0] == '\n' || s.p[0] == '\r')
+        while (blank < s.n && (unsigned char)s.p[blank] <= ' ')
+            blank++;
+    bool layout = blank == s.n;
     if (!layout && r->open != XML_NONE) {
         struct xml_node *n = add_node(r);
         struct str copy = as_written ? s : arena_str(r->doc->arena, s);
@@ -200,6 +202,9 @@ static void XMLCALL on_start(void *self, const char *name, const char **attrs)
     if (!n)
         return;
     uint32_t index = r->doc->nodes.count - 1;
+    find_place(r);
+    n->line = r->line + 1;
+    n->column = r->column + 1;
     n->name = intern(r, name);
     for (uint32_t i = 0; attrs[i] && !r->rc; i += 2) {
         struct xml_attr *a = vec_push(r->doc->arena, &r->doc->attrs);

@@ -18,9 +18,13 @@ bool str_eq(struct str a, struct str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+/* Names differ early: they are compared before anyone measures them. */
 bool str_eq_z(struct str a, const char *z)
 {
-    return str_eq(a, str_of(z));
+    size_t i = 0;
+    while (i < a.n && z[i] == a.p[i] && z[i] != 0)
+        i++;
+    return i == a.n && z[i] == 0;
 }
 
 bool str_eq_nocase(struct str a, struct str b)
