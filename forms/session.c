@@ -360,6 +360,16 @@ uint32_t session_requests(struct session *s, struct arena *a, struct place **pla
     return count;
 }
 
+struct session_request session_request(const struct session *s, struct place p)
+{
+    for (uint32_t i = 0; i < s->form->actions.count; i++) {
+        const struct action *a = &s->form->actions.at[i];
+        if (a->target == p.node && a->kind == ACTION_RECORDAUDIO)
+            return (struct session_request){REQUEST_RECORDING, a->quality};
+    }
+    return (struct session_request){REQUEST_POSITION, STR("")};
+}
+
 /* --- changes --- */
 
 uint32_t session_changes(struct session *s, const struct session_change **changes_out)

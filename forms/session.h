@@ -129,6 +129,12 @@ struct str session_ref(struct session *s, struct place p, struct arena *a);
 /* Fields that wait for the host: a position (setgeopoint) or a recording. The host answers them; asking
  * clears the list. */
 uint32_t session_requests(struct session *s, struct arena *a, struct place **places_out);
+enum request_kind { REQUEST_POSITION, REQUEST_RECORDING };
+struct session_request {
+    enum request_kind kind;
+    struct str quality; /* RECORDING: "voice-only", "low", "normal", "external" as the form says, or "" */
+};
+struct session_request session_request(const struct session *s, struct place p);
 
 /* Gives an answer as its text ("female", "2026-11-23", "12.5", "a b c"); "" clears. Returns ERR_SYNTAX when
  * it cannot be of the type, ERR_STATE when the question is read-only or not relevant, ERR_USAGE when a choice

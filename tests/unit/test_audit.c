@@ -210,6 +210,28 @@ static void the_interview_names_the_file_of_its_log(void **state)
     end(&l);
 }
 
+static void a_background_recording_is_asked_for_with_its_quality(void **state)
+{
+    struct interview v;
+    struct place *places = NULL;
+    (void)state;
+    interview_open(
+        &v,
+        "<instance><d id=\"f\"><sound/><where/></d></instance>"
+        "<bind nodeset=\"/d/sound\" type=\"binary\"/><bind nodeset=\"/d/where\" type=\"geopoint\"/>"
+        "<odk:recordaudio event=\"odk-instance-load\" ref=\"/d/sound\" "
+        "odk:quality=\"voice-only\"/>"
+        "<odk:setgeopoint event=\"odk-instance-first-load\" ref=\"/d/where\"/>",
+        "");
+    assert_int_equal(session_requests(v.s, &v.a, &places), 2);
+    uint32_t sound = session_request(v.s, places[0]).kind == REQUEST_RECORDING ? 0 : 1;
+    assert_string_equal(text(&v, session_ref(v.s, places[sound], &v.a)), "/d/sound");
+    assert_string_equal(text(&v, session_request(v.s, places[sound]).quality), "voice-only");
+    assert_int_equal(session_request(v.s, places[1 - sound]).kind, REQUEST_POSITION);
+    assert_int_equal(session_requests(v.s, &v.a, &places), 0);
+    interview_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +242,7 @@ int main(void)
         cmocka_unit_test(the_most_accurate_position_that_is_not_too_old_is_logged),
         cmocka_unit_test(positions_need_all_three_settings),
         cmocka_unit_test(the_interview_names_the_file_of_its_log),
+        cmocka_unit_test(a_background_recording_is_asked_for_with_its_quality),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
