@@ -1,7 +1,6 @@
-/* The heads of up and down payloads around the columns they share, and what need not travel at all. */
+/* The heads of up and down payloads around the columns they share. */
 #include "sync/batch.h"
 
-#include "platform/base/map.h"
 #include "sync/batch_columns.h"
 
 /* Beyond the years 1..9999 a time is noise; inside, milliseconds do not overflow. */
@@ -179,54 +178,4 @@ enum err down_read(struct arena *a, struct str payload, struct batch_head *head,
     *authors_out = columns.authors;
     *count_out = columns.count;
     return ERR_OK;
-}
-
-/* --- what need not travel
- * ----------------------------------------------------------------------------------- */
-
-static struct str cell_key(const struct change *c, unsigned char key[static ROW_ID_SIZE + 4])
-{
-    row_id_write(c->row, key);
-    memcpy(key + ROW_ID_SIZE, &c->field, 4);
-    return (struct str){(const char *)key, ROW_ID_SIZE + 4};
-}
-
-/* From the end: a cell that was met later hides what stands before it. `visit` counts the FINALISEs passed,
- * and a cell met in another visit hides nothing. False without memory. */
-static bool mark_hidden(struct arena *a, const struct change *changes, uint32_t count, bool *hidden)
-{
-    struct map later;
-    map_init(&later, a);
-    uint32_t visit = 0;
-    for (uint32_t i = count; i-- > 0;) {
-        const struct change *c = &changes[i];
-        if (c->op == CHANGE_FINALISE)
-            visit++;
-        if (!c->field || op_on_row(c->op))
-            continue;
-        unsigned char bytes[ROW_ID_SIZE + 4];
-        struct str key = cell_key(c, bytes);
-        uint32_t met;
-        bool known = map_get(&later, key, &met);
-        if (known && met == visit) {
-            hidden[i] = true;
-            continue;
-        }
-        key = arena_str(a, key);
-        if (!key.p || map_put(&later, key, visit))
-            return false;
-    }
-    return true;
-}
-
-uint32_t batch_coalesce(struct arena *a, struct change *changes, uint32_t count)
-{
-    bool *hidden = ARENA_ARRAY(a, bool, count);
-    if (!hidden || !mark_hidden(a, changes, count, hidden))
-        return count;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (!hidden[i])
-            changes[kept++] = changes[i];
-    return kept;
 }

@@ -49,11 +49,6 @@ enum err batch_read(struct arena *a, struct str payload, const struct batch_rows
                     struct batch_head *head, struct change **changes_out, uint32_t *count_out,
                     struct diag *d) MUST_USE;
 
-/* Drops changes that a later one of the same author in the list makes invisible: same row and field, no
- * FINALISE between them (what a visit ended with is history, not a keystroke), operations on the row itself
- * never. In place; keeps order; returns the new count. Without memory in `a` it drops nothing. */
-uint32_t batch_coalesce(struct arena *a, struct change *changes, uint32_t count);
-
 /* Downlink payloads (schema 3) as the centre writes them: changes of many authors, in any order. */
 #define BATCH_SCHEMA_DOWN 3
 

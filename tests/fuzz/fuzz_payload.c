@@ -72,7 +72,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             CHECK(get(&a, buf_str(&again), down, &second) == ERR_OK);
             check_same(&first, &second, down);
         }
-        batch_coalesce(&a, first.changes, first.count);
     }
     buf_free(&again);
     arena_free(&a);

@@ -497,21 +497,6 @@ static void times_of_the_head_are_whole_seconds(void **state)
     buf_free(&payload);
 }
 
-static void keystrokes_of_a_draft_do_not_travel(void **state)
-{
-    (void)state;
-    struct change c[8] = {set(1, own_row(1), 0, ""),    set(2, own_row(1), 7, "1"),
-                          set(3, own_row(1), 7, "12"),  set(4, own_row(2), 7, "12"),
-                          set(5, own_row(1), 8, "x"),   set(6, own_row(3), 0, ""),
-                          set(7, own_row(1), 7, "123"), set(8, own_row(1), 7, "124")};
-    c[0].op = CHANGE_ROW_CREATE;
-    c[5].op = CHANGE_FINALISE;
-    assert_int_equal(batch_coalesce(&arena, c, 8), 6);
-    static const uint64_t kept[] = {1, 3, 4, 5, 6, 8}; /* 3 belongs to the visit that was finalised at 6 */
-    for (int i = 0; i < 6; i++)
-        assert_true(c[i].seq == kept[i]);
-}
-
 static void a_downlink_comes_back(void **state)
 {
     (void)state;
@@ -692,7 +677,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_cut_or_changed_payload_never_crashes, setup, teardown),
         cmocka_unit_test_setup_teardown(changes_that_cannot_be_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(times_of_the_head_are_whole_seconds, setup, teardown),
-        cmocka_unit_test_setup_teardown(keystrokes_of_a_draft_do_not_travel, setup, teardown),
         cmocka_unit_test_setup_teardown(a_downlink_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(bytes_are_few, setup, teardown),
     };
