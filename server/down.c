@@ -111,7 +111,8 @@ static enum err gather(struct down *w, uint64_t newest, uint64_t *cursor_out, bo
             at_seq = page[i].seq;
             at_row = page[i].row;
             rc = touch_tell(w, &page[i], d);
-            more = (whole > 0 && w->size > w->ask->bytes_max) || (w->look_max && w->looked_at > w->look_max);
+            bool full = w->size > w->ask->bytes_max || w->told.count > BATCH_CHANGES_MAX;
+            more = (whole > 0 && full) || (w->look_max && w->looked_at > w->look_max);
         }
     } while (!rc && !more && count == TOUCH_PAGE && page[count - 1].seq <= newest);
     if (rc)

@@ -513,6 +513,27 @@ static void test_downlink_comes_in_pieces_that_leave_nothing_out(void **state)
     buf_free(&csv);
 }
 
+/* Many small changes reach the count that one frame may hold long before they reach its size. */
+static void test_downlink_of_a_large_register_is_cut_by_count_too(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "王芳", "99");
+    struct desk k = desk_begin(w, NULL);
+    struct import_result n = {0};
+    struct buf csv;
+    buf_init(&csv, 1u << 20);
+    buf_put_z(&csv, "code,area,name\n");
+    for (int i = 0; i < 6000; i++)
+        buf_printf(&csv, "%d,99,x\n", i);
+    OK(import_households(&k, buf_str(&csv), false, &n, &w->d));
+    buf_free(&csv);
+    desk_end(&k);
+    struct downlink first = pulled(w, &h, 0, "&m=100000000");
+    struct downlink second = pulled(w, &h, first.head.cursor, "&m=100000000");
+    assert_true(!first.head.caught_up && second.head.caught_up);
+    assert_int_equal(households_in(&first) + households_in(&second), 6000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,6 +560,7 @@ int main(void)
         TEST(test_departments_come_as_json_or_table),
         TEST(test_assignment_is_one_per_household),
         TEST(test_handheld_is_told_its_area_and_no_more),
+        TEST(test_downlink_of_a_large_register_is_cut_by_count_too),
         TEST(test_downlink_comes_in_pieces_that_leave_nothing_out),
 #undef TEST
     };
