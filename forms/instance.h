@@ -135,7 +135,7 @@ struct session {
     VEC(struct cell_id) triggered; /* cells with value-changed actions to run; `frame` still alive or not */
     VEC(struct str) warnings;
     VEC(struct unknown_node) unknown;
-    struct map unknown_at; /* by place: number of the first, from 1 */
+    struct map unknown_at;     /* by place: number of the first, from 1 */
     VEC(struct place) located; /* setgeopoint and the like wait for the host */
     uint64_t row_key_next;
     int64_t now_ms;

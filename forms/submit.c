@@ -276,8 +276,8 @@ enum err submission_read(struct arena *a, const struct form *form, struct str xm
             diag_set(d, rc, "The submission has more repeated entries or text than fit.");
     }
     if (!rc)
-        *out = (struct saved_interview){r.rows.at,  r.rows.count,  r.cells.at,
-                                         r.cells.count, r.unknown.at, r.unknown.count};
+        *out = (struct saved_interview){r.rows.at,     r.rows.count, r.cells.at,
+                                        r.cells.count, r.unknown.at, r.unknown.count};
     arena_free(&scratch);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* The interview as one short message.
+/* The interview as one short message: what the form marks, in the order of the form, escaped.
  */
 #include "tests/support/forms.h"
 
