@@ -176,6 +176,6 @@ const struct cli_command command_fill = {
     .name = "fill",
     .arguments = "FORM [--household CODE] [--answers FILE]",
     .summary = "hold an interview, in the terminal or from a script",
-    .example = "doorstep fill monitoring --household 5303-0042",
+    .example = "doorstep fill household_monitoring --household H0001",
     .run = run_fill,
 };

@@ -23,6 +23,9 @@ struct ui {
     struct arena scratch;   /* of one stop */
     struct buf noted;       /* the place that is noted in the store */
     struct place first;     /* the first stop there was: the way back to the start */
+    struct place asked;     /* the question at hand */
+    struct place target;    /* where a jump goes */
+    bool has_target;
     char line[LINE_BYTES_MAX];
 };
 
@@ -104,8 +107,8 @@ static bool save(struct ui *ui)
 struct road {
     VEC(struct stop) stops;
     uint32_t at;        /* the one at hand */
-    uint32_t questions; /* stops that ask something */
-    uint32_t number;    /* of the one at hand among them */
+    uint32_t questions; /* all of them */
+    uint32_t before;    /* those before the stop at hand */
 };
 
 static bool same_stop(const struct stop *a, const struct stop *b)
@@ -151,6 +154,7 @@ static void look_along(struct ui *ui, struct road *r)
 {
     struct session *s = ui->w->session;
     struct stop here = session_stop(s);
+    struct place *in;
 
     *r = (struct road){0};
     go_to_start(ui);
@@ -160,11 +164,12 @@ static void look_along(struct ui *ui, struct road *r)
         if (!slot)
             break;
         *slot = st;
-        r->questions += is_question(&st);
         if (same_stop(&st, &here)) {
             r->at = r->stops.count - 1;
-            r->number = r->questions;
+            r->before = r->questions;
         }
+        if (is_question(&st))
+            r->questions += session_stop_questions(s, &ui->scratch, &in);
         if (st.kind == STOP_END)
             break;
     }
@@ -173,10 +178,10 @@ static void look_along(struct ui *ui, struct road *r)
 
 /* ---- showing a question ---- */
 
-static void show_heading(struct ui *ui, struct str group, const struct road *r)
+static void show_heading(struct ui *ui, struct str group, uint32_t number, uint32_t questions)
 {
     char progress[64];
-    snprintf(progress, sizeof progress, word(ui, W_PROGRESS), r->number, r->questions);
+    snprintf(progress, sizeof progress, word(ui, W_PROGRESS), number, questions);
     putchar('\n');
     style(ui, "2");
     printf("── %s", progress);
@@ -343,24 +348,26 @@ static bool choices_from(const struct choices *c, struct str typed, bool many, s
     return many && !out->failed;
 }
 
-/* What is no choice is part of one's text, or a mistake. */
-static void search_choices(struct ui *ui, struct choices *c, struct str typed)
+/* What is no choice is part of one's text, or a mistake. True: the list has changed. */
+static bool search_choices(struct ui *ui, struct choices *c, struct str typed)
 {
     uint64_t number;
     bool any = false;
     for (uint32_t i = 0; !any && i < c->count; i++)
         any = matches(&c->at[i], typed);
-    if (!any || str_to_u64(typed, &number)) {
-        printf("  ! %s\n", word(ui, any ? W_NO_SUCH_CHOICE : W_NO_MATCH));
-        if (!any) {
-            printf("    ");
-            term_put(stdout, typed);
-            putchar('\n');
-        }
-        return;
+    if (any && !str_to_u64(typed, &number)) {
+        c->search = arena_str(&ui->scratch, typed);
+        c->skip = 0;
+        return true;
     }
-    c->search = arena_str(&ui->scratch, typed);
-    c->skip = 0;
+    printf("  ! %s", word(ui, any ? W_NO_SUCH_CHOICE : W_NO_MATCH));
+    if (!any) {
+        printf(" \"");
+        term_put(stdout, typed);
+        putchar('"');
+    }
+    putchar('\n');
+    return false;
 }
 
 static void show_current(struct ui *ui, const struct question_view *v, const struct choices *c)
@@ -416,7 +423,7 @@ static enum go take_answer(struct ui *ui, struct place p, const struct question_
 }
 
 static enum go take_choice(struct ui *ui, struct place p, const struct question_view *v, struct choices *c,
-                           struct str typed)
+                           struct str typed, bool *list_changed)
 {
     struct buf b;
     buf_init(&b, LINE_BYTES_MAX);
@@ -424,12 +431,25 @@ static enum go take_choice(struct ui *ui, struct place p, const struct question_
     if (choices_from(c, typed, v->control != CONTROL_SELECT_ONE, &b))
         go = give_answer(ui, p, buf_str(&b));
     else
-        search_choices(ui, c, typed);
+        *list_changed = search_choices(ui, c, typed);
     buf_free(&b);
     return go;
 }
 
 /* ---- lists to jump from ---- */
+
+/* To that very question, also within a screen of several. */
+static enum go jump_to(struct ui *ui, struct place p)
+{
+    struct diag d = {0};
+    if (session_jump(ui->w->session, p, &d)) {
+        complain(ui, &d);
+        return GO_AGAIN;
+    }
+    ui->target = p;
+    ui->has_target = true;
+    return GO_JUMPED;
+}
 
 struct jump_list {
     VEC(struct place) places;
@@ -454,6 +474,8 @@ static bool list_questions(struct ui *ui, const struct road *r, struct jump_list
             uint32_t *stop = vec_push(&ui->scratch, &out->stops);
             if (!p || !stop)
                 return false;
+            if (in[k].node == ui->asked.node && in[k].frame == ui->asked.frame)
+                out->here = out->places.count - 1;
             *p = in[k];
             *stop = i;
         }
@@ -462,12 +484,21 @@ static bool list_questions(struct ui *ui, const struct road *r, struct jump_list
     return true;
 }
 
-static void show_entry(struct ui *ui, const struct jump_list *l, uint32_t i, struct str *group)
+static const char *entry_mark(const struct question_view *v)
+{
+    if (v->answered)
+        return v->violated ? "!" : "✓";
+    return v->required ? "*" : " ";
+}
+
+/* Lines that it took. */
+static uint32_t show_entry(struct ui *ui, const struct jump_list *l, uint32_t i, struct str *group)
 {
     struct question_view v;
     struct diag d = {0};
+    uint32_t lines = 1;
     if (session_view(ui->w->session, l->places.at[i], &ui->scratch, &v, &d))
-        return;
+        return 0;
     if (!str_eq(*group, v.group)) {
         *group = v.group;
         style(ui, "2");
@@ -475,10 +506,12 @@ static void show_entry(struct ui *ui, const struct jump_list *l, uint32_t i, str
         term_put_columns(stdout, v.group, ui->columns - 4, false);
         style(ui, "0");
         putchar('\n');
+        lines++;
     }
-    printf("%s%4u %s ", i == l->here ? "→" : " ", i + 1, v.violated ? "!" : v.answered ? "✓" : " ");
+    printf("%s%4u %s ", i == l->here ? "→" : " ", i + 1, entry_mark(&v));
     term_put_columns(stdout, v.label.n ? v.label : v.ref, ui->columns - 9, false);
     putchar('\n');
+    return lines;
 }
 
 /* By pages, the one with the question at hand first. */
@@ -486,27 +519,25 @@ static enum go jump(struct ui *ui)
 {
     struct road r;
     struct jump_list l;
-    struct diag d = {0};
-    struct str group = STR("");
     uint64_t number;
 
     look_along(ui, &r);
     if (!list_questions(ui, &r, &l) || l.places.count == 0)
         return GO_AGAIN;
-    for (uint32_t from = l.here / ui->page * ui->page;;) {
-        for (uint32_t i = from; i < from + ui->page && i < l.places.count; i++)
-            show_entry(ui, &l, i, &group);
+    for (uint32_t from = l.here > ui->page / 2 ? l.here - ui->page / 2 : 0, next = from;; from = next) {
+        struct str group = STR_NONE;
+        for (uint32_t lines = 0; lines < ui->page && next < l.places.count; next++)
+            lines += show_entry(ui, &l, next, &group);
         printf("%s\n> ", word(ui, W_GO_TO));
         struct str typed = read_line(ui);
         if (str_to_u64(typed, &number) && number >= 1 && number <= l.places.count)
-            return session_jump(ui->w->session, l.places.at[number - 1], &d) ? GO_AGAIN : GO_JUMPED;
+            return jump_to(ui, l.places.at[number - 1]);
         if (typed.n > 0 && typed.p[0] != '<')
             return GO_AGAIN;
         if (typed.n > 0)
-            from = from > ui->page ? from - ui->page : 0;
-        else
-            from = from + ui->page < l.places.count ? from + ui->page : 0;
-        group = STR("");
+            next = from > ui->page ? from - ui->page : 0;
+        else if (next == l.places.count)
+            next = 0;
     }
 }
 
@@ -535,7 +566,6 @@ static uint32_t show_violations(struct ui *ui, struct place **places_out)
 static enum go go_to_missing(struct ui *ui)
 {
     struct place *places;
-    struct diag d = {0};
     uint64_t number;
     uint32_t count = show_violations(ui, &places);
     if (count == 0)
@@ -543,10 +573,7 @@ static enum go go_to_missing(struct ui *ui)
     printf("%s\n> ", word(ui, W_GO_TO_MISSING));
     if (!str_to_u64(read_line(ui), &number) || number < 1 || number > count)
         return GO_AGAIN;
-    if (!session_jump(ui->w->session, places[number - 1], &d))
-        return GO_JUMPED;
-    complain(ui, &d);
-    return GO_AGAIN;
+    return jump_to(ui, places[number - 1]);
 }
 
 /* ---- commands ---- */
@@ -636,6 +663,15 @@ static enum go on_errors(struct ui *ui, struct place p)
     return go_to_missing(ui);
 }
 
+static enum go on_end(struct ui *ui, struct place p)
+{
+    struct road r;
+    (void)p;
+    look_along(ui, &r);
+    stand_at(ui, &r, r.stops.count - 1);
+    return GO_JUMPED;
+}
+
 static enum go on_language(struct ui *ui, struct place p)
 {
     (void)p;
@@ -670,17 +706,12 @@ static const struct command {
     bool of_question; /* makes sense only where a question is asked */
     enum go (*run)(struct ui *ui, struct place p);
 } commands[] = {
-    {"<", ":back", false, on_back},
-    {">", ":next", false, on_next},
-    {"?", ":help", false, on_help},
-    {":quit", ":q", false, on_quit},
-    {":list", ":l", false, on_list},
-    {":errors", ":e", false, on_errors},
-    {":lang", ":language", false, on_language},
-    {":dk", NULL, true, on_dont_know},
-    {":refused", ":rf", true, on_refused},
-    {":clear", NULL, true, on_clear},
-    {":remove", NULL, true, remove_entry},
+    {"<", ":back", false, on_back},    {">", ":next", false, on_next},
+    {"?", ":help", false, on_help},    {":quit", ":q", false, on_quit},
+    {":list", ":l", false, on_list},   {":errors", ":e", false, on_errors},
+    {":end", NULL, false, on_end},     {":lang", ":language", false, on_language},
+    {":dk", NULL, true, on_dont_know}, {":refused", ":rf", true, on_refused},
+    {":clear", NULL, true, on_clear},  {":remove", NULL, true, remove_entry},
 };
 
 /* What is typed instead of an answer. False: it is an answer. */
@@ -718,7 +749,7 @@ static void note_place(struct ui *ui, struct str place)
     buf_put_str(&ui->noted, place);
 }
 
-static enum go ask(struct ui *ui, struct place p, const struct road *r)
+static enum go ask(struct ui *ui, struct place p, uint32_t number, uint32_t questions)
 {
     struct question_view v;
     struct choices choices = {.search = STR("")};
@@ -729,12 +760,13 @@ static enum go ask(struct ui *ui, struct place p, const struct road *r)
         complain(ui, &d);
         return GO_NEXT;
     }
+    ui->asked = p;
     note_place(ui, v.ref);
-    show_heading(ui, v.group, r);
+    show_heading(ui, v.group, number, questions);
     show_question(ui, &v);
     if (takes_choices(&v))
         read_choices(ui, p, &choices);
-    for (bool show = true;; show = true) {
+    for (bool show = true;;) {
         if (show)
             show_choices(ui, &choices);
         show_current(ui, &v, &choices);
@@ -744,15 +776,17 @@ static enum go ask(struct ui *ui, struct place p, const struct road *r)
             return go;
         if (typed.n == 0 || v.readonly || v.control == CONTROL_UPLOAD)
             return GO_NEXT;
+        show = false;
         if (str_eq_z(typed, ":more")) {
             choices.skip += ui->page;
+            show = true;
         } else if (takes_choices(&v) && typed.p[0] == '/') {
             choices.skip = 0;
             choices.search = STR("");
-            if (typed.n > 1)
-                search_choices(ui, &choices, str_sub(typed, 1, typed.n));
+            show = typed.n == 1 || search_choices(ui, &choices, str_sub(typed, 1, typed.n));
         } else {
-            go = takes_choices(&v) ? take_choice(ui, p, &v, &choices, typed) : take_answer(ui, p, &v, typed);
+            go = takes_choices(&v) ? take_choice(ui, p, &v, &choices, typed, &show)
+                                   : take_answer(ui, p, &v, typed);
             if (go != GO_AGAIN)
                 return go;
         }
@@ -767,27 +801,35 @@ static uint32_t index_of(struct ui *ui, const struct place *places, uint32_t cou
     return count;
 }
 
-/* All questions of one stop; back from the first one leaves it. `from`: the question to begin with, "" = the
- * first, p NULL = the last (one comes back from behind). */
-static enum go ask_stop(struct ui *ui, struct str from)
+static uint32_t place_index(const struct place *places, uint32_t count, struct place p)
+{
+    uint32_t i = 0;
+    while (i < count && (places[i].node != p.node || places[i].frame != p.frame))
+        i++;
+    return i;
+}
+
+/* All questions of one stop; back from the first one leaves it. Begins with the target of a jump, with the
+ * last question for who comes back from behind, else with the first. */
+static enum go ask_stop(struct ui *ui, bool from_behind)
 {
     struct place *places;
     struct road r;
     uint32_t count = session_stop_questions(ui->w->session, &ui->scratch, &places);
-    uint32_t i = from.p ? index_of(ui, places, count, from) : count - 1;
+    uint32_t i = ui->has_target ? place_index(places, count, ui->target) : from_behind ? count - 1 : 0;
 
+    ui->has_target = false;
     look_along(ui, &r);
     for (i = i < count ? i : 0; i < count;) {
-        enum go go = ask(ui, places[i], &r);
+        enum go go = ask(ui, places[i], r.before + i + 1, r.questions);
         if (go == GO_BACK && i > 0) {
             i--;
         } else if (go == GO_NEXT) {
             /* An answer may have shown or hidden neighbours. */
             struct place at = places[i];
             count = session_stop_questions(ui->w->session, &ui->scratch, &places);
-            for (i = 0; i < count && (places[i].node != at.node || places[i].frame != at.frame); i++) {
-            }
-            i++;
+            i = place_index(places, count, at) + 1;
+            look_along(ui, &r);
         } else if (go != GO_AGAIN || ui->eof) {
             return go;
         }
@@ -943,7 +985,6 @@ static enum go finish(struct ui *ui)
 static enum go ask_end(struct ui *ui)
 {
     struct place *places;
-    struct diag d = {0};
     enum go go;
 
     note_place(ui, STR("end"));
@@ -958,7 +999,7 @@ static enum go ask_end(struct ui *ui)
     if (str_eq_z(typed, "f") && missing == 0)
         return finish(ui);
     if (str_eq_z(typed, "f"))
-        return session_jump(ui->w->session, places[0], &d) ? GO_AGAIN : GO_JUMPED;
+        return jump_to(ui, places[0]);
     if (command(ui, NULL, typed, &go))
         return go == GO_NEXT ? GO_AGAIN : go;
     return GO_AGAIN;
@@ -975,7 +1016,7 @@ static bool is_open(struct ui *ui, struct place p)
 }
 
 /* Where the person stopped; where that does not apply any more, the first question without an answer. */
-static struct str resume(struct ui *ui)
+static void resume(struct ui *ui)
 {
     struct session *s = ui->w->session;
     struct str wanted = ui->w->visit.place;
@@ -990,18 +1031,19 @@ static struct str resume(struct ui *ui)
         struct diag quiet = {0};
         if (is_question(st) && !session_jump(s, st->place, &quiet))
             n = session_stop_questions(s, &ui->scratch, &in);
-        bool here = st->kind == STOP_END      ? str_eq_z(wanted, "end")
-                    : st->kind == STOP_REPEAT ? str_eq(prompt_place(ui, st), wanted)
-                                              : index_of(ui, in, n, wanted) < n;
+        uint32_t at = index_of(ui, in, n, wanted);
         for (uint32_t k = 0; open == UINT32_MAX && k < n; k++)
             open = is_open(ui, in[k]) ? i : open;
-        if (here) {
+        ui->has_target = at < n;
+        if (ui->has_target)
+            ui->target = in[at];
+        if (ui->has_target || (st->kind == STOP_END && str_eq_z(wanted, "end")) ||
+            (st->kind == STOP_REPEAT && str_eq(prompt_place(ui, st), wanted))) {
             stand_at(ui, &r, i);
-            return wanted;
+            return;
         }
     }
     stand_at(ui, &r, open != UINT32_MAX ? open : r.stops.count - 1);
-    return STR("");
 }
 
 static void greet(struct ui *ui)
@@ -1042,11 +1084,11 @@ static void walk(struct ui *ui)
 {
     struct session *s = ui->w->session;
     struct stop st = session_next(s);
-    struct str from = STR("");
+    bool from_behind = false;
 
     ui->first = st.place;
     if (ui->w->visit.resumed) {
-        from = resume(ui);
+        resume(ui);
         st = session_stop(s);
     }
     for (;;) {
@@ -1054,23 +1096,16 @@ static void walk(struct ui *ui)
         enum go go = st.kind == STOP_END      ? ask_end(ui)
                      : st.kind == STOP_REPEAT ? ask_repeat(ui, &st)
                      : st.kind == STOP_START  ? GO_NEXT
-                                              : ask_stop(ui, from);
+                                              : ask_stop(ui, from_behind);
         arena_release(&ui->scratch, mark);
-        from = STR("");
         if (go == GO_QUIT || ui->eof) {
             printf("\n%s\n", word(ui, ui->w->visit.key ? W_DRAFT_KEPT : W_NOTHING_BEGUN));
             return;
         }
         if (go == GO_NEXT && st.kind == STOP_END)
             return;
-        if (go == GO_NEXT) {
-            st = session_next(s);
-        } else if (go == GO_BACK) {
-            st = session_prev(s);
-            from = STR_NONE;
-        } else {
-            st = session_stop(s);
-        }
+        from_behind = go == GO_BACK;
+        st = go == GO_NEXT ? session_next(s) : go == GO_BACK ? session_prev(s) : session_stop(s);
     }
 }
 

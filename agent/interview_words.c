@@ -6,15 +6,17 @@ static const char *const words[W_COUNT][2] = {
                 "  :list      all questions, jump    :errors  what is missing\n"
                 "  :dk        does not know          :refused does not want to say\n"
                 "  :clear     empty this answer      :remove  remove this entry\n"
-                "  :lang      language               :quit    leave, the draft stays\n"
+                "  :lang      language               :end     to the end, to finish\n"
                 "  /word      search the choices     :more    further choices\n"
+                "  :quit      leave, the draft stays\n"
                 "  \\          before an answer that begins with one of these signs",
                 "  回车       保留并继续             <        返回\n"
                 "  :list      问题清单，可跳转       :errors  还缺什么\n"
                 "  :dk        不知道                 :refused 不愿回答\n"
                 "  :clear     清空此答案             :remove  删除本条\n"
-                "  :lang      切换语言               :quit    退出，草稿保留\n"
+                "  :lang      切换语言               :end     到末尾，准备完成\n"
                 "  /词        在选项中搜索           :more    更多选项\n"
+                "  :quit      退出，草稿保留\n"
                 "  \\          答案本身以这些符号开头时，先输入它"},
     [W_KEYS] = {"Enter goes on, < goes back, ? shows all commands", "回车继续，< 返回，? 查看全部命令"},
     [W_SAVED] = {"saved", "已保存"},

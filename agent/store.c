@@ -139,6 +139,15 @@ enum err anchor_put(struct store *s, int64_t server_time_ms, struct diag *d)
     return rc ? rc : meta_put_i64(s, "anchor_mono", s->seam->mono_ms(s->seam->self), d);
 }
 
+enum err contact_put(struct store *s, struct diag *d)
+{
+    struct arena a;
+    arena_init(&a, 64u << 10);
+    enum err rc = meta_put_str(s, "last_contact", iso_now(s, &a), d);
+    arena_free(&a);
+    return rc;
+}
+
 enum err counters_load(struct store *s, struct counters *c, struct diag *d)
 {
     struct stmt *q = NULL;
@@ -787,7 +796,7 @@ static enum err identity_write(struct store *s, const struct identity *id, struc
      * jumps. */
     if (!rc)
         rc = anchor_put(s, id->by.server_time_ms, d);
-    return rc;
+    return rc ? rc : contact_put(s, d);
 }
 
 enum err store_enrol(struct store *s, const struct identity *id, struct diag *d)

@@ -173,4 +173,13 @@ struct store_status {
 enum err store_waiting(struct store *s, uint64_t *frames_out, uint64_t *bytes_out, struct diag *d) MUST_USE;
 enum err store_status(struct store *s, struct arena *a, struct store_status *out, struct diag *d) MUST_USE;
 
+/* The XML of the newest finished interview of a form, for jr://instance/last-saved. ERR_NOT_FOUND without a
+ * sentence when there is none. */
+enum err store_last_saved(struct store *s, struct arena *a, struct str form_id, struct buf *out,
+                          struct diag *d) MUST_USE;
+enum err store_last_saved_put(struct store *s, struct arena *a, struct str form_id, struct str xml,
+                              struct diag *d) MUST_USE;
+/* Where the plain database is: other public files lie beside it. */
+struct str store_public_path(const struct store *s);
+
 #endif

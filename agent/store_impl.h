@@ -104,6 +104,8 @@ enum err meta_put_str(struct store *s, const char *name, struct str value, struc
 enum err meta_put_i64(struct store *s, const char *name, int64_t v, struct diag *d) MUST_USE;
 /* The last time that the centre signed, and our own clock at that moment. */
 enum err anchor_put(struct store *s, int64_t server_time_ms, struct diag *d) MUST_USE;
+/* The centre answered, signed, just now. */
+enum err contact_put(struct store *s, struct diag *d) MUST_USE;
 
 /* The finalised visit that ended last; key 0 when there is none. Texts live in `a`. */
 struct newest_visit {

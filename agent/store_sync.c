@@ -439,17 +439,12 @@ static enum err take_item(struct store *s, struct receipt_use *use, const struct
 
 static enum err take_contact(struct store *s, const struct receipt *r, struct diag *d)
 {
-    struct arena a;
-    arena_init(&a, 64u << 10);
     enum err rc = anchor_put(s, r->server_time_ms, d);
     if (!rc && r->token.n > 0)
         rc = meta_put_str(s, "token", r->token, d);
     if (!rc)
         rc = meta_put_i64(s, "clock_off_ms", r->clock_off_ms, d);
-    if (!rc)
-        rc = meta_put_str(s, "last_contact", iso_now(s, &a), d);
-    arena_free(&a);
-    return rc;
+    return rc ? rc : contact_put(s, d);
 }
 
 /* The epoch is not taken from a receipt: it goes with a cursor, and that comes with the downlink. */
@@ -651,6 +646,8 @@ enum err store_down(struct store *s, const struct step *step, struct diag *d)
     }
     if (!rc)
         rc = counters_save(s, &c, d);
+    if (!rc)
+        rc = contact_put(s, d);
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);

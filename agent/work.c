@@ -57,9 +57,13 @@ static struct str host_property(void *self, struct str name)
     return STR("");
 }
 
-/* "jr://file-csv/villages.csv" -> "villages.csv" */
+#define LAST_SAVED STR("jr://instance/last-saved")
+
+/* "jr://file-csv/villages.csv" -> "villages.csv"; all lists of fast external itemsets are in one file. */
 static struct str resource_name(struct str uri)
 {
+    if (str_starts(uri, STR("jr://itemsets/")))
+        return STR("itemsets.csv");
     for (size_t i = uri.n; i > 0; i--)
         if (uri.p[i - 1] == '/')
             return str_sub(uri, i, uri.n - i);
@@ -125,6 +129,11 @@ static enum err host_resource(void *self, struct str uri, struct str *bytes_out,
     if (!slot)
         return diag_set(d, ERR_NOMEM, "no memory for the list %.*s", STR_ARG(name));
     buf_init(slot, WORK_FILE_MAX);
+    if (str_eq(uri, LAST_SAVED)) {
+        enum err last = store_last_saved(w->o.store, &w->arena, form_id(w->form), slot, d);
+        *bytes_out = last ? STR_NONE : buf_str(slot);
+        return last;
+    }
     enum err rc = resource_read(w, name, slot, &why);
     if (rc == ERR_NOT_FOUND)
         return diag_set(d, rc, "the list %.*s is not on this device: %s", STR_ARG(name),
@@ -133,6 +142,82 @@ static enum err host_resource(void *self, struct str uri, struct str *bytes_out,
         return diag_set(d, rc, "the list %.*s: %s", STR_ARG(name),
                         why.text[0] ? why.text : err_action(rc)->todo_en);
     *bytes_out = buf_str(slot);
+    return ERR_OK;
+}
+
+/* ---- large lists ---- */
+
+static enum err published_hash(struct work *w, struct str name, unsigned char out[SHA256_SIZE], struct diag *d)
+{
+    struct published *list;
+    uint32_t count;
+    enum err rc = store_published(w->o.store, &w->arena, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++)
+        if (str_eq_z(list[i].kind, "list") && str_eq(list[i].id, name) && list[i].held) {
+            memcpy(out, list[i].hash, SHA256_SIZE);
+            return ERR_OK;
+        }
+    return rc ? rc : ERR_NOT_FOUND;
+}
+
+/* What the centre published is known by its hash; a file beside the form must be read to know it. */
+static enum err list_hash(void *self, struct str uri, unsigned char out[LIST_HASH_SIZE], struct diag *d)
+{
+    struct work *w = self;
+    struct str name = resource_name(uri);
+    struct buf bytes;
+    if (str_eq(uri, LAST_SAVED) || name.n == 0 || str_eq_z(name, ".") || str_eq_z(name, ".."))
+        return ERR_NOT_FOUND;
+    buf_init(&bytes, WORK_FILE_MAX);
+    enum err rc = w->from_file ? resource_beside(w, name, &bytes, d) : ERR_NOT_FOUND;
+    if (!rc)
+        rc = sha256(buf_str(&bytes), out);
+    buf_free(&bytes);
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    diag_clear(d);
+    return published_hash(w, name, out, d);
+}
+
+static enum err list_bytes(void *self, struct str uri, struct buf *out, struct diag *d)
+{
+    return resource_read(self, resource_name(uri), out, d);
+}
+
+/* Beside the public database. Without it every list is read into memory, which the person is told. */
+static enum err open_lists(struct work *w, struct diag *d)
+{
+    struct str beside = store_public_path(w->o.store);
+    const struct list_source source = {w, list_hash, list_bytes};
+    struct buf path;
+    struct diag why = {0};
+    if (form_resource_count(w->form) == 0)
+        return ERR_OK;
+    while (beside.n && beside.p[beside.n - 1] != '/')
+        beside.n--;
+    buf_init(&path, 4096);
+    buf_put_str(&path, beside);
+    buf_put_z(&path, "lists.db");
+    const char *z = path.failed ? NULL : arena_z(&w->arena, buf_str(&path));
+    buf_free(&path);
+    if (!z)
+        return diag_set(d, ERR_NOMEM, "no memory for the lists of this form");
+    enum err rc = list_store_open(z, w->o.seam->vfs, &source, &w->lists, &why);
+    if (rc == ERR_NOMEM)
+        return diag_set(d, rc, "%s", why.text);
+    if (rc)
+        note(w, "large lists are slow today: %s", why.text);
+    else
+        w->host.lists = list_store_host(w->lists);
+    return ERR_OK;
+}
+
+/* A form that looks back finds this interview next time. */
+static enum err keep_last_saved(struct work *w, struct arena *a, struct str xml, struct diag *d)
+{
+    for (uint32_t i = 0; i < form_resource_count(w->form); i++)
+        if (str_eq(form_resource(w->form, i), LAST_SAVED))
+            return store_last_saved_put(w->o.store, a, form_id(w->form), xml, d);
     return ERR_OK;
 }
 
@@ -345,6 +430,9 @@ static enum err open_session(struct work *w, uint32_t language, struct diag *d)
                                     .random = host_random,
                                     .property = host_property,
                                     .resource = host_resource};
+    enum err rc = open_lists(w, d);
+    if (rc)
+        return rc;
     const struct visit *v = &w->visit;
     struct session_options so = {.form = w->form,
                                  .host = &w->host,
@@ -356,7 +444,7 @@ static enum err open_session(struct work *w, uint32_t language, struct diag *d)
                                  .cell_count = v->now.cell_count,
                                  .row_key_next = v->row_key_next,
                                  .language = language};
-    enum err rc = session_open(&w->arena, &so, &w->session, d);
+    rc = session_open(&w->arena, &so, &w->session, d);
     return rc ? rc : work_save(w, d);
 }
 
@@ -401,6 +489,7 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
 void work_close(struct work *w)
 {
     session_close(w->session);
+    list_store_close(w->lists);
     for (uint32_t i = 0; i < w->resources.count; i++)
         buf_free(&w->resources.at[i]);
     buf_free(&w->form_bytes);
@@ -500,6 +589,9 @@ enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, 
     if (!rc) {
         r.instance_id = instance_id(w, a);
         r.xml_size = xml.n;
+        rc = keep_last_saved(w, a, buf_str(&xml), d);
+    }
+    if (!rc) {
         f.instance_id = r.instance_id;
         f.judged = r.judged;
         f.findings = r.judged ? &r.judgement : NULL;
