@@ -199,8 +199,12 @@ static enum err csv_field(struct csv *c, bool *last_out)
             *last_out = ch == '\n';
             c->line += ch == '\n';
             return ERR_OK;
-        } else if (!quoted && ch == '\r' && (csv_at_end(c) || c->in.p[c->at] == '\n')) {
-            continue;
+        } else if (!quoted && ch == '\r') { /* with a line feed, or alone from an old spreadsheet */
+            if (csv_at_end(c) || c->in.p[c->at] == '\n')
+                continue;
+            *last_out = true;
+            c->line++;
+            return ERR_OK;
         }
         c->line += ch == '\n';
         if (c->text_n == c->text_max)
@@ -225,7 +229,7 @@ static bool csv_blank_line(struct csv *c)
 static char csv_separator(struct str in)
 {
     bool quoted = false;
-    for (size_t i = 0; i < in.n && (quoted || in.p[i] != '\n'); i++) {
+    for (size_t i = 0; i < in.n && (quoted || (in.p[i] != '\n' && in.p[i] != '\r')); i++) {
         if (in.p[i] == '"')
             quoted = !quoted;
         else if (!quoted && in.p[i] == ';')

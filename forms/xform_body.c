@@ -181,7 +181,7 @@ static uint32_t nearest_node(struct loader *l, uint32_t context, struct str path
     const struct form *f = l->form;
     struct path_step step = {0};
     struct str rest = str_trim(path);
-    uint32_t at = str_starts(rest, STR("/")) ? NONE : context, best = NONE, distance = 3;
+    uint32_t at = str_starts(rest, STR("/")) ? NONE : context, best = NONE, distance = 3, last = NONE;
     if (at == NONE && rest.n)
         rest = str_sub(rest, 1, rest.n);
     while (load_step(&rest, &step)) {
@@ -205,6 +205,11 @@ static uint32_t nearest_node(struct loader *l, uint32_t context, struct str path
         best = i;
         distance = d;
     }
+    while (load_step(&rest, &step)) /* a wrong group: where is the last name? */
+        last = form_local(f, step.local);
+    for (uint32_t i = 0; best == NONE && last != NONE && i < f->nodes.count; i++)
+        if (f->nodes.at[i].local == last)
+            best = i;
     return best;
 }
 

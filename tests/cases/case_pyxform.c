@@ -1,7 +1,7 @@
-/* XLSForm cases: a workbook in Markdown is converted, and what the case expects of the XForm, the mistakes and the
- * warnings is looked for. XPath expectations are evaluated by libxml2, which is in no program of ours. How texts of
- * mistakes are judged is written in docs/XLSFORM.md: a refusal passes when it names a cell, name or value that the
- * expected sentence names.
+/* XLSForm cases: a workbook in Markdown is converted, and what the case expects of the XForm, the mistakes
+ * and the warnings is looked for. XPath expectations are evaluated by libxml2, which is in no program of
+ * ours. How texts of mistakes are judged is written in docs/XLSFORM.md: a refusal passes when it names a
+ * cell, name or value that the expected sentence names.
  */
 #include "tests/cases/cases.h"
 
@@ -50,8 +50,8 @@ static struct str squeezed(struct arena *a, struct str s)
     return (struct str){out, out ? n : 0};
 }
 
-/* Attributes in canonical order, in which many expectations were written down: plain ones by name, then those with a
- * namespace by its address and their name. */
+/* Attributes in canonical order, in which many expectations were written down: plain ones by name, then those
+ * with a namespace by its address and their name. */
 static int attribute_order(const xmlAttr *a, const xmlAttr *b)
 {
     int by_space = xmlStrcmp(a->ns ? a->ns->href : BAD_CAST "", b->ns ? b->ns->href : BAD_CAST "");
@@ -136,7 +136,9 @@ static void check_exact(struct outcome_of *o, const struct json *pair)
         for (int i = 0; i < have && !found; i++) {
             xmlBufferPtr b = xmlBufferCreate();
             xmlNodePtr n = r->nodesetval->nodeTab[i];
-            xmlChar *content = n->type == XML_ATTRIBUTE_NODE || n->type == XML_TEXT_NODE ? xmlNodeGetContent(n) : NULL;
+            xmlChar *content = n->type == XML_ATTRIBUTE_NODE || n->type == XML_TEXT_NODE
+                                   ? xmlNodeGetContent(n)
+                                   : NULL;
             if (!content)
                 xmlNodeDump(b, o->doc, n, 0, 0);
             const char *text = content ? (const char *)content : (const char *)xmlBufferContent(b);
@@ -152,7 +154,8 @@ static void check_exact(struct outcome_of *o, const struct json *pair)
 
 static void check_xml(struct outcome_of *o, const struct json *e)
 {
-    static const char *const has[] = {"xml__contains", "model__contains", "instance__contains", "itext__contains"};
+    static const char *const has[] = {"xml__contains", "model__contains", "instance__contains",
+                                      "itext__contains"};
     static const char *const lacks[] = {"xml__excludes", "model__excludes", "itext__excludes"};
     const struct json *list, *i;
     for (size_t k = 0; k < sizeof(has) / sizeof(*has); k++)
@@ -207,8 +210,9 @@ static bool finding_at_row(struct str text, int64_t row)
 /* Words that stand quoted in nearly every sentence and name nothing. */
 static bool general(struct str word)
 {
-    static const char *const words[] = {"survey", "choices", "settings", "entities", "name", "label",
-                                        "type",   "trigger", "default",  "save_to",  "parameters", "list_name"};
+    static const char *const words[] = {"survey",  "choices", "settings",   "entities",
+                                        "name",    "label",   "type",       "trigger",
+                                        "default", "save_to", "parameters", "list_name"};
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         if (str_eq_z(word, words[i]))
             return true;

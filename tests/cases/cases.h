@@ -16,7 +16,8 @@ struct decision {
 
 #define SKIP_REASONS_MAX 32
 struct report {
-    bool list_failed, state;
+    bool list_failed, state, outcomes;
+    struct str id; /* of the case at hand */
     const char *base_dir;
     const char *file; /* that the cases come from */
     uint32_t passed, failed, decided, skipped;

@@ -1,4 +1,5 @@
-/* doorstep-cases KIND FILE [--list-failed] [--state] [--base DIR]. The last line is "N passed, N failed, N
+/* doorstep-cases KIND FILE [--list-failed] [--state] [--outcomes] [--base DIR]. With --outcomes there is one
+ * line for each case (tests/cases/feature_table reads them). The last line is "N passed, N failed, N
  * skipped"; decided cases count as passed. Exit 0 only without failures. */
 #include "tests/cases/cases.h"
 
@@ -11,10 +12,20 @@
 static const struct {
     const char *name;
     void (*run)(struct report *r, struct arena *a, const struct json *c);
-} kinds[] = {{"xpath", case_xpath}, {"scenario", case_scenario}, {"forms", case_forms}, {"pyxform", case_pyxform}};
+} kinds[] = {{"xpath", case_xpath},
+             {"scenario", case_scenario},
+             {"forms", case_forms},
+             {"pyxform", case_pyxform}};
+
+static void say_outcome(const struct report *r, const char *outcome)
+{
+    if (r->outcomes)
+        printf("outcome: %s %.*s\n", outcome, STR_ARG(r->id));
+}
 
 void report_case(struct report *r, enum outcome o, struct str id, const char *why)
 {
+    say_outcome(r, o == CASE_PASSED ? "passed" : o == CASE_FAILED ? "failed" : "decided");
     r->passed += o == CASE_PASSED;
     r->failed += o == CASE_FAILED;
     r->decided += o == CASE_DECIDED;
@@ -24,6 +35,7 @@ void report_case(struct report *r, enum outcome o, struct str id, const char *wh
 
 void report_skip(struct report *r, const char *reason)
 {
+    say_outcome(r, "skipped");
     r->skipped++;
     uint32_t i = 0;
     while (i < r->reason_count && strcmp(r->reasons[i].reason, reason) != 0)
@@ -52,6 +64,7 @@ static void run_line(struct report *r, size_t kind, char *line, size_t n, uint32
         snprintf(why, sizeof(why), "line %u cannot be read: %s", number, d.text);
         report_case(r, CASE_FAILED, STR("?"), why);
     } else {
+        r->id = json_text(c, "id").p ? json_text(c, "id") : json_text(c, "file");
         kinds[kind].run(r, &a, c);
     }
     arena_free(&a);
@@ -93,6 +106,8 @@ int main(int argc, char **argv)
             r.list_failed = true;
         else if (strcmp(argv[i], "--state") == 0)
             r.state = true;
+        else if (strcmp(argv[i], "--outcomes") == 0)
+            r.outcomes = true;
         else if (strcmp(argv[i], "--base") == 0 && i + 1 < argc)
             r.base_dir = argv[++i];
         else if (count < 2 && argv[i][0] != '-')
@@ -104,7 +119,8 @@ int main(int argc, char **argv)
     while (count == 2 && kind < sizeof(kinds) / sizeof(*kinds) && strcmp(kinds[kind].name, plain[0]) != 0)
         kind++;
     if (count != 2 || kind == sizeof(kinds) / sizeof(*kinds)) {
-        fprintf(stderr, "usage: doorstep-cases xpath|scenario|forms|pyxform FILE.jsonl [--list-failed] [--state] "
+        fprintf(stderr, "usage: doorstep-cases xpath|scenario|forms|pyxform FILE.jsonl [--list-failed] "
+                        "[--state] [--outcomes] "
                         "[--base DIR]\n");
         return 2;
     }

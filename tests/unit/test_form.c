@@ -122,6 +122,61 @@ static void a_dead_path_is_answered_with_the_nearest_name(void **state)
     arena_free(&v.a);
 }
 
+static bool is_told(struct interview *v, enum finding_severity severity, const char *what)
+{
+    for (uint32_t i = 0; i < v->findings.list.count; i++)
+        if (v->findings.list.at[i].severity == severity && v->findings.list.at[i].line &&
+            strstr(text(v, v->findings.list.at[i].text), what))
+            return true;
+    return false;
+}
+
+static void a_question_without_a_node_is_answered_with_the_nearest_node(void **state)
+{
+    static const char *const cases[][2] = {{"/d/g/aeg", "did you mean /d/g/age?"},
+                                           {"/d/age", "did you mean /d/g/age?"},
+                                           {"/d/gg/age", "did you mean /d/g"},
+                                           {"/d/g/telephone", "not in the primary instance."}};
+    struct interview v;
+    char body[100];
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        snprintf(body, sizeof(body), "<input ref=\"%s\"/>", cases[i][0]);
+        refused(&v, "<instance><d><name/><g><age/></g></d></instance>", body);
+        if (!is_told(&v, FINDING_ERROR, cases[i][1]))
+            fail_msg("%s: %s", cases[i][0], text(&v, v.findings.list.at[0].text));
+        arena_free(&v.a);
+    }
+}
+
+static void what_can_never_be_asked_or_chosen_is_told(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_init(&v);
+    assert_int_equal(
+        interview_form(&v, form_text(&v.a,
+                                     "<instance><d><g><a/><b/></g><c/></d></instance>"
+                                     "<instance id=\"l\"><root><item><name>x</name></item></root></instance>"
+                                     "<bind nodeset=\"/d/g\" relevant=\"1 = 2\"/>"
+                                     "<bind nodeset=\"/d/c\" constraint=\". < 5\"/>",
+                                     "<input ref=\"/d/g/a\"/><input ref=\"/d/g/b\"/><select1 ref=\"/d/c\">"
+                                     "<itemset nodeset=\"instance('l')/root/item[name != 'y']\">"
+                                     "<value ref=\"name\"/><label ref=\"label\"/></itemset></select1>")),
+        ERR_OK);
+    assert_true(is_told(&v, FINDING_WARNING, "2 questions are never asked"));
+    assert_true(is_told(&v, FINDING_WARNING, "has no <label>"));
+    assert_true(is_told(&v, FINDING_WARNING, "&lt;"));
+    assert_int_equal(v.findings.list.count, 3);
+    arena_free(&v.a);
+    assert_non_null(strstr(refused(&v,
+                                   "<instance><d><a/></d></instance>"
+                                   "<bind nodeset=\"/d/a\" calculate=\"jr:choice-name('1', '/d/b')\"/>",
+                                   ""),
+                           "jr:choice-name() names no question"));
+    arena_free(&v.a);
+}
+
 static void a_cycle_is_named_with_its_whole_chain(void **state)
 {
     struct interview v;
@@ -280,6 +335,8 @@ int main(void)
         cmocka_unit_test(fields_are_numbered_in_document_order),
         cmocka_unit_test(all_faults_are_found_in_one_pass),
         cmocka_unit_test(a_dead_path_is_answered_with_the_nearest_name),
+        cmocka_unit_test(a_question_without_a_node_is_answered_with_the_nearest_node),
+        cmocka_unit_test(what_can_never_be_asked_or_chosen_is_told),
         cmocka_unit_test(a_cycle_is_named_with_its_whole_chain),
         cmocka_unit_test(a_node_may_ask_itself_only_in_its_constraint_or_to_keep_its_value),
         cmocka_unit_test(a_group_may_not_depend_on_what_is_inside_it),

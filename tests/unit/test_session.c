@@ -384,6 +384,72 @@ static void an_entry_may_read_the_one_before_it(void **state)
     interview_close(&v);
 }
 
+static void a_wrong_answer_that_is_forced_leaves_the_question_empty(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v,
+                   "<instance><d><t>10:00</t><u/></d></instance><bind nodeset=\"/d/t\" type=\"time\"/>"
+                   "<bind nodeset=\"/d/u\" calculate=\"/d/t\"/>",
+                   "<input ref=\"/d/t\"/>");
+    assert_int_equal(session_answer_forced(v.s, at(&v, "/d/t"), STR("25:02:00"), &v.d), ERR_SYNTAX);
+    assert_non_null(strstr(v.d.text, "25:02:00"));
+    assert_string_equal(value_of(&v, "/d/t"), "");
+    assert_string_equal(value_of(&v, "/d/u"), "");
+    interview_close(&v);
+}
+
+static void siblings_of_one_name_have_numbers(void **state)
+{
+    struct interview v;
+    struct diag d = {0};
+    struct place p;
+    (void)state;
+    interview_open(&v, "<instance><d><n><v>1</v></n><n><v>2</v></n><o/></d></instance>",
+                   "<input ref=\"/d/o\"/>");
+    assert_string_equal(value_of(&v, "/d/n[2]/v"), "2");
+    assert_string_equal(value_of(&v, "/d/n[1]/v"), "1");
+    assert_string_equal(text(&v, session_ref(v.s, at(&v, "/d/n[2]/v"), &v.a)), "/d/n[2]/v");
+    assert_string_equal(text(&v, session_ref(v.s, at(&v, "/d/o"), &v.a)), "/d/o");
+    assert_int_equal(session_place(v.s, STR("/d/n[3]/v"), &p, &d), ERR_NOT_FOUND);
+    interview_close(&v);
+}
+
+static void a_hidden_repeat_asks_for_no_entry(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v,
+                   "<instance><d><q>no</q><r><x/></r></d></instance>"
+                   "<bind nodeset=\"/d/r\" relevant=\"/d/q = 'yes'\"/>",
+                   "<input ref=\"/d/q\"/><repeat nodeset=\"/d/r\"><input ref=\"/d/r/x\"/></repeat>");
+    assert_int_equal(session_next(v.s).kind, STOP_QUESTION);
+    assert_int_equal(session_next(v.s).kind, STOP_END);
+    answer(&v, "/d/q", "yes");
+    assert_int_equal(session_jump(v.s, at(&v, "/d/r[1]/x"), &v.d), ERR_OK);
+    assert_int_equal(session_next(v.s).kind, STOP_REPEAT);
+    interview_close(&v);
+}
+
+static void messages_of_our_own_are_in_the_forms_language(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(
+        &v,
+        "<itext><translation lang=\"English (en)\"><text id=\"n\"><value>Name</value>"
+        "<value form=\"image\">jr://images/n.png</value></text></translation>"
+        "<translation lang=\"中文 (zh)\"><text id=\"n\"><value>姓名</value></text></translation></itext>"
+        "<instance><d><n/></d></instance><bind nodeset=\"/d/n\" required=\"true()\"/>",
+        "<input ref=\"/d/n\"><label ref=\"jr:itext('n')\"/></input>");
+    assert_string_equal(text(&v, view(&v, "/d/n").message), "This question must be answered.");
+    assert_string_equal(text(&v, view(&v, "/d/n").image), "jr://images/n.png");
+    assert_int_equal(session_language(v.s, 1, &v.d), ERR_OK);
+    assert_string_equal(text(&v, view(&v, "/d/n").message), "此题必须回答。");
+    assert_string_equal(text(&v, view(&v, "/d/n").audio), "");
+    interview_close(&v);
+}
+
 static void a_wrong_answer_changes_nothing(void **state)
 {
     static const struct {
@@ -748,6 +814,10 @@ int main(void)
         cmocka_unit_test(a_count_may_grow_with_its_own_entries),
         cmocka_unit_test(an_entry_may_read_the_one_before_it),
         cmocka_unit_test(a_wrong_answer_changes_nothing),
+        cmocka_unit_test(a_wrong_answer_that_is_forced_leaves_the_question_empty),
+        cmocka_unit_test(siblings_of_one_name_have_numbers),
+        cmocka_unit_test(a_hidden_repeat_asks_for_no_entry),
+        cmocka_unit_test(messages_of_our_own_are_in_the_forms_language),
         cmocka_unit_test(a_date_without_day_is_kept_as_partial),
         cmocka_unit_test(choices_follow_their_filter_and_a_stale_one_is_flagged),
         cmocka_unit_test(lists_beside_the_form_are_asked_of_the_host),
