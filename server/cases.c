@@ -177,7 +177,7 @@ static enum err interview_touched(struct cases *c, struct row_id id)
 }
 
 static enum err child_follow(struct cases *c, const struct record_row *child, const struct record_row *parent,
-                             uint64_t seq, struct row_list *todo, struct diag *d)
+                             struct row_list *todo, struct diag *d)
 {
     struct loaded l = {.row = *child};
     struct record_row was = *child;
@@ -187,8 +187,9 @@ static enum err child_follow(struct cases *c, const struct record_row *child, co
     stand(&l.row, &l.record, parent);
     if (stands_same(&was, &l.row))
         return ERR_OK;
-    /* A device that may see it only from now on gets all of it. */
-    rc = keep(c, &l, 0, seq, d);
+    /* A device that may see it only from now on gets all of it; under a sequence of its own, because a
+     * downlink frame is cut between sequences and many frames' worth may have waited for one parent. */
+    rc = keep(c, &l, 0, ++cstore_counters(c->st)->server_seq, d);
     if (!rc)
         rc = interview_touched(c, l.row.interview);
     struct row_id *slot = rc ? NULL : vec_push(c->a, &todo->list);
@@ -197,7 +198,7 @@ static enum err child_follow(struct cases *c, const struct record_row *child, co
     return rc ? rc : slot ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err children_follow(struct cases *c, struct row_id root, uint64_t seq, struct diag *d)
+static enum err children_follow(struct cases *c, struct row_id root, struct diag *d)
 {
     struct row_list todo = {0};
     struct row_id *first = vec_push(c->a, &todo.list);
@@ -216,7 +217,7 @@ static enum err children_follow(struct cases *c, struct row_id root, uint64_t se
             for (uint32_t i = 0; !rc && i < count; i++) {
                 after = children[i].number;
                 if (!row_id_same(children[i].row, parent.row))
-                    rc = child_follow(c, &children[i], &parent, seq, &todo, d);
+                    rc = child_follow(c, &children[i], &parent, &todo, d);
             }
         } while (!rc && count == CHILDREN_PAGE);
         if (rc)
@@ -260,7 +261,7 @@ static enum err apply_row(struct cases *c, struct case_author author, const stru
     uint64_t from = moved && !l.is_new ? 0 : centre ? items[0].change->seq : server_seq;
     rc = keep(c, &l, from, server_seq, d);
     if (!rc && moved)
-        rc = children_follow(c, l.row.row, server_seq, d);
+        rc = children_follow(c, l.row.row, d);
     if (!rc)
         rc = interview_touched(c, l.row.interview);
     return rc;

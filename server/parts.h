@@ -109,7 +109,8 @@ struct cases {
     VEC(struct row_id) interviews; /* out: those that were touched, each once */
 };
 /* Changes of one author, in a transaction. All changes of a frame have one server sequence: they become
- * visible together, no cursor ever stands between. The centre's own changes carry theirs as their `seq`, up
+ * visible together, no cursor ever stands between. (Rows that had waited for their parent are told after it,
+ * under sequences of their own.) The centre's own changes carry theirs as their `seq`, up
  * to `server_seq`. ERR_CORRUPT, ERR_SYNTAX: the changes are at fault, and nothing of this transaction may be
  * committed. */
 enum err cases_apply(struct cases *c, struct case_author author, const struct change *changes,

@@ -720,6 +720,40 @@ static void test_children_that_come_first_get_their_household_and_area(void **st
     assert_true(submission_of(w, v.visit).xml_matches);
 }
 
+/* One handheld's frames, each as large as may be, must not come together into a transaction that is too large
+ * to be told to the others: they would never hear of anything again. */
+static void test_no_frames_can_stop_the_downlink_of_others(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "王芳", "9901"), other = enrolled(w, "李强", "9901");
+    static struct change c[BATCH_CHANGES_MAX];
+    struct row_id household = row_new(&h), interview = row_new(&h), after;
+    for (int frame = 0; frame < 2; frame++) {
+        for (uint32_t i = 0; i < BATCH_CHANGES_MAX; i++)
+            c[i] = i % 2 ? change_of(w, &h, c[i - 1].row, 1, CHANGE_SET, STR("x"))
+                         : birth_of(w, &h, row_new(&h),
+                                    &(struct row_birth){.kind = ROW_REPEAT, .parent = interview});
+        assert_int_equal(delivered(w, &h, frame_of(w, &h, c, BATCH_CHANGES_MAX)).items[0].status,
+                         RECEIPT_STORED);
+    }
+    c[0] = birth_of(w, &h, interview, &(struct row_birth){.kind = ROW_INTERVIEW, .parent = household});
+    (void)one_change(w, &h, c[0]);
+    c[0] = birth_of(w, &h, household, &(struct row_birth){.kind = ROW_HOUSEHOLD});
+    c[1] = change_of(w, &h, household, HOUSEHOLD_AREA, CHANGE_SET, STR("990101001"));
+    (void)delivered(w, &h, frame_of(w, &h, c, 2));
+    (void)delivered(w, &h, household_frame(w, &h, "H2", &after));
+    uint32_t told = 0;
+    bool heard = false;
+    for (int i = 0; i < 100 && !heard; i++) {
+        struct downlink down = pulled(w, &other, other.cursor, "&m=200000");
+        other.cursor = down.head.cursor;
+        told += down.count;
+        heard = down.head.caught_up;
+    }
+    assert_true(heard);
+    assert_int_equal(told, 2 * BATCH_CHANGES_MAX + 1 + 2 + 3);
+}
+
 /* ---- failing disks ---- */
 
 /* Fails operation n of accepting, for n = 1, 2, 3 ... until it goes through: in every case the frame is
@@ -836,6 +870,7 @@ int main(void)
         TEST(test_visits_in_any_order_keep_a_document_each),
         TEST(test_a_form_that_was_never_published_is_kept_apart),
         TEST(test_children_that_come_first_get_their_household_and_area),
+        TEST(test_no_frames_can_stop_the_downlink_of_others),
         TEST(test_disk_that_fails_once_anywhere),
         TEST(test_disk_that_is_full_anywhere),
         TEST(test_power_cut_anywhere_keeps_what_was_receipted),
