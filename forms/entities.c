@@ -56,6 +56,11 @@ struct str form_extra(const struct form *f, uint32_t node, const char *uri, cons
     return STR_NONE;
 }
 
+struct str form_field_extra(const struct form *f, uint32_t number, const char *uri, const char *local)
+{
+    return number < f->fields.count ? form_extra(f, f->field_nodes.at[number], uri, local) : STR_NONE;
+}
+
 uint32_t form_child_z(const struct form *f, uint32_t parent, const char *local, bool attribute)
 {
     return parent == NONE ? NONE : form_child(f, parent, form_local(f, str_of(local)), attribute);

@@ -207,6 +207,14 @@ static void match_fields(struct migrating *m)
 
 /* --- what is said --- */
 
+/* A copy that lives with the plan. */
+static struct str keep(struct migrating *m, struct str text)
+{
+    struct str kept = arena_str(m->a, text);
+    m->nomem |= !kept.p;
+    return kept.p ? kept : STR("");
+}
+
 static struct migration_item *say(struct migrating *m, enum migration_kind kind, uint64_t key,
                                   struct str from, struct str to, struct str value, const char *text)
 {
@@ -429,10 +437,9 @@ static void say_wrong(struct migrating *m, struct session *s, struct place p)
         return;
     if (broken && has_choices(s, p.node) && choices_have(s, f, p.node, c->text, &have) == ERR_OK && !have)
         kind = MIGRATE_CHOICE;
-    struct migration_item *item = say(m, kind, p.key, STR(""), session_ref(s, p, m->a),
-                                      arena_str(m->a, c->text), "");
+    struct migration_item *item = say(m, kind, p.key, STR(""), session_ref(s, p, m->a), keep(m, c->text), "");
     if (item)
-        item->text = arena_str(m->a, violation_message(s, f, p.node, broken, m->scratch));
+        item->text = keep(m, violation_message(s, f, p.node, broken, m->scratch));
 }
 
 /* Choices written in the form itself are looked at when an answer is given and never again: until now. */
@@ -449,7 +456,7 @@ static enum err list_lost_choices(struct migrating *m, struct session *s, struct
         rc = choices_have(s, f, node, c->text, &have);
         if (!rc && !have)
             say(m, MIGRATE_CHOICE, f->key, STR(""), session_ref(s, place_of(s, f, node), m->a),
-                arena_str(m->a, c->text), "This answer is no longer among the choices.");
+                keep(m, c->text), "This answer is no longer among the choices.");
     }
     return rc;
 }

@@ -252,6 +252,25 @@ static void a_property_without_an_entity_is_told_to_the_author(void **state)
     arena_free(&v.a);
 }
 
+static void attributes_of_other_tools_are_kept_with_their_question(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(
+        &v,
+        "<instance><d id=\"f\"><photo/><b/></d></instance><bind nodeset=\"/d/photo\" type=\"binary\" "
+        "orx:max-pixels=\"1024\" weather=\"dry\" required=\"true()\"/>",
+        "<upload ref=\"/d/photo\" mediatype=\"image/*\"/><input ref=\"/d/b\"/>");
+    uint32_t photo = form_field_by_path(v.form, STR("/d/photo"))->number;
+    assert_string_equal(text(&v, form_field_extra(v.form, photo, "http://openrosa.org/xforms", "max-pixels")),
+                        "1024");
+    assert_string_equal(text(&v, form_field_extra(v.form, photo, "", "weather")), "dry");
+    assert_null(form_field_extra(v.form, photo, "", "required").p); /* the engine's own */
+    assert_null(form_field_extra(v.form, photo + 1, "", "weather").p);
+    assert_null(form_field_extra(v.form, 99, "", "weather").p);
+    interview_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +284,7 @@ int main(void)
         cmocka_unit_test(every_grown_member_of_a_household_is_an_entity),
         cmocka_unit_test(the_same_person_twice_is_a_fault),
         cmocka_unit_test(a_property_without_an_entity_is_told_to_the_author),
+        cmocka_unit_test(attributes_of_other_tools_are_kept_with_their_question),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -294,6 +294,38 @@ static void nothing_is_lost(void **state)
     end(&m);
 }
 
+/* Whatever memory the plan is given, it is made or refused; nothing is half done. */
+static void a_plan_without_memory_is_refused(void **state)
+{
+    static const char *const answers[][2] = {{"/d/age", "130"},   {"/d/roof", "straw"}, {"/d/born", "x"},
+                                             {"/d/member", NULL}, {"/d/cow", NULL},     {NULL, NULL}};
+    struct moving m;
+    bool made = false;
+    (void)state;
+    draft(&m, answers);
+    struct migration_draft d = {.from = m.old,
+                                .to = version(&m, second, second_body),
+                                .host = &m.v.host,
+                                .saved = {.rows = m.kept.rows.at,
+                                          .row_count = m.kept.rows.count,
+                                          .cells = m.kept.cells.at,
+                                          .cell_count = m.kept.cells.count},
+                                .row_key_next = 100};
+    for (size_t max = 16; !made; max += 48) {
+        struct arena a;
+        struct migration_plan plan = {.attention = 77};
+        assert_true(max < 1u << 20);
+        arena_init(&a, max);
+        diag_clear(&m.v.d);
+        enum err rc = migration_plan(&a, &d, &plan, &m.v.d);
+        assert_true(rc == ERR_OK || rc == ERR_NOMEM);
+        assert_true(rc == ERR_OK || (plan.attention == 77 && m.v.d.text[0] != 0));
+        made = rc == ERR_OK;
+        arena_free(&a);
+    }
+    end(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +340,7 @@ int main(void)
         cmocka_unit_test(what_was_set_aside_comes_back_with_its_question),
         cmocka_unit_test(another_form_is_not_a_newer_version),
         cmocka_unit_test(nothing_is_lost),
+        cmocka_unit_test(a_plan_without_memory_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
