@@ -8,6 +8,7 @@
 #include "forms/xml_doc.h"
 
 #define ENTITIES_VERSION_MAX 202501u /* 2025.1 */
+#define ENTITIES_VERSION_MIN 202201u
 #define ENTITIES_UPDATE_SINCE 202301u
 #define ENTITIES_NESTED_SINCE 202501u
 

@@ -154,9 +154,9 @@ static void a_newer_year_or_minor_is_refused_a_newer_correction_is_not(void **st
     static const struct {
         const char *version;
         enum err rc;
-    } cases[] = {{"2022.1.0", ERR_OK},     {"2023.1.0", ERR_OK},  {"2024.1.0", ERR_OK},
-                 {"2025.1.0", ERR_OK},     {"2025.1.9", ERR_OK},  {"2025.2.0", ERR_SYNTAX},
-                 {"2026.1.0", ERR_SYNTAX}, {"newest", ERR_SYNTAX}};
+    } cases[] = {{"2022.1.0", ERR_OK},     {"2023.1.0", ERR_OK},   {"2024.1.0", ERR_OK},
+                 {"2025.1.0", ERR_OK},     {"2025.1.9", ERR_OK},   {"2025.2.0", ERR_SYNTAX},
+                 {"2026.1.0", ERR_SYNTAX}, {"newest", ERR_SYNTAX}, {"2020.1.0", ERR_OK}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct interview v;
