@@ -652,7 +652,7 @@ static enum err finding_row(struct store *s, struct counters *c, const struct vi
 static enum err finish_fields(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
                               const struct visit_finish *f, struct diag *d)
 {
-    struct str level = f->findings ? str_of(severity_name(f->findings->level)) : STR_NONE;
+    struct str level = f->findings ? str_of(judgement_level(f->findings)) : STR_NONE;
     char person[24];
     snprintf(person, sizeof person, "%u", s->id.by.person);
     const struct {

@@ -974,7 +974,7 @@ void judgement_json(const struct judgement *j, struct buf *out)
     buf_put_json(out, j->pack_id);
     put_member(out, "version", j->pack_version);
     buf_put_z(out, j->expired ? ",\"expired\":true" : ",\"expired\":false");
-    put_member(out, "level", str_of(severity_name(j->level)));
+    put_member(out, "level", str_of(judgement_level(j)));
     put_member(out, "category", j->category);
     put_words(out, "category_name", j->category_zh, j->category_en);
     buf_put_z(out, ",\"checked\":");

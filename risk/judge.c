@@ -13,6 +13,11 @@
 
 #include <math.h>
 
+const char *judgement_level(const struct judgement *j)
+{
+    return j->level == SEVERITY_NONE && j->unknown ? "unknown" : severity_name(j->level);
+}
+
 const char *severity_name(enum severity s)
 {
     static const char *const names[] = {"none", "blue", "yellow", "red"};

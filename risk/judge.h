@@ -58,6 +58,10 @@ struct judge_input {
     int64_t today;         /* civil day of the visit */
 };
 
+/* "red", "yellow", "blue": the highest hit; "unknown" when nothing was hit but something cannot be judged;
+ * "none" only when everything was judged. What lists show. */
+const char *judgement_level(const struct judgement *j);
+
 /* Results live in `a`. Fuel is capped: a pack cannot freeze a handheld (ERR_LIMIT names the check). */
 enum err judge_household(struct arena *a, const struct pack *p, const struct judge_input *in,
                          struct judgement *out, struct diag *d) MUST_USE;

@@ -93,7 +93,8 @@ enum visit_field {
         7, /* SHA-256 of the submission XML, 64 hex digits: the centre rebuilds it and compares */
     VISIT_JUDGEMENT = 8, /* the person's own judgement, given before any finding was shown */
     VISIT_PACK = 9,      /* object hash of the rule pack */
-    VISIT_LEVEL = 10,    /* highest severity of its findings: "red", "yellow", "blue", "none" */
+    VISIT_LEVEL = 10,    /* highest severity of its findings: "red", "yellow", "blue"; "unknown" when nothing
+                            was hit but something cannot be judged; "none" */
     VISIT_LANGUAGE = 11,
     VISIT_POSITION = 12
 };

@@ -278,6 +278,7 @@ static void trouble_finds_what_it_is_meant_to(void **state)
     assert_int_equal(j.level, SEVERITY_RED);
     assert_string_equal(j.category.p, "unstable");
     assert_int_equal(j.unknown, 0);
+    assert_string_equal(judgement_level(&j), "red");
     assert_int_equal(j.checked, 36);
     session_close(s);
 }
@@ -360,6 +361,7 @@ static void what_is_missing_is_named_to_a_person(void **state)
     assert_string_equal(f->text_zh.p, "无法判断：缺照护支出。没填不等于没有风险。");
     assert_int_equal(j.level, SEVERITY_NONE);
     assert_int_equal(j.unknown, 2);
+    assert_string_equal(judgement_level(&j), "unknown"); /* what lists show must not read as "none" */
     session_close(s);
 }
 
