@@ -19,8 +19,9 @@ enum err store_last_saved_put(struct store *s, struct arena *a, struct str form_
     struct str name = name_of(a, form_id);
     if (!name.p)
         return diag_set(d, ERR_NOMEM, "no memory to keep the finished interview for the next one");
-    enum err rc = db_prepare(s->db, "INSERT INTO meta(name, value) VALUES(?1, ?2) "
-                                    "ON CONFLICT(name) DO UPDATE SET value = ?2",
+    enum err rc = db_prepare(s->db,
+                             "INSERT INTO meta(name, value) VALUES(?1, ?2) "
+                             "ON CONFLICT(name) DO UPDATE SET value = ?2",
                              &q, d);
     if (rc)
         return rc;
@@ -29,7 +30,8 @@ enum err store_last_saved_put(struct store *s, struct arena *a, struct str form_
     return stmt_run(q, d);
 }
 
-enum err store_last_saved(struct store *s, struct arena *a, struct str form_id, struct buf *out, struct diag *d)
+enum err store_last_saved(struct store *s, struct arena *a, struct str form_id, struct buf *out,
+                          struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;

@@ -147,7 +147,8 @@ static enum err host_resource(void *self, struct str uri, struct str *bytes_out,
 
 /* ---- large lists ---- */
 
-static enum err published_hash(struct work *w, struct str name, unsigned char out[SHA256_SIZE], struct diag *d)
+static enum err published_hash(struct work *w, struct str name, unsigned char out[SHA256_SIZE],
+                               struct diag *d)
 {
     struct published *list;
     uint32_t count;

@@ -162,12 +162,37 @@ static enum err check_quoted_path(struct compiler *c, const struct ast *n)
     return fault(c, path->at, &what);
 }
 
+/* pulldata('file', 'wanted', 'key', key), search('file', ..., 'filter column', value): files and indexes. */
+static enum err wish_for_file(struct compiler *c, const struct ast *n)
+{
+    uint32_t column = str_eq_z(n->text, "pulldata") ? 2 : 4;
+    struct filter_wish *w;
+    if (n->items[0]->kind != AST_LITERAL)
+        return ERR_OK;
+    w = vec_push(c->a, &c->x->wishes);
+    if (!w)
+        return ERR_NOMEM;
+    *w = (struct filter_wish){.list = n->items[0]->text, .file = true};
+    if (column < n->item_count && n->items[column]->kind == AST_LITERAL) {
+        w->columns[0] = n->items[column]->text;
+        w->refs[0] = EXPR_REF_NONE;
+        w->count = 1;
+    }
+    return ERR_OK;
+}
+
 static enum err compile_table_call(struct compiler *c, const struct ast *n, const struct expr_function *f,
                                    struct made *made)
 {
     enum err rc = ERR_OK;
     bool foreign = false;
     uint32_t first = next_op(c);
+    if (str_eq_z(n->text, "search") && n->item_count != 1 && n->item_count != 4 && n->item_count != 6) {
+        struct diag what = {0};
+        diag_set(&what, ERR_SYNTAX, "search() takes 1, 4 or 6 arguments, not %u", n->item_count);
+        *made = made_any;
+        return fault(c, n->at, &what);
+    }
     if (str_eq_z(n->text, "jr:choice-name"))
         rc = check_quoted_path(c, n);
     for (uint32_t i = 0; !rc && i < n->item_count; i++) {
@@ -180,6 +205,10 @@ static enum err compile_table_call(struct compiler *c, const struct ast *n, cons
     if (!slot)
         return rc ? rc : ERR_NOMEM;
     *slot = f;
+    if (str_eq_z(n->text, "pulldata") || str_eq_z(n->text, "search"))
+        rc = wish_for_file(c, n);
+    if (rc)
+        return rc;
     c->x->uses |= f->uses & ~(EXPR_TAKES_UNKNOWN | EXPR_USES_ZONE);
     if (n->item_count == 0 && f->args_max == 1) /* string(), name() ... of the context node */
         c->x->uses |= EXPR_USES_SELF;

@@ -209,6 +209,7 @@ struct filter_wish {
     uint32_t refs[4];
     uint32_t count;
     bool numeric;
+    bool file; /* `list` names a file, as pulldata() does */
 };
 
 struct expr {

@@ -10,7 +10,7 @@
 
 struct wishing {
     const struct form *form;
-    struct str list;
+    const struct resource *resource;
     struct list_wish *at;
     uint32_t count;
 };
@@ -54,7 +54,7 @@ static void visit(struct wishing *w, const struct expr *x)
     for (uint32_t i = 0; x && i < x->wishes.count; i++) {
         const struct filter_wish *from = &x->wishes.at[i];
         struct list_wish joined = {.count = 0};
-        if (!str_eq(from->list, w->list))
+        if (from->file ? !resource_is_file(w->resource, from->list) : !str_eq(from->list, w->resource->id))
             continue;
         for (uint32_t c = 0; c < from->count; c++) {
             if (from->numeric || is_numeric(w->form, from->refs[c]))
@@ -86,6 +86,7 @@ static void visit_form(struct wishing *w)
         visit(w, c->itemset);
         visit(w, c->item_value);
         visit(w, c->item_label);
+        visit(w, c->search);
         visit_label(w, &c->label);
         visit_label(w, &c->hint);
     }
@@ -130,7 +131,7 @@ static bool begins(const struct list_wish *small, const struct list_wish *large)
 enum err form_list_wishes(const struct form *f, uint32_t resource, struct arena *a,
                           struct list_wish **wishes_out, uint32_t *count_out)
 {
-    struct wishing w = {.form = f, .list = f->resources.at[resource].id};
+    struct wishing w = {.form = f, .resource = &f->resources.at[resource]};
     struct list_wish sorted[WISHES_MAX];
     uint32_t count = 0, kept = 0;
     w.at = ARENA_ARRAY(a, struct list_wish, WISHES_MAX);

@@ -158,6 +158,8 @@ struct control {
     const struct expr *count; /* REPEAT */
     const struct expr *itemset, *item_value, *item_label;
     bool item_label_is_text; /* item_label gives the id of a translated text */
+    const struct expr *search; /* rows of search(), or NULL */
+    uint32_t search_columns;   /* the choice behind the others: names of the value's and the label's columns */
 };
 
 enum event {
@@ -347,6 +349,10 @@ uint32_t load_path(struct loader *l, uint32_t context, struct str path);
 struct label load_label(struct loader *l, uint32_t element, uint32_t context);
 struct label load_message(struct loader *l, uint32_t element, uint32_t context, struct str text);
 
+bool resource_is_file(const struct resource *r, struct str name);
+void load_named_files(struct loader *l, const struct expr *x);
+void load_query(struct loader *l, uint32_t element, uint32_t control, uint32_t context);
+void load_search(struct loader *l, uint32_t element, uint32_t control, uint32_t context);
 void load_instances(struct loader *l); /* primary: schema, blueprints; secondary: resources */
 void load_texts(struct loader *l);     /* itext: ids and languages */
 void load_binds(struct loader *l);

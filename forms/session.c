@@ -35,6 +35,8 @@ static enum err read_list(struct session *s, uint32_t i, const struct tree **tre
     struct list_shape shape;
     uint32_t count = 0;
     struct arena_mark mark = arena_mark(&s->scratch);
+    if (str_eq_z(uri, "jr://instance/last-saved"))
+        lists = NULL;
     enum err rc = lists ? form_list_wishes(s->form, i, &s->scratch, &wishes, &count) : ERR_STATE;
     if (!rc)
         rc = lists->open(lists->self, uri, wishes, count, &shape, d);
@@ -58,8 +60,8 @@ static enum err open_resource(struct session *s, uint32_t i)
     enum err rc = r->uri.n ? read_list(s, i, &t, &d) : ERR_OK;
     if (rc == ERR_NOMEM)
         return rc;
-    if (rc)
-        warn_resource(s, r, &d);
+    if (rc && (rc != ERR_NOT_FOUND || !str_eq_z(r->uri, "jr://instance/last-saved")))
+        warn_resource(s, r, &d); /* the first interview of all has none before it */
     if (rc || !t)
         return ERR_OK;
     s->trees[i + 1] = t;

@@ -88,6 +88,7 @@ struct choice_list {
     const struct nodes *items;
     bool streamed;
     struct expr_window window;
+    bool searched; /* by search(): values and labels are columns that a choice of the form names */
     uint32_t fixed, total;
     uint32_t page; /* place of items->at[0] behind the fixed ones */
 };
@@ -102,6 +103,55 @@ static enum err open_window(struct session *s, const struct control *c, struct n
     return rc == ERR_NOMEM ? rc : ERR_OK;
 }
 
+/* The text of a row's column, "" where there is none. */
+static struct str column_text(struct session *s, struct node item, struct str column, struct arena *a)
+{
+    const struct tree *t = s->trees[item.tree];
+    struct node cell;
+    for (bool more = t->ops->first_child(t, item, &cell); more; more = t->ops->next_sibling(t, cell, &cell))
+        if (str_eq(t->ops->name(t, cell).local, column))
+            return t->ops->text(t, cell, a);
+    return STR("");
+}
+
+/* search() offers each value once: the first row that has it. */
+static enum err distinct_values(struct session *s, const struct control *c, struct nodes *rows,
+                                struct arena *a)
+{
+    struct map seen;
+    struct str column = str_trim(s->form->choices.at[c->search_columns].value);
+    uint32_t kept = 0, before;
+    map_init(&seen, a);
+    for (uint32_t i = 0; i < rows->count; i++) {
+        struct str value = column_text(s, rows->at[i], column, a);
+        if (map_get(&seen, value, &before))
+            continue;
+        if (map_put(&seen, value, i) != ERR_OK)
+            return ERR_NOMEM;
+        rows->at[kept++] = rows->at[i];
+    }
+    rows->count = kept;
+    return ERR_OK;
+}
+
+/* The label may name several columns. */
+static struct str searched_label(struct session *s, const struct choice_list *l, struct node item,
+                                 struct arena *a)
+{
+    const struct choice *names = &s->form->choices.at[l->control->search_columns];
+    struct str rest = label_text(s, &names->label, TEXT_LONG, l->context, a), column;
+    struct buf b;
+    buf_init(&b, 1u << 20);
+    while (str_split(&rest, ',', &column)) {
+        if (b.n)
+            buf_put_z(&b, ", ");
+        buf_put_str(&b, column_text(s, item, str_trim(column), a));
+    }
+    struct str out = b.failed ? STR_NONE : arena_str(a, buf_str(&b));
+    buf_free(&b);
+    return out.p ? out : STR("");
+}
+
 static enum err open_choices(struct session *s, const struct control *c, struct node context, struct arena *a,
                              struct choice_list *out)
 {
@@ -111,9 +161,12 @@ static enum err open_choices(struct session *s, const struct control *c, struct 
                                 .fixed = c->choice_count,
                                 .total = c->choice_count};
     enum err rc = open_window(s, c, context, a, out);
-    if (rc || out->streamed || !c->itemset)
+    out->searched = c->search != NULL;
+    if (rc || out->streamed || (!c->itemset && !c->search))
         return rc;
-    rc = evaluate(s, a, c->itemset, context, &v);
+    rc = evaluate(s, a, c->search ? c->search : c->itemset, context, &v);
+    if (!rc && c->search && v.type == VALUE_NODES)
+        rc = distinct_values(s, c, v.nodes, a);
     if (!rc && v.type == VALUE_NODES) {
         out->items = v.nodes;
         out->total += v.nodes->count;
@@ -172,7 +225,11 @@ static enum err choice_value(struct session *s, const struct choice_list *l, uin
         *out = s->form->choices.at[l->control->choice_first + i].value;
         return ERR_OK;
     }
-    return item_text(s, l->control->item_value, l->items->at[i - l->fixed - l->page], a, out);
+    struct node item = l->items->at[i - l->fixed - l->page];
+    if (!l->searched)
+        return item_text(s, l->control->item_value, item, a, out);
+    *out = column_text(s, item, str_trim(s->form->choices.at[l->control->search_columns].value), a);
+    return ERR_OK;
 }
 
 /* Label of an item of the itemset. */
@@ -194,7 +251,11 @@ static enum err choice_text(struct session *s, const struct choice_list *l, uint
                           a);
         return ERR_OK;
     }
-    return item_label(s, l, l->items->at[i - l->fixed - l->page], a, out);
+    struct node item = l->items->at[i - l->fixed - l->page];
+    if (!l->searched)
+        return item_label(s, l, item, a, out);
+    *out = searched_label(s, l, item, a);
+    return ERR_OK;
 }
 
 static bool takes_many(const struct control *c)
@@ -218,12 +279,6 @@ static uint32_t count_words(struct str list)
     while (str_word(&list, &one))
         count++;
     return count;
-}
-
-/* Values that search() brings in are not in the form: they cannot be checked here. */
-static bool is_searched(const struct control *c)
-{
-    return str_find(c->appearance, STR("search(")) >= 0;
 }
 
 /* Values not among the fixed choices, looked for in a list of the host; false when it must be walked. */
@@ -266,7 +321,7 @@ enum err choices_have(struct session *s, struct frame *f, uint32_t node, struct 
         arena_release(&s->scratch, item);
     }
     arena_release(&s->scratch, mark);
-    *have_out = found >= wanted || is_searched(c);
+    *have_out = found >= wanted || c->search; /* what was found before stays when the search goes on */
     return rc;
 }
 

@@ -362,6 +362,9 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
         around = true; /* the group that gives a repeat its label names the same path */
         node = NONE;
     }
+    bool query = kind == CONTROL_INPUT && xml_attr(doc, element, "", "query").n; /* select_one_external */
+    if (query)
+        kind = CONTROL_SELECT_ONE;
     uint32_t shown_at = around ? f->nodes.at[inner].parent : inner;
     uint32_t walk = 0;
     for (uint32_t i = parent; i != NONE && walk == 0; i = f->controls.at[i].parent)
@@ -394,8 +397,12 @@ static void load_control(struct loader *l, uint32_t element, size_t row, uint32_
         check_range(l, c);
     bind_control(l, c, index, control_names[row].type);
     load_labels(l, element, index, around && kind == CONTROL_GROUP ? shown_at : inner);
-    if (kind == CONTROL_SELECT_ONE || kind == CONTROL_SELECT_MANY || kind == CONTROL_RANK)
+    if (query)
+        load_query(l, element, index, inner);
+    else if (kind == CONTROL_SELECT_ONE || kind == CONTROL_SELECT_MANY || kind == CONTROL_RANK)
         load_choices(l, element, index, inner);
+    if (!query && (kind == CONTROL_SELECT_ONE || kind == CONTROL_SELECT_MANY))
+        load_search(l, element, index, inner);
     uint32_t repeat_class = kind == CONTROL_REPEAT ? f->nodes.at[node].class : walk ? walk : NONE;
     load_actions(l, element, container ? NONE : node, repeat_class);
     if (container)

@@ -84,6 +84,8 @@ const struct expr *load_expr(struct loader *l, uint32_t element, uint32_t contex
                      "%s: %s (column %u of: %.*s%s)", what, d.text, d.column ? d.column : 1, STR_ARG(shown),
                      shown.n < kept.n ? " ..." : "");
     }
+    if (!rc)
+        load_named_files(l, x);
     return rc ? NULL : x;
 }
 

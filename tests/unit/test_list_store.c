@@ -333,11 +333,173 @@ static void also_when_rows_lack_cells(void **state)
     shelf_end(&s);
 }
 
+/* --- in an interview --- */
+
+#define VILLAGES "jr://file-csv/villages.csv"
+static const char model[] =
+    "<instance><d id=\"t\"><county/><town/><size/><village/><label/><many/><big/><pulled/></d></instance>"
+    "<instance id=\"villages\" src=\"" VILLAGES "\"/>"
+    "<bind nodeset=\"/d/size\" type=\"int\"/>"
+    "<bind nodeset=\"/d/label\" calculate=\"jr:choice-name(/d/village, '/d/village')\"/>"
+    "<bind nodeset=\"/d/big\" calculate=\"count(instance('villages')/root/item[pop &gt; 900])\"/>"
+    "<bind nodeset=\"/d/pulled\" calculate=\"pulldata('villages', 'label', 'name', /d/village)\"/>";
+static const char body[] =
+    "<input ref=\"/d/county\"/><input ref=\"/d/town\"/><input ref=\"/d/size\"/>"
+    "<select1 ref=\"/d/village\"><itemset nodeset=\"instance('villages')/root/item[county = /d/county and "
+    "town = "
+    "/d/town]\"><value ref=\"name\"/><label ref=\"label\"/></itemset></select1>"
+    "<select ref=\"/d/many\"><itemset nodeset=\"instance('villages')/root/item[town = /d/town][1 = 1]\">"
+    "<value ref=\"name\"/><label ref=\"label\"/></itemset></select>";
+
+static void put_villages(struct buf *b)
+{
+    buf_put_z(b, "name,label,county,town,pop\n");
+    for (uint32_t i = 0; i < 1000; i++)
+        buf_printf(b, "v%03u,Village %u,c%u,t%u,%u\n", i, i, i / 100, i / 10, i);
+}
+
+static enum err shelf_resource(void *self, struct str uri, struct str *bytes_out, struct diag *d)
+{
+    struct shelf *s = self;
+    (void)uri, (void)d;
+    s->reads += 100;
+    *bytes_out = buf_str(&s->bytes);
+    return ERR_OK;
+}
+
+static void interview_on(struct interview *v, struct shelf *s)
+{
+    interview_init(v);
+    v->host.self = s;
+    v->host.resource = shelf_resource;
+    v->host.lists = list_store_host(s->store);
+    v->host.random = NULL;
+    if (interview_form(v, form_text(&v->a, model, body)))
+        fail_msg("the form does not load: %s", v->d.text);
+    interview_begin(v);
+}
+
+static void a_page_of_choices_is_all_that_is_read(void **state)
+{
+    (void)state;
+    struct shelf s;
+    struct interview v;
+    struct choice_view *list;
+    uint32_t count, total;
+    shelf_begin(&s);
+    put_villages(&s.bytes);
+    interview_on(&v, &s);
+    answer(&v, "/d/county", "c4");
+    answer(&v, "/d/town", "t42");
+    assert_int_equal(session_choices(v.s, at(&v, "/d/village"), 3, 4, &v.a, &list, &count, &total, &v.d),
+                     ERR_OK);
+    assert_int_equal(total, 10);
+    assert_int_equal(count, 4);
+    assert_string_equal(text(&v, list[0].value), "v423");
+    assert_string_equal(text(&v, list[3].label), "Village 426");
+    assert_int_equal(session_choices(v.s, at(&v, "/d/village"), 9, 40, &v.a, &list, &count, &total, &v.d),
+                     ERR_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(session_choices_starting(v.s, at(&v, "/d/village"), STR("Village 42"), 3, &v.a, &list,
+                                              &count, &v.d),
+                     ERR_OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(session_choices_starting(v.s, at(&v, "/d/village"), STR("v427"), 3, &v.a, &list, &count,
+                                              &v.d),
+                     ERR_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(try_answer(&v, "/d/village", "v500"), ERR_USAGE);
+    answer(&v, "/d/village", "v425");
+    assert_string_equal(value_of(&v, "/d/label"), "Village 425");
+    assert_string_equal(value_of(&v, "/d/pulled"), "Village 425");
+    assert_string_equal(value_of(&v, "/d/big"), "99");
+    answer(&v, "/d/many", "v421 v420");
+    assert_int_equal(try_answer(&v, "/d/many", "v421 v430"), ERR_USAGE);
+    answer(&v, "/d/town", "t43"); /* another town: the village stays and is shown to be wrong */
+    assert_true(view(&v, "/d/village").violated);
+    assert_int_equal(s.reads, 1);
+    interview_close(&v);
+    shelf_end(&s);
+}
+
+static void a_list_is_imported_once(void **state)
+{
+    (void)state;
+    struct shelf s;
+    struct interview v;
+    shelf_begin(&s);
+    put_villages(&s.bytes);
+    for (int i = 0; i < 3; i++) {
+        interview_on(&v, &s);
+        assert_string_equal(value_of(&v, "/d/big"), "99");
+        interview_close(&v);
+        shelf_close(&s);
+        shelf_open(&s);
+    }
+    assert_int_equal(s.reads, 1);
+    buf_printf(&s.bytes, "new,New,c1,t1,5000\n");
+    s.version++;
+    interview_on(&v, &s);
+    assert_string_equal(value_of(&v, "/d/big"), "100");
+    assert_int_equal(s.reads, 2);
+    interview_close(&v);
+    shelf_end(&s);
+}
+
+static void small_lists_and_odd_ones_stay_in_memory(void **state)
+{
+    (void)state;
+    struct shelf s;
+    struct interview v;
+    shelf_begin(&s);
+    buf_put_z(&s.bytes, "name,label,county,town,pop\nv1,One,c1,t1,901\n");
+    interview_on(&v, &s);
+    assert_string_equal(value_of(&v, "/d/big"), "1");
+    assert_int_equal(s.reads, 101);
+    interview_close(&v);
+    buf_clear(&s.bytes);
+    put_villages(&s.bytes);
+    buf_put_z(&s.bytes, "x,\xff\xfe,c1,t1,2000\n"); /* no UTF-8: not for SQLite */
+    s.version++;
+    interview_on(&v, &s);
+    assert_string_equal(value_of(&v, "/d/big"), "100");
+    assert_int_equal(s.reads, 202);
+    interview_close(&v);
+    shelf_end(&s);
+}
+
+static void wishes_share_an_index(void **state)
+{
+    (void)state;
+    struct interview v;
+    struct list_wish *wishes;
+    uint32_t count, composite = 0, numeric = 0;
+    interview_init(&v);
+    assert_int_equal(interview_form(&v, form_text(&v.a, model, body)), ERR_OK);
+    assert_int_equal(form_list_wishes(v.form, 0, &v.a, &wishes, &count), ERR_OK);
+    assert_int_equal(count, 3); /* name; town and county; pop by number */
+    for (uint32_t i = 0; i < count; i++) {
+        numeric += wishes[i].numeric;
+        if (wishes[i].count < 2)
+            continue;
+        composite++;
+        assert_string_equal(text(&v, wishes[i].columns[0]), "town"); /* asked for alone, too */
+        assert_string_equal(text(&v, wishes[i].columns[1]), "county");
+    }
+    assert_int_equal(composite, 1);
+    assert_int_equal(numeric, 1);
+    arena_free(&v.a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kept_list_answers_like_one_in_memory),
         cmocka_unit_test(also_when_rows_lack_cells),
+        cmocka_unit_test(a_page_of_choices_is_all_that_is_read),
+        cmocka_unit_test(a_list_is_imported_once),
+        cmocka_unit_test(small_lists_and_odd_ones_stay_in_memory),
+        cmocka_unit_test(wishes_share_an_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
