@@ -156,7 +156,7 @@ static enum err check_quoted_path(struct compiler *c, const struct ast *n)
         memchr(path->text.p, '"', path->text.n))
         return ERR_OK;
     enum err rc = expr_compile(c->a, c->scope, str_trim(path->text), &x, &told);
-    if (rc == ERR_NOMEM || (!rc && !told.code)) /* a path that leads nowhere is only told */
+    if (rc == ERR_NOMEM || (!rc && told.code != ERR_NOT_FOUND)) /* a path that leads nowhere is only told */
         return rc;
     diag_set(&what, ERR_SYNTAX, "jr:choice-name() names no question: %s", told.text);
     return fault(c, path->at, &what);

@@ -209,7 +209,8 @@ static enum err compile_predicates(struct compiler *c, struct ast *const *list, 
     enum err rc = emit(c, OP_JUMP, 0, 0, list[0]->at, 0);
     bool position_used = false;
     for (uint32_t i = 0; !rc && i < count; i++)
-        rc = compile_predicate(c, list[i], items, WANT_ANY, &done[i], i == 0 ? &position_used : &(bool){false});
+        rc = compile_predicate(c, list[i], items, WANT_ANY, &done[i],
+                               i == 0 ? &position_used : &(bool){false});
 
     const struct ast *value = NULL;
     bool askable = !rc && !position_used && done[0].boolean && step->axis == AXIS_CHILD &&
@@ -407,6 +408,17 @@ static bool is_current(const struct ast *n)
     return n->kind == AST_CALL && str_eq_z(n->text, "current") && n->item_count == 0;
 }
 
+/* One value is wanted where the path leads to an entry of each of many: the first is read, which is seldom
+ * what was meant. Told, not refused. */
+static void tell_many(struct compiler *c, const struct ast *n)
+{
+    if (!c->d || c->d->code != ERR_OK || c->scope->rules || c->scope->context == EXPR_CONTEXT_NONE)
+        return;
+    diag_set_at(c->d, ERR_USAGE, 1, lexer_column(c->x->text, n->at),
+                "this path leads to many values, one in each entry of a repeat, and only the first is read; "
+                "name one with indexed-repeat() or take them together with sum(), count() or join()");
+}
+
 /* A path that is nothing but names, `.`, `..` and attributes, from here, from the root, or from current(). */
 static enum err path_plain(struct compiler *c, const struct ast *n, enum want want, struct made *made,
                            bool *done_out)
@@ -446,6 +458,8 @@ static enum err path_plain(struct compiler *c, const struct ast *n, enum want wa
     if (all && !n->absolute && !c->here.all_instances)
         return ERR_OK; /* own branch only: walked */
     *done_out = true;
+    if (want == WANT_ONE && many(c, context, ref))
+        tell_many(c, n);
     *made = (struct made){all ? ARG_NODES : ARG_ANY, ref, false};
     rc = emit(c, all ? OP_REFS : OP_SCALAR, ref, bind_current, n->at, 1);
     if (!rc && c->here.reads_count)

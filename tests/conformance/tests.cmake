@@ -11,7 +11,8 @@ const unsigned char forms_decisions[] = {@hex@0};
 const size_t forms_decisions_size = sizeof(forms_decisions) - 1;
 ")
 
-add_executable(doorstep-cases cases/main.c cases/decisions.c cases/case_xpath.c cases/case_scenario.c cases/case_forms.c
+add_executable(doorstep-cases cases/main.c cases/decisions.c
+    cases/case_xpath.c cases/case_scenario.c cases/case_forms.c
     cases/case_pyxform.c
     ${CMAKE_CURRENT_BINARY_DIR}/cases/decisions_table.c)
 pkg_check_modules(dep_libxml2 REQUIRED QUIET IMPORTED_TARGET libxml-2.0)

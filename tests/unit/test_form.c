@@ -177,6 +177,31 @@ static void what_can_never_be_asked_or_chosen_is_told(void **state)
     arena_free(&v.a);
 }
 
+static void one_value_of_many_is_told(void **state)
+{
+    static const struct {
+        const char *calculate;
+        bool told;
+    } cases[] = {{"/d/r/a + 1", true},       {"sum(/d/r/a)", false},       {"/d/r/a = 3", false},
+                 {"count(/d/r) + 1", false}, {"string(/d/r[2]/a)", false}, {"concat(/d/r/a, '')", false}};
+    struct interview v;
+    char model[200];
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        interview_init(&v);
+        snprintf(model, sizeof(model),
+                 "<instance><d><r><a/></r><b/></d></instance><bind nodeset=\"/d/b\" calculate=\"%s\"/>",
+                 cases[i].calculate);
+        assert_int_equal(interview_form(&v, form_text(&v.a, model,
+                                                      "<repeat nodeset=\"/d/r\"><input ref=\"/d/r/a\"/>"
+                                                      "</repeat>")),
+                         ERR_OK);
+        if (is_told(&v, FINDING_WARNING, "many values") != cases[i].told)
+            fail_msg("%s", cases[i].calculate);
+        arena_free(&v.a);
+    }
+}
+
 static void a_cycle_is_named_with_its_whole_chain(void **state)
 {
     struct interview v;
@@ -337,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_dead_path_is_answered_with_the_nearest_name),
         cmocka_unit_test(a_question_without_a_node_is_answered_with_the_nearest_node),
         cmocka_unit_test(what_can_never_be_asked_or_chosen_is_told),
+        cmocka_unit_test(one_value_of_many_is_told),
         cmocka_unit_test(a_cycle_is_named_with_its_whole_chain),
         cmocka_unit_test(a_node_may_ask_itself_only_in_its_constraint_or_to_keep_its_value),
         cmocka_unit_test(a_group_may_not_depend_on_what_is_inside_it),
