@@ -177,14 +177,16 @@ static uint32_t twin_for(const struct reading *r, uint32_t parent, uint32_t elem
 }
 
 /* What a submission leaves out did not apply when it was sent: should it apply again, it begins with the
- * form's own text. */
+ * form's own text. Only an attribute that an entry need not have is just not there. */
 static void read_defaults(struct reading *r, uint32_t node, uint64_t key)
 {
     const struct form *f = r->form;
     const struct blueprint *b = &f->blueprints.at[f->classes.at[f->nodes.at[node].class].blueprint];
     for (uint32_t i = 0; i < b->cell_count && !r->rc; i++) {
         const struct blueprint_cell *cell = &f->blueprint_cells.at[b->cell_first + i];
-        if (cell->row == 0 && r->seen[cell->node] != key + 1)
+        const struct schema_node *n = &f->nodes.at[cell->node];
+        bool absent = n->attribute && n->class != 0 && n->bind == NONE && r->seen[n->parent] == key + 1;
+        if (cell->row == 0 && r->seen[cell->node] != key + 1 && !absent)
             read_value(r, key, cell->node, cell->text);
     }
 }
