@@ -27,7 +27,7 @@ static const struct cli_command command_risk = {
 };
 
 static const struct cli_command *const commands[] = {
-    &command_enrol, &command_fill, &command_check,  &command_expr,
+    &command_enrol, &command_fill, &command_check,  &command_convert, &command_expr,
     &command_risk,  &command_sync, &command_status,
 };
 

@@ -127,6 +127,10 @@ enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes
     xl_paths(x);
     if (!x->rc)
         xl_write(x, xml_out);
+    if (!x->rc)
+        xl_check_languages(x);
+    if (findings->error_count)
+        buf_clear(xml_out); /* half of a form is none */
     if (!x->rc && !findings->error_count && !(options && options->unchecked))
         check_result(x, buf_str(xml_out));
     if (!x->rc && media)
@@ -154,7 +158,7 @@ enum err form_source_to_xform(struct arena *a, struct str file_name, struct str 
     struct xlsform_options o = {.form_id = str_sub(file_name, slash, dot > slash ? dot - 1 - slash : file_name.n)};
     buf_init(&xml, FORM_BYTES_MAX);
     enum err rc = xlsform_convert(a, file_name, bytes, &o, &xml, media, NULL, findings, d);
-    if (!rc) {
+    if (!rc || (rc == ERR_SYNTAX && xml.n)) {
         struct str s = arena_str(a, buf_str(&xml));
         if (s.p)
             *xml_out = s;

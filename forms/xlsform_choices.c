@@ -49,6 +49,20 @@ static bool dynamic_text(const struct xl_text *t)
     return false;
 }
 
+/* Choices of one name may be told apart by a filter column: district 4 of county 1, district 4 of county 2. */
+static bool told_apart(const struct xl_choice *a, const struct xl_choice *b)
+{
+    for (uint32_t i = 0; i < a->extra.at.count; i++) {
+        bool same = false;
+        for (uint32_t k = 0; k < b->extra.at.count; k++)
+            same |= str_eq(a->extra.at.at[i].name, b->extra.at.at[k].name) &&
+                    str_eq(a->extra.at.at[i].value, b->extra.at.at[k].value);
+        if (!same)
+            return true;
+    }
+    return a->extra.at.count != b->extra.at.count;
+}
+
 static void check_choices(struct xl *x, struct xl_list *l)
 {
     struct map seen;
@@ -60,13 +74,14 @@ static void check_choices(struct xl *x, struct xl_list *l)
         if (!c->name.n)
             xl_error(x, cell, "The 'name' value is invalid. Choices must have a name (list \"%.*s\").",
                      STR_ARG(l->name));
-        else if (!x->allow_duplicates && map_get(&seen, c->name, &other))
+        else if (!x->allow_duplicates && map_get(&seen, c->name, &other) &&
+                 !told_apart(&l->choices.at[other], c))
             xl_error(x, cell,
                      "The 'name' value is invalid. Choice names must be unique for each choice list: \"%.*s\" stands in "
                      "row %u of list \"%.*s\" already. If this is intentional, use the setting "
                      "'allow_choice_duplicates'.",
-                     STR_ARG(c->name), other, STR_ARG(l->name));
-        else if (c->name.n && map_put(&seen, c->name, c->row))
+                     STR_ARG(c->name), l->choices.at[other].row, STR_ARG(l->name));
+        else if (c->name.n && map_put(&seen, c->name, i))
             xl_check(x, NULL);
         if (c->label.at.count == 0)
             xl_warning(x, cell, "The 'label' value is invalid. Choices should have a label (\"%.*s\" of list \"%.*s\").",

@@ -204,7 +204,11 @@ static void check_header(struct xl *x, enum xl_sheet sheet, const struct xl_colu
         const struct xl_column *o = &t->columns.at[i];
         if (o == c || o->group != c->group || !str_eq(o->key, c->key) || !str_eq(o->language, c->language))
             continue;
-        if (str_eq(o->header, c->header))
+        if (sheet == XL_SETTINGS && str_eq_z(c->key, "id_string"))
+            xl_warning(x, cell,
+                       "The form_id and id_string column headers are both specified in the settings sheet provided; "
+                       "form_id is taken. Remove the other.");
+        else if (str_eq(o->header, c->header))
             xl_error(x, cell, "Duplicate column header: \"%.*s\". Rename or remove one of the two columns.",
                      STR_ARG(c->header));
         else
@@ -253,19 +257,58 @@ static bool checks_references(enum xl_sheet sheet, const struct xl_column *c)
     return true;
 }
 
-static void check_references(struct xl *x, struct xl_cell cell, const struct xl_column *c, struct str value)
+static bool well_formed(struct str value)
 {
     size_t start, end;
     struct str name;
     bool last_saved;
     for (size_t from = 0; xl_find_reference(value, from, &start, &end, &name, &last_saved); from = end)
+        if (!name.n)
+            return false;
+    return true;
+}
+
+/* A translator's slip: in another language of the same text the references are whole. */
+static bool whole_elsewhere(const struct xl_row *row, const struct xl_column *c)
+{
+    for (uint32_t i = 0; c->language.n && i < row->count; i++) {
+        const struct xl_column *o = row->props[i].column;
+        if (o != c && o->group == c->group && str_eq(o->key, c->key) && xl_has_reference(row->props[i].value) &&
+            well_formed(row->props[i].value))
+            return true;
+    }
+    return false;
+}
+
+static void check_references(struct xl *x, enum xl_sheet sheet, const struct xl_row *row, const struct xl_prop *p)
+{
+    struct xl_cell cell = xl_cell_of(sheet, row, p);
+    const struct xl_column *c = p->column;
+    struct str value = p->value;
+    size_t start, end;
+    struct str name;
+    bool last_saved;
+    for (size_t from = 0; xl_find_reference(value, from, &start, &end, &name, &last_saved); from = end)
         if (!name.n && checks_references(cell.sheet, c)) {
-            xl_error(x, cell,
+            bool slip = whole_elsewhere(row, c);
+            (slip ? xl_warning : xl_error)(x, cell,
                      "The '%.*s' value is invalid: \"%.*s\" is not a reference. Write ${name} with a name of the "
                      "survey sheet, without spaces inside.",
                      STR_ARG(c->header), STR_ARG(str_sub(value, start, end - start)));
             return;
         }
+}
+
+/* Of form_id and its old name the first counts; the other keeps a name that nobody asks for. */
+static void drop_old_id(struct xl_table *t)
+{
+    const struct xl_column *new = NULL;
+    for (uint32_t i = 0; i < t->columns.count; i++)
+        if (str_eq_z(t->columns.at[i].key, "id_string") && !str_eq_nocase(t->columns.at[i].header, STR("id_string")))
+            new = &t->columns.at[i];
+    for (uint32_t i = 0; new && i < t->columns.count; i++)
+        if (&t->columns.at[i] != new && str_eq_z(t->columns.at[i].key, "id_string"))
+            t->columns.at[i].key = STR("(old id_string)");
 }
 
 static void read_rows(struct xl *x, enum xl_sheet sheet, const struct sheet *s)
@@ -288,9 +331,10 @@ static void read_rows(struct xl *x, enum xl_sheet sheet, const struct sheet *s)
                 continue; /* no header: a note beside the table */
             struct str v = x->clean_text || sheet == XL_SETTINGS ? cleaned(x, cell->text, spaces) : cell->text;
             props[row->count++] = (struct xl_prop){&t->columns.at[c], v};
-            if (str_find(v, STR("${")) >= 0)
-                check_references(x, (struct xl_cell){sheet, r->number, cell->column}, &t->columns.at[c], v);
         }
+        for (uint32_t k = 0; k < row->count; k++)
+            if (str_find(props[k].value, STR("${")) >= 0)
+                check_references(x, sheet, row, &props[k]);
     }
 }
 
@@ -354,6 +398,7 @@ static void read_table(struct xl *x, enum xl_sheet sheet)
     read_header(x, sheet, s);
     if (sheet == XL_SETTINGS) {
         x->clean_text = true;
+        drop_old_id(&x->tables[sheet]);
         read_rows(x, sheet, s);
         const struct xl_row *row = x->tables[sheet].rows.count ? x->tables[sheet].rows.at : NULL;
         struct str clean = row ? xl_get_text(row, XL_PLAIN, "clean_text_values") : STR("");
@@ -534,6 +579,57 @@ static bool check_sheet_translations(struct xl *x, enum xl_sheet sheet)
                        n > 1 ? "" : " column");
     }
     return !only_default;
+}
+
+/* ISO 639: two letters, and the three letters of the same language, which are no code where two exist. */
+static const char language_codes[] =
+    "aaaar ababk aeave afafr akaka amamh anarg arara asasm avava ayaym azaze babak bebel bgbul bibis "
+    "bmbam bnben bobod brbre bsbos cacat ceche chcha cocos crcre csces cuchu cvchv cycym dadan dedeu "
+    "dvdiv dzdzo eeewe elell eneng eoepo esspa etest eueus fafas ffful fifin fjfij fofao frfra fyfry "
+    "gagle gdgla glglg gngrn guguj gvglv hahau heheb hihin hohmo hrhrv hthat huhun hyhye hzher iaina "
+    "idind ieile igibo iiiii ikipk ioido isisl itita iuiku jajpn jvjav kakat kgkon kikik kjkua kkkaz "
+    "klkal kmkhm knkan kokor krkau kskas kukur kvkom kwcor kykir lalat lbltz lglug lilim lnlin lolao "
+    "ltlit lulub lvlav mgmlg mhmah mimri mkmkd mlmal mnmon mrmar msmsa mtmlt mymya nanau nbnob ndnde "
+    "nenep ngndo nlnld nnnno nonor nrnbl nvnav nynya ococi ojoji omorm orori ososs papan pipli plpol "
+    "pspus ptpor quque rmroh rnrun roron rurus rwkin sasan scsrd sdsnd sesme sgsag sisin skslk slslv "
+    "smsmo snsna sosom sqsqi srsrp ssssw stsot susun svswe swswa tatam tetel tgtgk ththa titir tktuk "
+    "tltgl tntsn toton trtur tstso tttat twtwi tytah uguig ukukr ururd uzuzb veven vivie vovol wawln "
+    "wowol xhxho yiyid yoyor zazha zhzho zuzul ";
+
+static bool known_code(struct str c)
+{
+    if (c.n < 2 || c.n > 3)
+        return false;
+    for (const char *p = language_codes; *p; p += 6)
+        if (c.n == 2 ? memcmp(p, c.p, 2) == 0 : memcmp(p + 2, c.p, 3) == 0)
+            return c.n == 2;
+    return c.n == 3 && c.p[0] >= 'a' && c.p[0] <= 'z';
+}
+
+/* "French (fr)" is; "French" and "Bosnian (bos)" are not. */
+static bool has_code(struct str language)
+{
+    size_t open = language.n;
+    if (language.n < 4 || language.p[language.n - 1] != ')')
+        return false;
+    while (open > 0 && language.p[open - 1] != '(')
+        open--;
+    struct str code = str_sub(language, open, language.n - 1 - open);
+    ptrdiff_t hyphen = str_find(code, STR("-"));
+    return open > 0 && known_code(hyphen > 0 ? str_sub(code, 0, (size_t)hyphen) : code);
+}
+
+void xl_check_languages(struct xl *x)
+{
+    struct str bad = STR("");
+    for (uint32_t i = 0; i < x->languages.count; i++)
+        if (!str_eq_z(x->languages.at[i], "default") && !has_code(x->languages.at[i]))
+            bad = xl_concat(x, bad, bad.n ? STR(", ") : STR(""), x->languages.at[i]);
+    if (bad.n)
+        xl_warning(x, (struct xl_cell){XL_SURVEY, 1, NOWHERE},
+                   "The following language declarations do not contain valid machine-readable codes: %.*s. Write the code "
+                   "in brackets, as in French (fr).",
+                   STR_ARG(bad));
 }
 
 void xl_check_translations(struct xl *x)

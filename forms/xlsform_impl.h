@@ -257,6 +257,7 @@ struct xl_text xl_get_translated(struct xl *x, enum xl_sheet sheet, const struct
 void xl_attr_put(struct xl *x, struct xl_attrs *attrs, struct str name, struct str value, struct xl_cell cell);
 struct xl_attr *xl_attr_get(struct xl_attrs *attrs, const char *name);
 void xl_check_translations(struct xl *x);
+void xl_check_languages(struct xl *x); /* once they are known */
 
 /* --- xlsform_settings.c, xlsform_choices.c --- */
 void xl_read_settings(struct xl *x, const struct xlsform_options *options);

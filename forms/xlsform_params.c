@@ -406,6 +406,15 @@ static void check_labels(struct xl *x, struct xl_node *n, const struct xl_row *r
                     "'no-ticks'");
 }
 
+static bool plain_appearance(struct str appearance)
+{
+    struct str word;
+    bool plain = true;
+    while (str_word(&appearance, &word))
+        plain &= one_of(word, "vertical no-ticks");
+    return plain;
+}
+
 static void range(struct xl *x, struct xl_node *n, const struct xl_row *row)
 {
     static const char *const fresh[] = {"tick_interval", "placeholder", "tick_labelset"};
@@ -416,8 +425,7 @@ static void range(struct xl *x, struct xl_node *n, const struct xl_row *row)
     if (!only(x, n, row, "end placeholder start step tick_interval tick_labelset"))
         return;
     for (size_t i = 0; i < 3; i++)
-        if (xl_param(n, fresh[i]).p && appearance.n && !one_of(appearance, "vertical no-ticks") &&
-            !str_eq_z(appearance, "vertical no-ticks")) {
+        if (xl_param(n, fresh[i]).p && !plain_appearance(appearance)) {
             xl_error(x, cell_of(row),
                      "The 'parameters' value is invalid. For the 'range' question type, the parameters 'tick_interval', "
                      "'placeholder', and 'tick_labelset' are only supported for the appearances 'vertical', 'no-ticks', "
@@ -444,7 +452,7 @@ static void range(struct xl *x, struct xl_node *n, const struct xl_row *row)
     if (r.has_placeholder && outside(&r, r.placeholder))
         range_fault(x, row, "placeholder", "must be between the 'start' and 'end' values, inclusive");
     if (labels.p)
-        check_labels(x, n, row, &r, labels, str_eq_z(appearance, "no-ticks"));
+        check_labels(x, n, row, &r, labels, str_find(appearance, STR("no-ticks")) >= 0);
     for (uint32_t i = 0; i < n->param_count; i++)
         if (one_of(n->params[i].key, "start end step"))
             xl_attr_put(x, &n->control, n->params[i].key, n->params[i].value, cell_of(row));

@@ -194,6 +194,13 @@ static void fill_node(struct reader_state *s, uint32_t i, const struct xl_row *r
             *v = (struct xl_value){x->default_language, str_of(n->type->hint), n->cell};
     }
     fill_type(x, n);
+    struct str appearance = xl_get_text(row, XL_CONTROL, "appearance");
+    if (n->kind == XL_QUESTION && !n->label.at.count && str_eq_z(appearance, "label")) {
+        /* It only shows the labels of its choices. */
+        struct xl_value *v = xl_push(x, &n->label.at);
+        if (v)
+            *v = (struct xl_value){x->default_language, STR(" "), n->cell};
+    }
     for (uint32_t k = 0; k < row->count && !x->rc; k++) {
         const struct xl_prop *p = &row->props[k];
         struct xl_cell cell = xl_cell_of(XL_SURVEY, row, p);
@@ -228,6 +235,8 @@ static void fill_default(struct xl *x, uint32_t i, const struct xl_row *row)
         return;
     n->fallback = p->value;
     n->fallback_cell = xl_cell_of(XL_SURVEY, row, p);
+    if (n->type && n->type->bind && strcmp(n->type->bind, "dateTime") == 0 && p->value.n > 10 && p->value.p[10] == ' ')
+        n->fallback = xl_concat(x, str_sub(p->value, 0, 10), STR("T"), str_sub(p->value, 11, p->value.n));
     n->dynamic = xl_is_dynamic(p->value, n->type_name);
     if (n->dynamic) {
         add_action(x, n, "setvalue", "odk-instance-first-load", p->value, false);
@@ -525,6 +534,21 @@ static bool external_file(struct str list)
     return str_eq_z(e, ".csv") || str_eq_z(e, ".xml") || str_eq_z(e, ".geojson");
 }
 
+/* Published templates leave lists to whoever adapts them: their filtered questions show nothing until then. */
+static void empty_list(struct xl *x, const struct xl_node *n, struct str list)
+{
+    struct xl_list *l = xl_push(x, &x->lists);
+    if (!l || map_put(&x->list_by_name, list, x->lists.count - 1)) {
+        xl_check(x, NULL);
+        return;
+    }
+    *l = (struct xl_list){.name = list, .used = true};
+    xl_warning(x, n->cell,
+               "The select list name '%.*s' was not found in the 'choices' sheet: the question will have no choices until "
+               "rows with this list_name are added.",
+               STR_ARG(list));
+}
+
 static void missing_list(struct xl *x, const struct xl_node *n, struct str list)
 {
     struct str near = STR("");
@@ -535,6 +559,10 @@ static void missing_list(struct xl *x, const struct xl_node *n, struct str list)
             best = k;
             near = x->lists.at[i].name;
         }
+    }
+    if (x->lists.count && !near.n && n->choice_filter.n && !str_eq_z(n->type_name, "rank")) {
+        empty_list(x, n, list);
+        return;
     }
     if (!x->lists.count) {
         struct str similar = x->tables[XL_CHOICES].present ? STR("") : x->tables[XL_CHOICES].name;

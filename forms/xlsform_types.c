@@ -46,7 +46,7 @@ static const struct xl_type types[] = {
     {"acknowledge", "trigger", "string", NULL, PLAIN},
     {"q acknowledge", "trigger", "string", NULL, PLAIN},
     {"add acknowledge prompt", "trigger", "string", NULL, PLAIN},
-    {"trigger", "trigger", "string", NULL, PLAIN},
+    {"trigger", "trigger", NULL, NULL, PLAIN},
     {"photo", "upload", "binary", "image/*", PLAIN},
     {"image", "upload", "binary", "image/*", PLAIN},
     {"q image", "upload", "binary", "image/*", PLAIN},

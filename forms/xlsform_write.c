@@ -118,6 +118,8 @@ static bool next_output(struct str s, size_t from, size_t *start, size_t *end)
     struct str name;
     bool last_saved, path = xl_find_instance(s, from, &a, &b);
     bool reference = xl_find_reference(s, from, &c, &d, &name, &last_saved);
+    while (reference && !name.n) /* a broken one is text */
+        reference = xl_find_reference(s, d, &c, &d, &name, &last_saved);
     if (!path && !reference)
         return false;
     bool first = path && (!reference || a <= c);
@@ -188,6 +190,7 @@ struct itext_value {
     struct str text;
     uint32_t node;
     struct xl_cell cell;
+    bool plain; /* nobody sees it: what it refers to need not be there */
 };
 struct itext_entry {
     struct str id;
@@ -246,12 +249,14 @@ static void itext_put(struct xl *x, struct itext *t, struct str lang, struct str
         *slot = v;
 }
 
-static void itext_text(struct xl *x, struct itext *t, const struct xl_text *from, struct str id, const char *form,
-                       struct str kind, uint32_t node)
+static void itext_text(struct xl *x, struct itext *t, const struct xl_text *from, struct str id,
+                       struct itext_value as)
 {
-    for (uint32_t i = 0; i < from->at.count && !x->rc; i++)
-        itext_put(x, t, from->at.at[i].language, id,
-                  (struct itext_value){form, kind, from->at.at[i].text, node, from->at.at[i].cell});
+    for (uint32_t i = 0; i < from->at.count && !x->rc; i++) {
+        as.text = from->at.at[i].text;
+        as.cell = from->at.at[i].cell;
+        itext_put(x, t, from->at.at[i].language, id, as);
+    }
 }
 
 static struct str text_id(struct xl *x, const struct xl_node *n, const char *what)
@@ -275,26 +280,30 @@ static void collect_lists(struct xl *x, struct itext *t)
         for (uint32_t k = 0; x->lists.at[i].itext && k < x->lists.at[i].choices.count && !x->rc; k++) {
             const struct xl_choice *c = &x->lists.at[i].choices.at[k];
             struct str id = xl_text_of(x, "%.*s-%u", STR_ARG(x->lists.at[i].name), k);
-            itext_text(x, t, &c->label, id, NULL, STR(""), NOWHERE);
-            for (uint32_t m = 0; m < c->media_count; m++)
-                itext_text(x, t, &c->media[m].text, id, NULL, c->media[m].kind, NOWHERE);
+            struct itext_value as = {.node = NOWHERE, .plain = !x->lists.at[i].used};
+            itext_text(x, t, &c->label, id, as);
+            for (uint32_t m = 0; m < c->media_count; m++) {
+                as.kind = c->media[m].kind;
+                itext_text(x, t, &c->media[m].text, id, as);
+            }
         }
 }
 
 static void collect_node(struct xl *x, struct itext *t, uint32_t i)
 {
     const struct xl_node *n = xl_node(x, i);
+    const struct itext_value own = {.node = i}, guidance = {.form = "guidance", .node = i};
     for (uint32_t k = 0; k < n->bind.at.count; k++)
         if (n->bind.at.at[k].text)
-            itext_text(x, t, n->bind.at.at[k].text, text_id(x, n, arena_z(x->a, n->bind.at.at[k].name)), NULL,
-                       STR(""), i);
+            itext_text(x, t, n->bind.at.at[k].text, text_id(x, n, arena_z(x->a, n->bind.at.at[k].name)), own);
     if (label_in_itext(n))
-        itext_text(x, t, &n->label, text_id(x, n, "label"), NULL, STR(""), i);
+        itext_text(x, t, &n->label, text_id(x, n, "label"), own);
     if (hint_in_itext(n))
-        itext_text(x, t, &n->hint, text_id(x, n, "hint"), NULL, STR(""), i);
-    itext_text(x, t, &n->guidance, text_id(x, n, "hint"), "guidance", STR(""), i);
+        itext_text(x, t, &n->hint, text_id(x, n, "hint"), own);
+    itext_text(x, t, &n->guidance, text_id(x, n, "hint"), guidance);
     for (uint32_t m = 0; m < n->media_count; m++)
-        itext_text(x, t, &n->media[m].text, text_id(x, n, "label"), NULL, n->media[m].kind, i);
+        itext_text(x, t, &n->media[m].text, text_id(x, n, "label"),
+                   (struct itext_value){.node = i, .kind = n->media[m].kind});
 }
 
 /* Every text exists in every language; what nobody wrote is a hyphen. */
@@ -325,6 +334,8 @@ static void write_value(struct writer *w, const struct itext_value *v)
         rich_text(w, xl_concat(w->x, xl_concat(w->x, STR("jr://"), image ? STR("images") : v->kind, STR("/")), v->text,
                                STR("")),
                   v->node, v->cell);
+    } else if (v->plain && v->text.n) {
+        text(w, v->text);
     } else {
         rich_text(w, v->text, v->node, v->cell);
     }
@@ -401,7 +412,8 @@ static void write_data(struct writer *w, uint32_t i, bool template, bool templat
     open_named(w, NULL, n->name);
     if (template)
         attr(w, "jr:template", STR(""));
-    instance_attrs(w, i);
+    else
+        instance_attrs(w, i);
     if (n->kind == XL_QUESTION && n->fallback.n && !n->dynamic)
         text(w, n->fallback);
     for (uint32_t k = n->first_child; k != NOWHERE; k = xl_node(x, k)->next) {
@@ -444,6 +456,7 @@ static void write_primary(struct writer *w)
 struct instance {
     struct str id, src;
     bool external; /* a row of its own */
+    bool computed; /* only named in an expression */
 };
 struct instances {
     VEC(struct instance) at;
@@ -464,17 +477,26 @@ static void add_instance(struct writer *w, struct instances *all, struct str id,
                      "The same instance id will be generated for different external instance source URIs. Instance name: "
                      "'%.*s', existing URI: '%.*s', duplicate URI: '%.*s'. Rename one of the files.",
                      STR_ARG(id), STR_ARG(all->at.at[i].src), STR_ARG(src));
+        all->at.at[i].computed = false;
         return;
     }
     struct instance *one = xl_push(w->x, &all->at);
     if (!one)
         return;
-    *one = (struct instance){id, src, external};
+    *one = (struct instance){id, src, external, false};
     remember(w, STR("instance"), cell, NOWHERE);
     open(w, "instance");
     attr(w, "id", id);
     attr(w, "src", src);
     close(w);
+}
+
+static void pulled_instance(struct writer *w, struct instances *all, struct str name, struct xl_cell cell)
+{
+    uint32_t before = all->at.count;
+    add_instance(w, all, name, xl_text_of(w->x, "jr://file-csv/%.*s.csv", STR_ARG(name)), cell, false);
+    if (all->at.count > before)
+        all->at.at[before].computed = true;
 }
 
 /* Names of files that pulldata() reads. */
@@ -490,7 +512,7 @@ static void pulldata_instances(struct writer *w, struct instances *all, struct s
         if (arg.n > 2 && (arg.p[0] == '\'' || arg.p[0] == '"'))
             arg = str_trim(str_sub(arg, 1, arg.n - 2));
         if (arg.n && !memchr(arg.p, '(', arg.n) && !xl_has_reference(arg))
-            add_instance(w, all, arg, xl_text_of(w->x, "jr://file-csv/%.*s.csv", STR_ARG(arg)), cell, false);
+            pulled_instance(w, all, arg, cell);
     }
 }
 
@@ -555,7 +577,10 @@ static void write_choice(struct writer *w, const struct xl_list *l, uint32_t i)
     leaf(w, "name", c->name);
     if (!l->itext && c->label.at.count) {
         open(w, "label");
-        rich_text(w, c->label.at.at[0].text, NOWHERE, c->label.at.at[0].cell);
+        if (l->used)
+            rich_text(w, c->label.at.at[0].text, NOWHERE, c->label.at.at[0].cell);
+        else
+            text(w, c->label.at.at[0].text); /* nobody sees it: what it refers to need not be there */
         close(w);
     }
     for (uint32_t k = 0; k < c->extra.at.count; k++) {
@@ -573,8 +598,14 @@ static void write_lists(struct writer *w, struct instances *all)
     for (uint32_t i = 0; i < w->x->lists.count; i++) {
         const struct xl_list *l = &w->x->lists.at[i];
         bool taken = l->search;
-        for (uint32_t k = 0; k < all->at.count; k++)
-            taken |= str_eq(all->at.at[k].id, l->name);
+        for (uint32_t k = 0; k < all->at.count && !taken; k++)
+            if (str_eq(all->at.at[k].id, l->name)) {
+                taken = true;
+                xl_error(w->x, (struct xl_cell){XL_CHOICES, l->choices.count ? l->choices.at[0].row : 0, NOWHERE},
+                         "The same instance id will be generated for different external instance source URIs: the list "
+                         "'%.*s' has the name of the file '%.*s'. Rename the list.",
+                         STR_ARG(l->name), STR_ARG(all->at.at[k].src));
+            }
         if (taken)
             continue;
         open(w, "instance");
@@ -605,10 +636,11 @@ static void check_entity_instances(struct xl *x, const struct instances *all)
 
 static bool reference_geometry_known(struct xl *x, const struct instances *all, struct str target)
 {
-    if (xl_list_named(x, target))
+    struct xl_list *l = xl_list_named(x, target);
+    if (l && !l->search)
         return true;
     for (uint32_t i = 0; i < all->at.count; i++)
-        if (str_eq(all->at.at[i].id, target) && (all->at.at[i].external || str_find(all->at.at[i].src, STR("jr://file")) == 0))
+        if (str_eq(all->at.at[i].id, target) && !all->at.at[i].computed)
             return true;
     for (uint32_t i = 0; i < x->entities.count; i++)
         if (str_eq(x->entities.at[i].list, target))
@@ -633,6 +665,8 @@ static void write_instances(struct writer *w)
     if (wants_last_saved(x))
         add_instance(w, &all, STR("__last-saved"), STR("jr://instance/last-saved"),
                      (struct xl_cell){XL_SURVEY, 0, NOWHERE}, false);
+    for (uint32_t i = 0; i < all.at.count; i++)
+        all.at.at[i].computed |= str_eq_z(all.at.at[i].src, "jr://instance/last-saved");
     write_lists(w, &all);
     check_entity_instances(x, &all);
     for (uint32_t i = 0; i != NOWHERE && !x->rc; i = xl_after(x, i)) {
@@ -718,7 +752,7 @@ static void write_entity_binds(struct writer *w, uint32_t i)
                                versions[k][1]),
                     e->id_cell);
     entity_bind(w, i, "@id", "readonly", e->entity_id, e->id_cell);
-    if (e->create_if.n || !e->entity_id.n) {
+    if (!e->entity_id.n) {
         open(w, "setvalue");
         attr(w, "ref", xl_concat(x, xl_node(x, i)->path, STR("/@id"), STR("")));
         attr(w, "event", STR("odk-instance-first-load"));
@@ -871,16 +905,22 @@ static void write_choices(struct writer *w, uint32_t i)
     itemset(w, i, nodeset, n->value_ref, l && l->itext ? STR("jr:itext(itextId)") : n->label_ref);
 }
 
+/* What a geometry refers to: the places in a list, or those of a repeat's instances. */
 static void write_geometry(struct writer *w, uint32_t i)
 {
     struct xl *x = w->x;
     const struct xl_node *n = xl_node(x, i);
-    struct str nodeset = xl_text_of(x, "instance('%.*s')/root/item", STR_ARG(n->itemset));
-    if (xl_is_reference(n->itemset)) {
-        uint32_t target = xl_lookup(x, str_sub(n->itemset, 2, n->itemset.n - 3), n->cell);
-        nodeset = target == NOWHERE ? n->itemset : xl_path_to(x, target, i, false);
+    if (!xl_is_reference(n->itemset)) {
+        write_choices(w, i);
+        return;
     }
-    itemset(w, i, nodeset, STR("name"), STR("label"));
+    uint32_t target = xl_lookup(x, str_sub(n->itemset, 2, n->itemset.n - 3), n->cell);
+    if (target == NOWHERE)
+        return;
+    struct str filter = n->choice_filter.n ? xl_resolve_filter(x, n->choice_filter, i, n->filter_cell, target)
+                                           : STR("./geometry != ''");
+    itemset(w, i, xl_text_of(x, "%.*s[%.*s]", STR_ARG(xl_path_to(x, target, i, false)), STR_ARG(filter)),
+            STR("geometry"), STR("geometry"));
 }
 
 static void write_osm_tags(struct writer *w, uint32_t i)
@@ -979,7 +1019,7 @@ static void new_repeat_actions(struct writer *w, uint32_t repeat)
         for (uint32_t k = 0; k < n->actions.count; k++)
             if (n->actions.at[k].in_repeat)
                 write_action(w, i, &n->actions.at[k], n->fallback_cell);
-        if (n->kind == XL_ENTITY && (n->entity->create_if.n || !n->entity->entity_id.n)) {
+        if (n->kind == XL_ENTITY && !n->entity->entity_id.n) {
             open(w, "setvalue");
             attr(w, "ref", xl_concat(x, n->path, STR("/@id"), STR("")));
             attr(w, "event", STR("odk-new-repeat"));

@@ -273,25 +273,31 @@ static void two_digits(struct buf *b, int64_t v)
     buf_put_char(b, (char)('0' + v % 10));
 }
 
-/* Days since the end of 1899 (there was a 29 February 1900, spreadsheets believe) with a fraction. */
+/* Days since the end of 1899 (there was a 29 February 1900, spreadsheets believe) with a fraction, to the
+ * millisecond, which is what a spreadsheet stores. */
 static void date_text(struct xlsx *x, double v, struct buf *out)
 {
-    int64_t seconds = (int64_t)(v * 86400.0 + 0.5), days = seconds / 86400;
+    int64_t ms = (int64_t)(v * 86400000.0 + 0.5), days = ms / 86400000;
     char day[16];
-    seconds %= 86400;
-    if (v >= 1 || seconds == 0) {
+    ms %= 86400000;
+    if (v >= 1 || ms == 0) {
         int64_t epoch = x->since_1904 ? civil_days(1904, 1, 1) : civil_days(1899, 12, days < 60 ? 31 : 30);
-        size_t n = civil_write_date(epoch + days, day);
-        buf_put(out, day, n);
-        buf_put_z(out, v != (double)days || seconds ? "T" : "");
-        if (!seconds)
+        buf_put(out, day, civil_write_date(epoch + days, day));
+        if (!ms)
             return;
+        buf_put_char(out, ' ');
     }
-    two_digits(out, seconds / 3600);
+    two_digits(out, ms / 3600000);
     buf_put_char(out, ':');
-    two_digits(out, seconds / 60 % 60);
+    two_digits(out, ms / 60000 % 60);
     buf_put_char(out, ':');
-    two_digits(out, seconds % 60);
+    two_digits(out, ms / 1000 % 60);
+    if (ms % 1000) {
+        buf_put_char(out, '.');
+        buf_put_char(out, (char)('0' + ms / 100 % 10));
+        two_digits(out, ms % 100);
+        buf_put_z(out, "000");
+    }
 }
 
 static void put_cell(struct xlsx *x, enum cell_type type, struct str s)
@@ -358,10 +364,6 @@ static void XMLCALL cell_start(void *self, const XML_Char *name, const XML_Char 
         value = attribute(attributes, "r");
         x->row = value ? number_of(value) : x->row + 1;
         x->column = UINT32_MAX;
-        if (x->row > SHEET_ROWS_MAX)
-            stop(x, diag_set(x->d, ERR_LIMIT, "The sheet %.*s has more than %u rows; move long lists into a file of their "
-                             "own and use select_one_from_file.",
-                             STR_ARG(x->sheet->name), SHEET_ROWS_MAX));
     } else if (strcmp(n, "c") == 0) {
         x->column = column_of(attribute(attributes, "r"), x->column + 1);
         x->style = number_of(attribute(attributes, "s"));

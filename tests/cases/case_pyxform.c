@@ -253,6 +253,17 @@ static bool shares_words(struct str want, struct str have)
     return all > 0 && found * 3 >= all * 2;
 }
 
+/* Without a row, naming the sheet is naming the place. */
+static bool shares_sheet(struct str want, struct str have)
+{
+    for (size_t n = 0; n < have.n && have.p[n] != ' '; n++)
+        if (have.p[n] == '!' || have.p[n] == ':') {
+            ptrdiff_t at = str_find(want, str_sub(have, 0, n));
+            return at > 0 && want.p[at - 1] == '\'' && str_find(want, STR("sheet")) >= 0;
+        }
+    return false;
+}
+
 static bool says(const struct outcome_of *o, struct str want, enum finding_severity severity, bool loose)
 {
     int64_t row = row_named(want);
@@ -263,7 +274,7 @@ static bool says(const struct outcome_of *o, struct str want, enum finding_sever
         if (str_find(f->text, want) >= 0)
             return true;
         if (loose && ((row && finding_at_row(f->text, row)) || shares_name(want, f->text) ||
-                      shares_words(want, f->text)))
+                      shares_words(want, f->text) || (!row && shares_sheet(want, f->text))))
             return true;
     }
     return false;
@@ -299,7 +310,8 @@ static bool nothing_asserted(const struct json *e)
     uint32_t n = 0;
     for (const struct json *i = e ? e->child : NULL; i; i = i->next)
         n += !str_eq_z(i->name, "odk_validate_error__contains") &&
-             !(str_eq_z(i->name, "errored") && json_get(e, "odk_validate_error__contains"));
+             !(str_eq_z(i->name, "errored") && json_get(e, "odk_validate_error__contains")) &&
+             !(i->type == JSON_ARRAY && i->count == 0);
     return n == 0;
 }
 
