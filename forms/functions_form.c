@@ -189,7 +189,8 @@ static enum err fn_search(struct eval *e, const struct value *args, uint32_t cou
         if (str_eq_nocase(str_trim(args[1].text), str_of(types[i].name)))
             s.op = types[i].op;
     while (str_split(&rest, ',', &column) && s.column_count < SEARCH_COLUMNS_MAX)
-        s.columns[s.column_count++] = str_trim(column);
+        if (str_trim(column).n)
+            s.columns[s.column_count++] = str_trim(column);
     s.text = count > 1 ? args[3].text : STR("");
     for (uint32_t i = 0; i < session->form->resources.count && !s.t; i++) {
         if (!session->trees[i + 1] || !resource_is_file(&session->form->resources.at[i], args[0].text))
