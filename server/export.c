@@ -532,25 +532,43 @@ enum err export_csv(struct desk *k, struct str form_id, const struct export_sink
 
 /* ---- XML ---- */
 
+/* "uuid_....xml" when the visit is called so and no other is; else its row's id stands behind, so that no
+ * document overwrites another. */
+static enum err document_name(struct exporting *x, const struct submission_row *s, struct buf *name,
+                              struct diag *d)
+{
+    struct record_row *same = NULL;
+    uint32_t count = 0;
+    char row[2 * ROW_ID_SIZE];
+    unsigned char id[ROW_ID_SIZE];
+    name_clean(name, s->instance_id);
+    bool plain = str_starts(s->instance_id, STR("uuid:")) &&
+                 str_eq(str_sub(s->instance_id, 5, s->instance_id.n), str_sub(buf_str(name), 5, name->n));
+    enum err rc = ERR_OK;
+    if (plain)
+        rc = cstore_records_coded(x->k->st, x->k->a, ROW_VISIT, s->instance_id, &same, &count, d);
+    if (count != 1) {
+        row_id_write(s->visit, id);
+        hex_write(id, sizeof id, row);
+        if (name->n)
+            buf_put_char(name, '~');
+        buf_put(name, row, sizeof row);
+    }
+    buf_put_z(name, ".xml");
+    return rc;
+}
+
 static enum err submission_xml(struct exporting *x, const struct submission_row *s, struct diag *d)
 {
     struct buf name;
-    char row[2 * ROW_ID_SIZE];
-    unsigned char id[ROW_ID_SIZE];
     if (s->xml.n == 0) {
         left_out(x, s, "its document could not be rebuilt from what has arrived");
         return ERR_OK;
     }
     buf_init(&name, 2 * NAME_TEXT_MAX);
-    if (s->instance_id.n) {
-        name_clean(&name, s->instance_id);
-    } else {
-        row_id_write(s->visit, id);
-        hex_write(id, sizeof id, row);
-        buf_put(&name, row, sizeof row);
-    }
-    buf_put_z(&name, ".xml");
-    enum err rc = x->sink->begin(x->sink->self, 0, buf_str(&name), d);
+    enum err rc = document_name(x, s, &name, d);
+    if (!rc)
+        rc = x->sink->begin(x->sink->self, 0, buf_str(&name), d);
     if (!rc)
         rc = x->sink->write(x->sink->self, 0, s->xml, d);
     if (!rc)

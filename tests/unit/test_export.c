@@ -186,6 +186,34 @@ static void test_documents_are_the_bytes_of_the_door(void **state)
     outputs_free(&o);
 }
 
+/* What a handheld calls its visit is its own affair; a file that another overwrites is a document lost. */
+static void test_two_visits_of_one_name_are_two_files(void **state)
+{
+    static const char *const names[] = {"uuid:one", "uuid:one", "uuid_one", "../one", ".._one"};
+    struct world *w = *state;
+    struct outputs o;
+    struct handheld h = enrolled(w, "王芳", "9901");
+    form_publish_text(w, survey_form);
+    for (int i = 0; i < 5; i++) {
+        struct interview v;
+        survey_visit(w, &v, &h, (struct row_id){0}, "x");
+        interview_finish(w, &v, &h);
+        for (uint32_t c = 0; c < v.count; c++) {
+            if (row_id_same(v.changes[c].row, v.visit) && v.changes[c].field == VISIT_INSTANCE)
+                v.changes[c].value = str_of(names[i]);
+        }
+        (void)delivered(w, &h, frame_of(w, &h, v.changes, v.count));
+    }
+    assert_int_equal(exported(w, &o, false).submissions, 5);
+    assert_int_equal(o.count, 5);
+    for (uint32_t i = 0; i < o.count; i++) {
+        assert_true(str_find(str_of(o.at[i].name), STR("/")) < 0);
+        for (uint32_t k = 0; k < i; k++)
+            assert_string_not_equal(o.at[i].name, o.at[k].name);
+    }
+    outputs_free(&o);
+}
+
 static void test_many_visits_are_walked_in_pages(void **state)
 {
     struct world *w = *state;
@@ -370,6 +398,7 @@ int main(void)
         TEST(test_table_has_the_columns_analysts_know),
         TEST(test_refused_answers_get_a_column_where_there_are_any),
         TEST(test_documents_are_the_bytes_of_the_door),
+        TEST(test_two_visits_of_one_name_are_two_files),
         TEST(test_many_visits_are_walked_in_pages),
         TEST(test_versions_of_a_form_share_one_table_and_their_numbers),
         TEST(test_a_version_never_changes_its_contents),
