@@ -308,11 +308,12 @@ enum err http_serve_start(const struct http_serve_options *o, struct http_serve 
     s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_call, s,
                                  MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
                                  (unsigned)s->options.threads, MHD_OPTION_CONNECTION_LIMIT,
-                                 (unsigned)s->options.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                                 (unsigned)s->options.idle_s_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                 HEAD_MAX, MHD_OPTION_URI_LOG_CALLBACK, request_begins, s,
-                                 MHD_OPTION_NOTIFY_COMPLETED, request_ends, s, MHD_OPTION_STRICT_FOR_CLIENT,
-                                 1, MHD_OPTION_END);
+                                 (unsigned)s->options.connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+                                 (unsigned)(s->options.connections_max + 1) / 2,
+                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->options.idle_s_max,
+                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX, MHD_OPTION_URI_LOG_CALLBACK,
+                                 request_begins, s, MHD_OPTION_NOTIFY_COMPLETED, request_ends, s,
+                                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (!s->daemon) {
         close(fd);
         free(s);

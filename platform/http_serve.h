@@ -25,7 +25,7 @@ struct http_serve_options {
     uint32_t threads;         /* 0 = 2 */
     uint32_t body_max;        /* bytes */
     uint32_t held_max;        /* bytes; 0 = 128 MiB */
-    uint32_t connections_max; /* 0 = 1,000 */
+    uint32_t connections_max; /* 0 = 1,000; one address gets at most half of them */
     uint32_t idle_s_max;      /* 0 = 60 */
     void *self;
     /* Called on a pool thread. `a` is the request's arena: reply header texts may live there. The reply body

@@ -300,6 +300,49 @@ static void clients_that_begin_large_requests_and_stop_take_only_so_much(void **
     buf_free(&small);
 }
 
+static int dial_from(struct world *w, uint32_t address)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(address)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(http_serve_port(w->serve))};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static void one_address_cannot_hold_all_connections(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct http_serve_options o = {.address = "127.0.0.1",
+                                   .body_max = 10,
+                                   .connections_max = 8,
+                                   .threads = 1,
+                                   .self = &w,
+                                   .handle = handle};
+    int fds[20];
+    char answer[20] = {0};
+    assert_int_equal(http_serve_start(&o, &w.serve, NULL), ERR_OK);
+    for (int i = 0; i < 20; i++) {
+        fds[i] = dial_from(&w, INADDR_LOOPBACK);
+        (void)send(fds[i], "GET ", 4, MSG_NOSIGNAL); /* and no more */
+    }
+    usleep(200000);
+    int fd = dial_from(&w, INADDR_LOOPBACK + 1);
+    struct str ask = STR("GET /x HTTP/1.1\r\nHost: x\r\n\r\n");
+    struct timeval patience = {.tv_sec = 5};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    assert_int_equal(send(fd, ask.p, ask.n, MSG_NOSIGNAL), ask.n);
+    assert_true(recv(fd, answer, 12, 0) == 12);
+    assert_memory_equal(answer, "HTTP/1.1 200", 12);
+    close(fd);
+    for (int i = 0; i < 20; i++)
+        close(fds[i]);
+    http_serve_stop(w.serve);
+}
+
 static void an_idle_client_is_cut_off(void **state)
 {
     struct world *w = *state;
@@ -505,6 +548,7 @@ int main(void)
         cmocka_unit_test(malformed_requests_never_reach_the_handler),
         cmocka_unit_test(chunked_bodies_are_capped_too),
         cmocka_unit_test(clients_that_begin_large_requests_and_stop_take_only_so_much),
+        cmocka_unit_test(one_address_cannot_hold_all_connections),
         cmocka_unit_test(an_idle_client_is_cut_off),
         cmocka_unit_test(a_forged_header_becomes_an_error),
         cmocka_unit_test(stopping_waits_for_a_running_request),
