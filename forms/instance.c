@@ -401,6 +401,16 @@ void cell_set_relevant(struct session *s, struct frame *f, uint32_t node, bool r
     shift_hidden(s, f, node, relevant ? -1 : 1);
 }
 
+/* Entries put aside were not marked while things around them changed. */
+static void mark_inside(struct session *s, struct frame *f)
+{
+    const struct frame_class *class = &s->form->classes.at[f->class];
+    mark_frame(s, f);
+    for (uint32_t k = 0; k < class->child_count; k++)
+        for (uint32_t i = 0; i < f->lists[k].active; i++)
+            mark_inside(s, s->frames.at[f->lists[k].at[i]]);
+}
+
 void frame_set_surplus(struct session *s, struct frame *f, bool surplus)
 {
     if (f->surplus == surplus)
@@ -408,7 +418,7 @@ void frame_set_surplus(struct session *s, struct frame *f, bool surplus)
     f->surplus = surplus;
     shift_hidden(s, f, s->form->classes.at[f->class].node, surplus ? 1 : -1);
     if (!surplus)
-        mark_frame(s, f);
+        mark_inside(s, f);
 }
 
 bool cell_readonly(const struct session *s, const struct frame *f, uint32_t node)

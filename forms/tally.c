@@ -166,6 +166,7 @@ static void bring_up_to_date(const struct session *s, const struct frame *base, 
     struct totals totals = {0};
     for (uint32_t c = node_at(s, p->node)->class; c != p->base; c = s->form->classes.at[c].parent)
         chain[depth++] = c;
+    CHECK(depth > 0); /* a tally stands above its node */
     add_up(s, base, chain, depth, node_at(s, p->node)->share, &totals);
     t->sum = totals.sum;
     t->low = totals.low;

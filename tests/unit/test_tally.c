@@ -191,6 +191,30 @@ static void the_largest_goes_and_the_next_takes_its_place(void **state)
     interview_close(&v);
 }
 
+static void entries_put_aside_come_back_up_to_date(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v,
+                   "<instance><d id=\"d\"><n>2</n><rate>2</rate>"
+                   "<r><m jr:template=\"\"><v/><cost/></m><m><v>5</v><cost/></m></r><all/></d></instance>"
+                   "<bind nodeset=\"/d/n\" type=\"int\"/><bind nodeset=\"/d/rate\" type=\"int\"/>"
+                   "<bind nodeset=\"/d/r/m/v\" type=\"int\"/>"
+                   "<bind nodeset=\"/d/r/m/cost\" calculate=\"../v * /d/rate\"/>"
+                   "<bind nodeset=\"/d/all\" calculate=\"sum(/d/r/m/cost)\"/>",
+                   "<input ref=\"/d/n\"/><input ref=\"/d/rate\"/>"
+                   "<group ref=\"/d/r\"><repeat nodeset=\"/d/r\" jr:count=\"/d/n\"><group ref=\"/d/r/m\">"
+                   "<repeat nodeset=\"/d/r/m\"><input ref=\"/d/r/m/v\"/></repeat></group></repeat></group>");
+    assert_string_equal(value_of(&v, "/d/r[1]/m[1]/cost"), "10");
+    answer(&v, "/d/n", "0");
+    assert_string_equal(value_of(&v, "/d/all"), "0");
+    answer(&v, "/d/rate", "3");
+    answer(&v, "/d/n", "1");
+    assert_string_equal(value_of(&v, "/d/r[1]/m[1]/cost"), "15");
+    assert_string_equal(value_of(&v, "/d/all"), "15");
+    interview_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_sum_has_the_digits_of_adding_up_in_order),
         cmocka_unit_test(a_constraint_counts_the_answer_it_is_asked_about),
         cmocka_unit_test(the_largest_goes_and_the_next_takes_its_place),
+        cmocka_unit_test(entries_put_aside_come_back_up_to_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
