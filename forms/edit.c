@@ -169,6 +169,47 @@ static uint32_t node_of_path(const struct form *f, struct str path)
     return node;
 }
 
+/* The name that an unknown element or attribute begins with, without its prefix. */
+static struct str name_inside(struct str xml)
+{
+    size_t n = 1;
+    while (n < xml.n && !strchr(" =>/", xml.p[n]))
+        n++;
+    struct str name = str_sub(xml, 1, n - 1);
+    ptrdiff_t colon = str_find(name, STR(":"));
+    return colon < 0 ? name : str_sub(name, (size_t)colon + 1, name.n);
+}
+
+static struct frame *frame_of_key(const struct session *s, uint64_t key)
+{
+    for (uint32_t i = 0; i < s->frames.count; i++)
+        if (s->frames.at[i] && s->frames.at[i]->key == key)
+            return s->frames.at[i];
+    return NULL;
+}
+
+/* The form has come to know it, a newer version perhaps: its text is the answer, unless there is one. */
+static enum err come_to_know(struct session *s, const struct saved_unknown *u, uint32_t child, bool *done_out)
+{
+    struct xml_caps caps = {.depth_max = FORM_DEPTH_MAX, .nodes_max = 1000};
+    struct xml_doc doc;
+    struct diag ignored = {0};
+    const struct schema_node *n = node_at(s, child);
+    struct frame *f = frame_of_key(s, u->key);
+    struct arena_mark mark = arena_mark(&s->scratch);
+    *done_out = false;
+    if (!f || f->class != n->class || n->field == NONE || cell_at(s, f, child)->text.n)
+        return ERR_OK;
+    enum err rc = xml_doc_read(&s->scratch, u->xml, &caps, &doc, &ignored);
+    if (!rc && !xml_has_elements(&doc, 0)) {
+        struct str text = xml_text(&doc, 0, &s->scratch);
+        rc = cell_set(s, f, child, text, text.n ? ANSWER_GIVEN : ANSWER_NONE); /* a change: to be stored */
+        *done_out = !rc;
+    }
+    arena_release(&s->scratch, mark);
+    return rc == ERR_NOMEM ? rc : ERR_OK;
+}
+
 /* One whose place the form no longer has moves to the root: kept, if not understood. */
 enum err unknown_load(struct session *s, const struct session_options *o)
 {
@@ -176,12 +217,16 @@ enum err unknown_load(struct session *s, const struct session_options *o)
     map_init(&s->unknown_at, &s->arena);
     for (uint32_t i = 0; i < o->unknown_count && !rc; i++) {
         const struct saved_unknown *u = &o->unknown[i];
+        bool element = str_starts(u->xml, STR("<")), done = false;
         uint32_t node = node_of_path(s->form, u->path);
-        bool element = str_starts(u->xml, STR("<"));
-        if (node != NONE)
-            rc = add_unknown(s, u->key, node, u->xml);
-        else if (element)
-            rc = add_unknown(s, 0, 0, u->xml);
+        uint32_t child = node == NONE
+                             ? NONE
+                             : form_child(s->form, node, form_local(s->form, name_inside(u->xml)), !element);
+        if (child != NONE && element)
+            rc = come_to_know(s, u, child, &done);
+        if (rc || done || (!element && (node == NONE || child != NONE)))
+            continue;
+        rc = add_unknown(s, node == NONE ? 0 : u->key, node == NONE ? 0 : node, u->xml);
     }
     return rc;
 }

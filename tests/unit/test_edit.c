@@ -101,6 +101,32 @@ static void the_draft_of_an_edit_is_resumed(void **state)
     interview_close(&v);
 }
 
+static void a_newer_form_comes_to_know_what_was_kept(void **state)
+{
+    struct interview v, w;
+    struct saved_unknown *list = NULL;
+    (void)state;
+    edit(&v, sent, false);
+    uint32_t count = session_unknown(v.s, &v.a, &list);
+    interview_init(&w);
+    assert_int_equal(interview_form(&w,
+                                    form_text(&w.a,
+                                              "<instance><d id=\"f\" submissionDate=\"\"><g><age/><weight/>"
+                                              "</g><meta><instanceID/></meta></d></instance>",
+                                              "<input ref=\"/d/g/weight\"/>")),
+                     ERR_OK);
+    struct session_options o = {
+        .form = w.form, .host = &w.host, .resume = true, .unknown = list, .unknown_count = count};
+    assert_int_equal(session_open(&w.a, &o, &w.s, &w.d), ERR_OK);
+    assert_string_equal(value_of(&w, "/d/g/weight"), "60 & more");
+    const char *out = xml(&w, true);
+    assert_null(strstr(strstr(out, "<weight>") + 1, "<weight")); /* once */
+    assert_null(strstr(strstr(out, "submissionDate") + 1, "submissionDate"));
+    assert_non_null(strstr(out, "photo")); /* its entry is gone, it is not */
+    interview_close(&w);
+    interview_close(&v);
+}
+
 static void without_an_instance_id_nothing_can_be_replaced(void **state)
 {
     struct interview v;
@@ -124,6 +150,7 @@ int main(void)
         cmocka_unit_test(what_was_answered_stands_and_no_first_load_happens),
         cmocka_unit_test(what_the_form_does_not_know_is_sent_again),
         cmocka_unit_test(the_draft_of_an_edit_is_resumed),
+        cmocka_unit_test(a_newer_form_comes_to_know_what_was_kept),
         cmocka_unit_test(without_an_instance_id_nothing_can_be_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
