@@ -1,6 +1,7 @@
 /* `doorstep check`: every mistake in a form, and in a rule pack for it, in one run.
  */
 #include "agent/cli.h"
+#include "agent/form_file.h"
 #include "agent/term.h"
 #include "agent/work.h"
 
@@ -10,8 +11,10 @@ static void print_findings(const struct form_findings *f, const char *file)
 {
     for (uint32_t i = 0; i < f->list.count; i++) {
         const struct form_finding *x = &f->list.at[i];
-        printf("%s: %s:%u:%u: ", x->severity == FINDING_ERROR ? "error" : "warning", file, x->line,
-               x->column);
+        printf("%s: %s:", x->severity == FINDING_ERROR ? "error" : "warning", file);
+        if (x->line)
+            printf("%u:%u:", x->line, x->column);
+        fputc(' ', stdout);
         term_put(stdout, x->node);
         fputs(x->node.n ? ": " : "", stdout);
         term_put(stdout, x->text);
@@ -70,6 +73,29 @@ static void print_summary(const struct form *form)
     }
 }
 
+/* What a survey manager reads; `of` languages with how much of the texts each has. */
+static void print_workbook(const struct xlsform_summary *s)
+{
+    printf("  %u questions, at most %u shown on one path (each repeat once)\n", s->questions, s->path_longest);
+    for (uint32_t i = 0; i < s->languages; i++) {
+        uint32_t all = s->language[i].texts_all;
+        fputs("  language ", stdout);
+        term_put(stdout, s->language[i].name);
+        printf(": %u of %u texts (%u %%)\n", s->language[i].texts, all,
+               all ? (uint32_t)((uint64_t)s->language[i].texts * 100 / all) : 100);
+    }
+    printf("  questions without a label: %u\n  choices never shown: %u\n", s->without_label, s->unused_choices);
+    printf("  one set of answers takes about %u bytes\n", s->answer_bytes);
+}
+
+/* A workbook's result was compiled while it was converted, and what is wrong with it told by cell. */
+static enum err load(struct arena *a, struct str xml, bool workbook, const struct form **form_out,
+                     struct form_findings *findings, struct diag *d)
+{
+    struct form_findings again = {0};
+    return form_load(a, xml, form_out, workbook ? &again : findings, d);
+}
+
 static int run_check(int argc, char **argv, struct seam *seam)
 {
     const char *json = NULL, *pack_file = NULL, *args[1];
@@ -82,6 +108,7 @@ static int run_check(int argc, char **argv, struct seam *seam)
     struct arena a;
     struct buf form_bytes = {0}, pack_bytes = {0};
     struct form_findings findings = {0};
+    struct xlsform_summary summary = {0};
     const struct form *form = NULL;
     const struct pack *pack = NULL;
 
@@ -90,9 +117,9 @@ static int run_check(int argc, char **argv, struct seam *seam)
     if (code >= 0)
         return code;
     arena_init(&a, WORK_MEMORY_MAX);
-    enum err rc = work_file(seam, args[0], &form_bytes, &d);
+    enum err rc = form_file_read(seam, args[0], &a, &form_bytes, &summary, NULL, &findings, &d);
     if (!rc)
-        rc = form_load(&a, buf_str(&form_bytes), &form, &findings, &d);
+        rc = load(&a, buf_str(&form_bytes), summary.questions > 0, &form, &findings, &d);
     if (!rc && pack_file)
         rc = work_file(seam, pack_file, &pack_bytes, &d);
     if (!rc && pack_file)
@@ -103,6 +130,8 @@ static int run_check(int argc, char **argv, struct seam *seam)
         print_findings(&findings, args[0]);
     if (!rc && !json)
         print_summary(form);
+    if (!rc && !json && summary.questions)
+        print_workbook(&summary);
     code = rc ? cli_fail("check", rc, &d) : 0;
     buf_free(&form_bytes);
     buf_free(&pack_bytes);
@@ -114,6 +143,6 @@ const struct cli_command command_check = {
     .name = "check",
     .arguments = "FORM [--pack FILE]",
     .summary = "find every mistake in a form, and in a rule pack for it",
-    .example = "doorstep check household.xml",
+    .example = "doorstep check household.xlsx",
     .run = run_check,
 };

@@ -56,7 +56,7 @@ static int run_convert(int argc, char **argv, struct seam *seam)
     if (code >= 0)
         return code;
     arena_init(&a, WORK_MEMORY_MAX);
-    enum err rc = form_file_read(seam, args[0], &a, &xml, &media, &findings, &d);
+    enum err rc = form_file_read(seam, args[0], &a, &xml, NULL, &media, &findings, &d);
     print_findings(&findings);
     /* A form whose expressions are wrong is still what the sheets say: it is written, and the exit code tells. */
     enum err written = rc == ERR_SYNTAX && xml.n ? ERR_OK : rc;

@@ -3,6 +3,7 @@
  * same code as at the door and at the centre.
  */
 #include "agent/cli.h"
+#include "agent/form_file.h"
 #include "agent/script.h"
 #include "platform/base/civil.h"
 #include "platform/base/json.h"
@@ -99,10 +100,12 @@ static enum err load_form(struct risk_job *j, struct diag *d)
 {
     struct buf text = {0};
     struct form_findings findings = {0};
-    enum err rc = read_file(j, j->q.form, &text, d);
-    if (!rc)
-        rc = form_load(&j->a, buf_str(&text), &j->form, &findings, d);
+    enum err rc = form_file_read(j->seam, j->q.form, &j->a, &text, NULL, NULL, &findings, d);
     print_findings(j->q.form, &findings);
+    if (!rc) {
+        rc = form_load(&j->a, buf_str(&text), &j->form, &findings, d);
+        print_findings(j->q.form, &findings);
+    }
     buf_free(&text);
     return rc;
 }

@@ -1,6 +1,8 @@
 /* See work.h. */
 #include "agent/work.h"
 
+#include "agent/form_file.h"
+
 #include <stdarg.h>
 
 enum err work_file(const struct seam *seam, const char *path, struct buf *out, struct diag *d)
@@ -254,8 +256,7 @@ static enum err form_source(struct work *w, struct diag *d)
     struct diag quiet = {0};
     struct published p;
 
-    buf_init(&w->form_bytes, WORK_FILE_MAX);
-    enum err rc = w->o.seam->file_read(w->o.seam->self, w->o.form, &w->form_bytes, &quiet);
+    enum err rc = form_file_read(w->o.seam, w->o.form, &w->arena, &w->form_bytes, NULL, NULL, &w->findings, &quiet);
     w->from_file = rc != ERR_NOT_FOUND;
     if (!rc)
         return sha256(buf_str(&w->form_bytes), w->start.form_hash);

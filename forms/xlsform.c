@@ -4,7 +4,7 @@
 
 #include "forms/limits.h"
 
-enum form_source form_source(struct str file_name, struct str bytes)
+enum form_source form_source_kind(struct str file_name, struct str bytes)
 {
     struct str head = str_trim(str_starts(bytes, STR("\xef\xbb\xbf")) ? str_sub(bytes, 3, 64) : str_sub(bytes, 0, 64));
     size_t dot = file_name.n;
@@ -30,7 +30,7 @@ enum form_source form_source(struct str file_name, struct str bytes)
 
 static enum err read_book(struct xl *x, struct str file_name, struct str bytes)
 {
-    switch (form_source(file_name, bytes)) {
+    switch (form_source_kind(file_name, bytes)) {
     case SOURCE_XLSX:
         return sheet_read_xlsx(x->a, bytes, &x->book, x->d);
     case SOURCE_CSV:
@@ -142,12 +142,13 @@ done:
 }
 
 enum err form_source_to_xform(struct arena *a, struct str file_name, struct str bytes, struct str *xml_out,
-                              struct xlsform_media *media, struct form_findings *findings, struct diag *d)
+                              struct xlsform_summary *summary, struct xlsform_media *media,
+                              struct form_findings *findings, struct diag *d)
 {
     struct buf xml;
     size_t slash = file_name.n, dot = file_name.n;
     *findings = (struct form_findings){0};
-    if (form_source(file_name, bytes) == SOURCE_XFORM) {
+    if (form_source_kind(file_name, bytes) == SOURCE_XFORM) {
         *xml_out = bytes;
         return ERR_OK;
     }
@@ -157,7 +158,7 @@ enum err form_source_to_xform(struct arena *a, struct str file_name, struct str 
         dot--;
     struct xlsform_options o = {.form_id = str_sub(file_name, slash, dot > slash ? dot - 1 - slash : file_name.n)};
     buf_init(&xml, FORM_BYTES_MAX);
-    enum err rc = xlsform_convert(a, file_name, bytes, &o, &xml, media, NULL, findings, d);
+    enum err rc = xlsform_convert(a, file_name, bytes, &o, &xml, media, summary, findings, d);
     if (!rc || (rc == ERR_SYNTAX && xml.n)) {
         struct str s = arena_str(a, buf_str(&xml));
         if (s.p)

@@ -12,7 +12,7 @@
 enum form_source { SOURCE_XFORM, SOURCE_XLSX, SOURCE_XLS, SOURCE_CSV, SOURCE_MD };
 
 /* By content where it tells (zip, the old binary format, "<"), else by the file name's end. */
-enum form_source form_source(struct str file_name, struct str bytes);
+enum form_source form_source_kind(struct str file_name, struct str bytes);
 
 /* A file that belongs to the form, made from its workbook: itemsets.csv of select_one_external. */
 struct xlsform_media {
@@ -52,7 +52,7 @@ enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes
 /* Any form as XForm XML: a workbook is converted, an XForm is taken as it is. *xml_out lies in `a` or is `bytes`
  * itself; as with xlsform_convert(), it is set though expressions are wrong. The form's id, where a workbook has none, is the file's name without its end. */
 enum err form_source_to_xform(struct arena *a, struct str file_name, struct str bytes, struct str *xml_out,
-                              struct xlsform_media *media, struct form_findings *findings,
+                              struct xlsform_summary *summary, struct xlsform_media *media, struct form_findings *findings,
                               struct diag *d) MUST_USE;
 
 #endif

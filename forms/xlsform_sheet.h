@@ -37,9 +37,9 @@ struct workbook {
 #define SHEET_CELL_BYTES_MAX 65536u   /* spreadsheets allow 32,767 characters */
 #define SHEET_PART_BYTES_MAX (128u << 20) /* one part of an .xlsx, unpacked */
 
-/* Adds a cell; empty text adds nothing. Rows and columns come in order. ERR_LIMIT, ERR_NOMEM. */
+/* Adds a cell; empty text adds nothing, `kept` text lies in `a` already. Rows and columns come in order. ERR_LIMIT, ERR_NOMEM. */
 enum err sheet_put(struct arena *a, struct workbook *w, struct sheet *s, uint32_t row, uint32_t column,
-                   enum cell_type type, struct str text, struct diag *d) MUST_USE;
+                   enum cell_type type, struct str text, bool kept, struct diag *d) MUST_USE;
 /* A new sheet at the end, NULL when there are too many. */
 struct sheet *workbook_add(struct arena *a, struct workbook *w, struct str name);
 

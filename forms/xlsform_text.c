@@ -30,7 +30,7 @@ size_t cell_name(uint32_t row, uint32_t column, char out[static CELL_NAME_MAX])
 }
 
 enum err sheet_put(struct arena *a, struct workbook *w, struct sheet *s, uint32_t row, uint32_t column,
-                   enum cell_type type, struct str text, struct diag *d)
+                   enum cell_type type, struct str text, bool kept, struct diag *d)
 {
     size_t total = 0;
     char at[CELL_NAME_MAX];
@@ -56,7 +56,9 @@ enum err sheet_put(struct arena *a, struct workbook *w, struct sheet *s, uint32_
         *r = (struct sheet_row){row, s->cells.count, 0};
     }
     struct sheet_cell *c = vec_push(a, &s->cells);
-    if (!c || !(text = arena_str(a, text)).p)
+    if (!kept)
+        text = arena_str(a, text);
+    if (!c || !text.p)
         return diag_set(d, ERR_NOMEM, "The workbook does not fit into memory.");
     *c = (struct sheet_cell){text, column, type};
     s->rows.at[s->rows.count - 1].count++;
@@ -119,7 +121,7 @@ enum err sheet_read_md(struct arena *a, struct str text, struct workbook *out, s
                 rc = diag_set(d, ERR_LIMIT, "A cell of sheet %.*s is longer than %u bytes.", STR_ARG(s->name),
                               SHEET_CELL_BYTES_MAX);
             else if (t.n)
-                rc = sheet_put(a, out, s, row + 1, column, CELL_TEXT, t, d);
+                rc = sheet_put(a, out, s, row + 1, column, CELL_TEXT, t, false, d);
             any |= t.n > 0;
         }
         if (s && (any || !name.n))
@@ -199,7 +201,7 @@ enum err sheet_read_csv(struct arena *a, struct str text, struct workbook *out, 
         if (field.failed) {
             rc = diag_set(d, ERR_LIMIT, "A cell is longer than %u bytes.", SHEET_CELL_BYTES_MAX);
         } else if (one) {
-            rc = sheet_put(a, out, s, row, column, CELL_TEXT, t, d);
+            rc = sheet_put(a, out, s, row, column, CELL_TEXT, t, false, d);
         } else if (column == 0 && t.n) {
             s = workbook_add(a, out, t);
             named = true;
@@ -209,7 +211,7 @@ enum err sheet_read_csv(struct arena *a, struct str text, struct workbook *out, 
         } else if (column > 0 && s) {
             if (named && row == 0 && t.n)
                 row = 1; /* the header stands on the line of the name */
-            rc = sheet_put(a, out, s, row, column - 1, CELL_TEXT, t, d);
+            rc = sheet_put(a, out, s, row, column - 1, CELL_TEXT, t, false, d);
         }
         column++;
     }

@@ -21,10 +21,16 @@ struct writer {
 
 /* --- elements --- */
 
+static void count_lines(struct writer *w, struct str s)
+{
+    const char *end = s.p + s.n;
+    for (const char *p = s.p; s.n && (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+        w->line++;
+}
+
 static void put(struct writer *w, struct str s)
 {
-    for (size_t i = 0; i < s.n; i++)
-        w->line += s.p[i] == '\n';
+    count_lines(w, s);
     buf_put_str(w->out, s);
 }
 
@@ -82,8 +88,7 @@ static void text(struct writer *w, struct str s)
         e->open = false;
         e->inlined = true;
     }
-    for (size_t i = 0; i < s.n; i++)
-        w->line += s.p[i] == '\n';
+    count_lines(w, s);
     buf_put_xml_text(w->out, s);
 }
 
@@ -191,14 +196,16 @@ struct itext_value {
     uint32_t node;
     struct xl_cell cell;
     bool plain; /* nobody sees it: what it refers to need not be there */
+    uint32_t next; /* of the same entry, NOWHERE at the end */
 };
 struct itext_entry {
     struct str id;
-    VEC(struct itext_value) values;
+    uint32_t first, last; /* in the language's values */
 };
 struct itext_language {
     struct str name;
     VEC(struct itext_entry) entries;
+    VEC(struct itext_value) values; /* of all entries, in one piece: there are tens of thousands */
     struct map by_id;
 };
 struct itext {
@@ -228,7 +235,7 @@ static struct itext_entry *entry(struct xl *x, struct itext_language *l, struct 
         xl_check(x, NULL);
         return NULL;
     }
-    e->id = id;
+    *e = (struct itext_entry){id, NOWHERE, NOWHERE};
     return e;
 }
 
@@ -241,12 +248,20 @@ static void itext_put(struct xl *x, struct itext *t, struct str lang, struct str
 {
     struct itext_language *l = language(x, t, lang);
     struct itext_entry *e = l ? entry(x, l, id) : NULL;
-    for (uint32_t i = 0; e && i < e->values.count; i++)
-        if (same_value(&e->values.at[i], &v))
+    for (uint32_t i = e ? e->first : NOWHERE; i != NOWHERE; i = l->values.at[i].next)
+        if (same_value(&l->values.at[i], &v))
             return;
-    struct itext_value *slot = e ? xl_push(x, &e->values) : NULL;
-    if (slot)
-        *slot = v;
+    struct itext_value *slot = e ? xl_push(x, &l->values) : NULL;
+    if (!slot)
+        return;
+    uint32_t number = l->values.count - 1;
+    *slot = v;
+    slot->next = NOWHERE;
+    if (e->last == NOWHERE)
+        e->first = number;
+    else
+        l->values.at[e->last].next = number;
+    e->last = number;
 }
 
 static void itext_text(struct xl *x, struct itext *t, const struct xl_text *from, struct str id,
@@ -309,16 +324,22 @@ static void collect_node(struct xl *x, struct itext *t, uint32_t i)
 /* Every text exists in every language; what nobody wrote is a hyphen. */
 static void fill_languages(struct xl *x, struct itext *t)
 {
+    struct itext all = {0}; /* one language that has what any of them has */
     for (uint32_t i = 0; i < t->languages.count; i++)
-        for (uint32_t j = 0; j < t->languages.count && !x->rc; j++)
-            for (uint32_t k = 0; i != j && k < t->languages.at[i].entries.count; k++) {
-                const struct itext_entry *e = &t->languages.at[i].entries.at[k];
-                for (uint32_t v = 0; v < e->values.count; v++) {
-                    struct itext_value value = e->values.at[v];
-                    value.text = STR("-");
-                    itext_put(x, t, t->languages.at[j].name, e->id, value);
-                }
+        for (uint32_t k = 0; k < t->languages.at[i].entries.count && !x->rc; k++) {
+            const struct itext_entry *e = &t->languages.at[i].entries.at[k];
+            for (uint32_t v = e->first; v != NOWHERE; v = t->languages.at[i].values.at[v].next)
+                itext_put(x, &all, STR("all"), e->id, t->languages.at[i].values.at[v]);
+        }
+    for (uint32_t j = 0; j < t->languages.count; j++)
+        for (uint32_t k = 0; k < all.languages.at[0].entries.count && !x->rc; k++) {
+            const struct itext_entry *e = &all.languages.at[0].entries.at[k];
+            for (uint32_t v = e->first; v != NOWHERE; v = all.languages.at[0].values.at[v].next) {
+                struct itext_value value = all.languages.at[0].values.at[v];
+                value.text = STR("-");
+                itext_put(x, t, t->languages.at[j].name, e->id, value);
             }
+        }
 }
 
 static void write_value(struct writer *w, const struct itext_value *v)
@@ -356,8 +377,8 @@ static void write_itext(struct writer *w, struct itext *t)
         for (uint32_t k = 0; k < l->entries.count; k++) {
             open(w, "text");
             attr(w, "id", l->entries.at[k].id);
-            for (uint32_t v = 0; v < l->entries.at[k].values.count; v++)
-                write_value(w, &l->entries.at[k].values.at[v]);
+            for (uint32_t v = l->entries.at[k].first; v != NOWHERE; v = l->values.at[v].next)
+                write_value(w, &l->values.at[v]);
             close(w);
         }
         close(w);

@@ -85,7 +85,7 @@ static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHan
     enum err rc = read_part(x, name);
     if (rc)
         return rc;
-    x->parser = XML_ParserCreateNS(NULL, '|');
+    x->parser = XML_ParserCreate(NULL);
     if (!x->parser)
         return diag_set(x->d, ERR_NOMEM, "No memory to read the workbook.");
     XML_SetUserData(x->parser, x);
@@ -101,9 +101,10 @@ static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHan
     return x->rc;
 }
 
+/* Prefixes are left away unread: no part mixes vocabularies that share names. */
 static const char *local(const XML_Char *name)
 {
-    const char *bar = strrchr(name, '|');
+    const char *bar = strchr(name, ':');
     return bar ? bar + 1 : name;
 }
 
@@ -147,7 +148,7 @@ static void XMLCALL workbook_start(void *self, const XML_Char *name, const XML_C
     s->hidden = value && strcmp(value, "visible") != 0;
     s->name = arena_str(x->a, str_of(attribute(attributes, "name") ? attribute(attributes, "name") : ""));
     for (const XML_Char **a = attributes; a[0]; a += 2)
-        if (strstr(a[0], "relationships|id"))
+        if (strchr(a[0], ':') && strcmp(local(a[0]), "id") == 0)
             s->relation = arena_str(x->a, str_of(a[1]));
 }
 
@@ -315,7 +316,8 @@ static void put_cell(struct xlsx *x, enum cell_type type, struct str s)
             }
         s = buf_str(&clean);
     }
-    enum err rc = sheet_put(x->a, x->book, x->sheet, x->row, x->column, type, s, x->d);
+    bool kept = x->kind == 's' && !clean.n; /* shared strings live in the arena already */
+    enum err rc = sheet_put(x->a, x->book, x->sheet, x->row, x->column, type, s, kept, x->d);
     buf_free(&clean);
     if (rc)
         stop(x, rc);

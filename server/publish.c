@@ -5,6 +5,7 @@
  * stable number through all versions of its form as long as its path and type stay; of each (kind, id) one
  * object is live.
  */
+#include "forms/xlsform.h"
 #include "risk/pack.h"
 #include "server/parts.h"
 
@@ -318,7 +319,16 @@ enum err publish(struct desk *k, struct str kind, struct str id, struct str file
     if (bytes.n > CSTORE_OBJECT_MAX)
         return diag_set(d, ERR_LIMIT, "An object of more than %u MiB cannot be published.",
                         CSTORE_OBJECT_MAX >> 20);
-    enum err rc = sha256(bytes, e.hash);
+    enum err rc = ERR_OK;
+    /* What devices get, and what is numbered, is the XForm; a workbook is only how it was written. */
+    if (str_eq_z(kind, "form")) {
+        struct form_findings findings;
+        rc = form_source_to_xform(k->a, file_name, bytes, &bytes, NULL, NULL, &findings, d);
+        findings_tell(k, &findings);
+        e.size = bytes.n;
+    }
+    if (!rc)
+        rc = sha256(bytes, e.hash);
     if (!rc)
         rc = cstore_begin(k->st, d);
     if (!rc && str_eq_z(kind, "form"))
