@@ -177,6 +177,10 @@ static enum err check_control(struct session *s, struct frame *f, uint32_t node,
     if (control->kind == CONTROL_RANGE && !in_range(control, c->text))
         return diag_set(d, ERR_SYNTAX, "%.*s is not between %.*s and %.*s.", STR_ARG(c->text),
                         STR_ARG(control->range_start), STR_ARG(control->range_end));
+    if (control->kind == CONTROL_TRIGGER && has_word(STR("true 1"), c->text))
+        c->text = STR("OK"); /* what an acknowledgement is called in a submission */
+    else if (control->kind == CONTROL_TRIGGER && has_word(STR("false 0"), c->text))
+        c->text = STR("");
     if (control->kind != CONTROL_SELECT_ONE && control->kind != CONTROL_SELECT_MANY &&
         control->kind != CONTROL_RANK)
         return ERR_OK;

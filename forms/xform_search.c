@@ -129,7 +129,8 @@ void load_search(struct loader *l, uint32_t element, uint32_t control, uint32_t 
         return;
     }
     if (x)
-        load_finding(l, FINDING_ERROR, xml_at(l->doc, element)->line, xml_at(l->doc, element)->column,
-                     context,
-                     "search() needs one choice whose value and label are names of columns of its file.");
+        load_finding(
+            l, FINDING_WARNING, xml_at(l->doc, element)->line, xml_at(l->doc, element)->column, context,
+            "search() needs one choice whose value and label are names of columns of its file. Without "
+            "it there are only the choices written here.");
 }

@@ -1101,14 +1101,56 @@ static void run_expectation(struct run *r, const struct json *step, const struct
     fail(r, "the expectation \"%.*s\" is not known", STR_ARG(what));
 }
 
+/* Values that no two runs share: identifiers and the time of day. */
+static bool volatile_alike(struct str have, struct str want)
+{
+    struct civil a, b;
+    if (str_starts(want, STR("uuid:")) || want.n == 36)
+        return have.n == want.n;
+    return civil_read(have, &a) && civil_read(want, &b) && a.has_date == b.has_date;
+}
+
+/* With --state: what the reference showed of each node after the step. Nodes that only a reference adds
+ * (a meta block) are passed over. */
+static void expect_state(struct run *r, const struct json *step)
+{
+    const struct json *nodes = json_get(step, "nodes");
+    struct session *s = r->sessions[sid_of(step, "sid")];
+    for (const struct json *n = s && nodes ? nodes->child : NULL; n && !r->why[0]; n = n->next) {
+        struct str ref = json_text(n, "ref"), value = text_of(r, json_get(n, "value"));
+        bool relevant = json_bool(n, "relevant");
+        struct place p;
+        struct question_view v;
+        struct diag d = {0};
+        if (str_find(ref, STR("meta")) >= 0 || session_place(s, ref, &p, &d) ||
+            session_view(s, p, r->a, &v, &d))
+            continue;
+        const char *what = v.relevant != relevant ? "relevant" : NULL;
+        if (!what && relevant && v.required != json_bool(n, "required"))
+            what = "required";
+        if (!what && relevant && v.readonly != json_bool(n, "readonly"))
+            what = "readonly";
+        if (!what && relevant && json_get(n, "value") && !same_text(v.value, value) &&
+            !volatile_alike(v.value, value))
+            what = "value";
+        if (what)
+            differs(r, n, v.value, value, "state: %s of %.*s: \"%.*s\", recorded \"%.*s\"", what,
+                    STR_ARG(ref), STR_ARG(v.value), STR_ARG(value));
+        r->asserted++;
+    }
+}
+
 static void run_script(struct run *r, const struct json *c)
 {
     const struct json *script = json_get(c, "script"), *before = NULL;
     r->wants_error = wants_error(script);
     for (uint32_t i = 0; script && i < script->count && !r->why[0] && !r->left_out; i++) {
         const struct json *step = json_at(script, i);
-        if (str_eq_z(json_text(step, "expect"), "state"))
+        if (str_eq_z(json_text(step, "expect"), "state")) {
+            if (r->report->state)
+                expect_state(r, step);
             continue;
+        }
         if (!json_get(step, "op")) {
             run_expectation(r, step, before);
         } else {

@@ -399,6 +399,20 @@ static void a_wrong_answer_that_is_forced_leaves_the_question_empty(void **state
     interview_close(&v);
 }
 
+static void an_acknowledgement_is_ok_or_nothing(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v, "<instance><d><t/></d></instance>", "<trigger ref=\"/d/t\"/>");
+    answer(&v, "/d/t", "true");
+    assert_string_equal(value_of(&v, "/d/t"), "OK");
+    answer(&v, "/d/t", "false");
+    assert_string_equal(value_of(&v, "/d/t"), "");
+    answer(&v, "/d/t", "OK");
+    assert_string_equal(value_of(&v, "/d/t"), "OK");
+    interview_close(&v);
+}
+
 static void siblings_of_one_name_have_numbers(void **state)
 {
     struct interview v;
@@ -815,6 +829,7 @@ int main(void)
         cmocka_unit_test(an_entry_may_read_the_one_before_it),
         cmocka_unit_test(a_wrong_answer_changes_nothing),
         cmocka_unit_test(a_wrong_answer_that_is_forced_leaves_the_question_empty),
+        cmocka_unit_test(an_acknowledgement_is_ok_or_nothing),
         cmocka_unit_test(siblings_of_one_name_have_numbers),
         cmocka_unit_test(a_hidden_repeat_asks_for_no_entry),
         cmocka_unit_test(messages_of_our_own_are_in_the_forms_language),
