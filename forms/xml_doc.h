@@ -30,8 +30,8 @@ struct xml_node {
     uint32_t parent, first_child, next;
     uint32_t attr_first, attr_count;
     uint32_t line, column; /* of an element */
-    uint32_t mark;   /* the reader's own note, 0 at first */
-    struct str text; /* TEXT; for an element left unread (see skip): its content as written */
+    uint32_t mark;         /* the reader's own note, 0 at first */
+    struct str text;       /* TEXT; for an element left unread (see skip): its content as written */
 };
 
 struct xml_doc {
