@@ -371,11 +371,10 @@ enum err list_from_csv(struct arena *a, struct str csv, uint32_t index, const st
 /* -- by uri
  * ------------------------------------------------------------------------------------------------------ */
 
-static const char itemsets[] = "jr://itemsets/";
-
 static struct str list_name(struct str uri)
 {
-    return str_starts(uri, STR("jr://itemsets/")) ? str_sub(uri, sizeof(itemsets) - 1, uri.n) : STR_NONE;
+    const struct str folder = STR("jr://itemsets/");
+    return str_starts(uri, folder) ? str_sub(uri, folder.n, uri.n) : STR_NONE;
 }
 
 static bool is_csv(struct str uri)
