@@ -197,13 +197,16 @@ static enum err receipt_make(struct server *s, const struct device_row *device, 
     return rc;
 }
 
+static bool bearer_is_of(const struct bearer *b, const struct device_row *device)
+{
+    return b->state == BEARER_GOOD && b->device == device->device && b->inc == device->inc;
+}
+
 /* A fresh token when the one that came is none, over, or in its last third. Revoked devices get none. */
 static enum err token_renew(struct server *s, const struct device_row *device, const struct bearer *now,
                             char out[static BEARER_TEXT_MAX], struct receipt *r)
 {
-    int64_t left = now->state == BEARER_GOOD && now->device == device->device && now->inc == device->inc
-                       ? now->until_ms - srv_now_ms(s)
-                       : 0;
+    int64_t left = bearer_is_of(now, device) ? now->until_ms - srv_now_ms(s) : 0;
     if (device->revoked_ms || left > s->token_life_ms / 3)
         return ERR_OK;
     r->token_until_ms = srv_now_ms(s) + s->token_life_ms;
@@ -523,6 +526,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
         rc = transaction(&x, &why, &out->duplicate, d);
     }
     out->caught_up = !out->duplicate && x.caught_up;
+    out->proven = bearer_is_of(&x.bearer, &out->device);
     log_accepted(s, x.batch, out->duplicate, rc);
     return rc;
 }

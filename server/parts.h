@@ -254,6 +254,7 @@ struct accepted {
     struct batch_row batch; /* with the receipt to send */
     bool duplicate;
     bool caught_up; /* the receipt says so: no downlink is needed */
+    bool proven;    /* it came with a good token of its device, and was not only overheard */
 };
 /* How a frame came: the value of its Authorization header, and the cursor its sender told (UINT64_MAX =
  * none). */

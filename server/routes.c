@@ -40,7 +40,7 @@ static enum err post_batch(struct call *c, struct diag *d)
         return rc;
     reply_header(c->reply, "Content-Type", FRAME_TYPE);
     buf_put_str(&c->reply->body, x.batch.receipt);
-    if (x.device.revoked_ms || x.caught_up || !wants_down)
+    if (x.device.revoked_ms || x.caught_up || !wants_down || !x.proven)
         return ERR_OK;
     /* What rides along is a gift: when it cannot be made, the receipt still counts. */
     const struct down_ask ask = {&x.device, x.person.area, with.cursor, SRV_REPLY_DOWN_MAX};

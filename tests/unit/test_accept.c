@@ -416,6 +416,12 @@ static void test_downlink_rides_with_the_receipt(void **state)
     size_t size = 0;
     struct receipt r = receipt_of(w, &b, reply.body, &size);
     assert_false(r.caught_up);
+    /* Whoever overheard the frame may send it again, but it is not worth the work of a downlink. */
+    struct answer overheard =
+        ask(w, &(struct asking){.method = HTTP_POST, .url = "/v1/b", .body = frame, .prefer = STR("d=0")});
+    size_t receipt_size = 0;
+    (void)receipt_of(w, &b, overheard.body, &receipt_size);
+    assert_int_equal(receipt_size, overheard.body.n);
     struct downlink down = down_of(w, &b, str_sub(reply.body, size, reply.body.n));
     /* The other's household whole; of its own only the birth, for the number. */
     assert_int_equal(down.count, 4);
