@@ -426,7 +426,7 @@ void audit_rows_clear(struct audit *audit)
         return;
     struct arena *old = texts(audit);
     uint32_t from = audit->open_from, count = audit->rows.count - from;
-    const struct audit_row *open = audit->rows.at + (audit->rows.at ? from : 0);
+    const struct audit_row *open = count ? &audit->rows.at[from] : NULL;
     audit->nomem = false;
     audit->current ^= 1;
     audit->rows.at = NULL;
