@@ -9,12 +9,24 @@ struct sim_centre {
     struct sim_machine *machine;
     struct server *server;
     struct arena memory;
+    bool portal;
 };
+
+static void login_page(struct arena *a, struct http_reply *reply)
+{
+    (void)a;
+    reply->status = 200;
+    reply->headers[0] = (struct http_header){STR("Content-Type"), STR("text/html")};
+    reply->header_count = 1;
+    buf_put_z(&reply->body, "<html><body>Welcome! Please log in.</body></html>");
+}
 
 static void answer(void *self, const struct http_request *request, struct arena *a, struct http_reply *reply)
 {
     struct sim_centre *c = self;
-    if (c->server)
+    if (c->portal)
+        login_page(a, reply);
+    else if (c->server)
         srv_handle(c->server, request, a, reply);
     else
         reply->status = 503;
@@ -111,6 +123,11 @@ void sim_centre_close(struct sim_centre *c)
     sim_centre_stop(c);
     struct arena memory = c->memory;
     arena_free(&memory);
+}
+
+void sim_centre_portal(struct sim_centre *c, bool on)
+{
+    c->portal = on;
 }
 
 enum err sim_centre_token(struct sim_centre *c, struct str person, struct str area, char token[static 32],

@@ -15,6 +15,8 @@ enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str 
 /* After a restart of its machine: opens the databases again, checks them, and answers. */
 enum err sim_centre_start(struct sim_centre *c, struct diag *d);
 void sim_centre_stop(struct sim_centre *c);
+/* From now on every request is answered by a login page, as some networks do. */
+void sim_centre_portal(struct sim_centre *c, bool on);
 void sim_centre_close(struct sim_centre *c);
 
 /* An enrolment token for someone who may see codes that begin with `area`, and the root's fingerprint. */

@@ -2,3 +2,5 @@
 ds_unit_test(store ds_agent ds_sim)
 ds_unit_test(list_store ds_lists)
 ds_unit_test(visit ds_agent ds_sim)
+ds_unit_test(deliver ds_agent ds_server ds_sim)
+target_sources(test_deliver PRIVATE ${PROJECT_SOURCE_DIR}/tests/sim/centre.c)

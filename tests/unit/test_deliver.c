@@ -1,0 +1,470 @@
+/* Delivery: what marks a frame as delivered and what does not, against a pen; and whole syncs against a real
+ * centre over a simulated network.
+ */
+#include <stdio.h>
+
+#include "agent/deliver.h"
+#include "tests/sim/centre.h"
+#include "tests/support/device.h"
+
+/* ---- receipts ---- */
+
+static struct cut_frame one_visit(struct device_test *t)
+{
+    struct work w;
+    device_enrol(t);
+    begin_work(t, &w, write_form(t, visit_form), NULL);
+    say(t, &w, "/data/name", "A");
+    finish_work(t, &w);
+    return cut_one_frame(t);
+}
+
+static void only_the_receipt_for_these_very_bytes_counts(void **state)
+{
+    struct device_test *t = *state;
+    struct cut_frame f = one_visit(t);
+    bool again;
+    struct receipt_item item = item_for(&f, RECEIPT_STORED, 40);
+
+    item.batch_id[3] ^= 1;
+    OK(give_receipt(t, &f, item, (struct receipt){0}, &again));
+    assert_int_equal(status_now(t).frames_waiting, 1);
+    item.batch_id[3] ^= 1;
+    item.batch_seq = f.batch_seq + 1;
+    OK(give_receipt(t, &f, item, (struct receipt){0}, &again));
+    assert_int_equal(status_now(t).frames_waiting, 1);
+    item.batch_seq = f.batch_seq;
+    OK(give_receipt(t, &f, item, (struct receipt){0}, &again));
+    assert_int_equal(status_now(t).frames_waiting, 0);
+    assert_int_equal(status_now(t).frames_receipted, 1);
+}
+
+static void another_devices_receipt_changes_nothing(void **state)
+{
+    struct device_test *t = *state;
+    struct cut_frame f = one_visit(t);
+    bool again;
+    struct receipt r = {.device = DEVICE_ID + 1, .cursor = 90, .token = STR("theirs")};
+    assert_int_equal(give_receipt(t, &f, item_for(&f, RECEIPT_STORED, 40), r, &again), ERR_CORRUPT);
+    assert_int_equal(status_now(t).frames_waiting, 1);
+    device_reopen(t);
+    assert_int_equal(store_identity(t->store)->cursor, 0);
+    assert_true(str_eq_z(store_identity(t->store)->by.token, "first"));
+}
+
+static void a_receipt_brings_cursor_token_and_time(void **state)
+{
+    struct device_test *t = *state;
+    struct cut_frame f = one_visit(t);
+    bool again;
+    struct receipt r = {.cursor = 40, .token = STR("second"), .clock_off_ms = 90000000};
+    OK(give_receipt(t, &f, item_for(&f, RECEIPT_STORED, 40), r, &again));
+    device_reopen(t);
+    assert_int_equal(store_identity(t->store)->cursor, 40);
+    assert_true(str_eq_z(store_identity(t->store)->by.token, "second"));
+    assert_true(status_now(t).clock_off_ms == 90000000);
+    assert_true(status_now(t).last_contact.n > 0);
+
+    /* It goes with the epoch of the cursor, which a receipt does not change. */
+    r = (struct receipt){.cursor = 90, .epoch = 2};
+    OK(give_receipt(t, &f, item_for(&f, RECEIPT_STORED, 40), r, &again));
+    device_reopen(t);
+    assert_int_equal(store_identity(t->store)->cursor, 40);
+    assert_int_equal(store_identity(t->store)->epoch, 1);
+}
+
+static void what_the_centre_set_aside_is_told_and_held(void **state)
+{
+    struct device_test *t = *state;
+    struct cut_frame f = one_visit(t);
+    bool again;
+    struct receipt_item item = item_for(&f, RECEIPT_QUARANTINED, 0);
+    item.cause = ERR_NOT_FOUND;
+    item.reason = STR("A visit was made with a form that was never published here.");
+    OK(give_receipt(t, &f, item, (struct receipt){0}, &again));
+    assert_false(again);
+    assert_int_equal(status_now(t).frames_quarantined, 1);
+    assert_int_equal(status_now(t).frames_waiting, 0);
+}
+
+/* Row numbers that the centre does not know: once more under full names, and then never again. */
+static void a_frame_refused_for_its_numbers_goes_again_under_full_names(void **state)
+{
+    struct device_test *t = *state;
+    struct work w;
+    struct cut_frame f, second, none;
+    uint32_t frames;
+    bool again;
+    device_enrol(t);
+    feed_birth(t, centre_row(1), ROW_HOUSEHOLD, (struct row_id){0}, STR(""));
+    feed_set(t, centre_row(1), HOUSEHOLD_CODE, "H1");
+    t->authors[0].row_number = t->authors[1].row_number = 12;
+    feed_send(t);
+    begin_work(t, &w, write_form(t, visit_form), "H1");
+    say(t, &w, "/data/name", "A");
+    finish_work(t, &w);
+    OK(store_cut(t->store, &frames, &t->d));
+    assert_int_equal(frames, 1);
+    struct buf b;
+    bool any;
+    struct frame parsed;
+    size_t size;
+    buf_init(&b, FRAME_SIZE_MAX);
+    f = (struct cut_frame){0};
+    OK(store_frame_next(t->store, 0, &f.batch_seq, &b, &any, &t->d));
+    OK(frame_parse(buf_str(&b), &parsed, &size, &t->d));
+    memcpy(f.batch_id, parsed.batch_id, BATCH_ID_SIZE);
+
+    struct receipt_item item = item_for(&f, RECEIPT_QUARANTINED, 0);
+    item.cause = ERR_STATE;
+    item.reason = STR("unknown row number");
+    OK(give_receipt(t, &f, item, (struct receipt){0}, &again));
+    assert_true(again);
+    OK(store_cut(t->store, &frames, &t->d));
+    assert_int_equal(frames, 1);
+    assert_true(next_frame(t, f.batch_seq, &second)); /* readable by who knows no numbers */
+    assert_int_equal(count_op(&second, CHANGE_FINALISE), 1);
+    assert_int_equal(count_value(&second, "A"), 1);
+
+    item = item_for(&second, RECEIPT_QUARANTINED, 0);
+    item.cause = ERR_STATE;
+    OK(give_receipt(t, &second, item, (struct receipt){0}, &again));
+    assert_false(again);
+    OK(store_cut(t->store, &frames, &t->d));
+    assert_int_equal(frames, 0);
+    assert_false(next_frame(t, second.batch_seq, &none));
+    buf_free(&b);
+}
+
+static void a_frame_stays_the_same_bytes(void **state)
+{
+    struct device_test *t = *state;
+    struct cut_frame f = one_visit(t), later;
+    sim_advance(t->sim, 86400000);
+    device_reopen(t);
+    assert_true(next_frame(t, 0, &later));
+    assert_true(str_eq(f.bytes, later.bytes));
+}
+
+static void a_large_frame_that_was_sent_is_asked_about_first(void **state)
+{
+    struct device_test *t = *state;
+    struct work w;
+    struct cut_frame f;
+    uint64_t unsure;
+    char *text = arena_alloc(&t->a, 6001);
+    unsigned char noise[3000];
+    device_enrol(t);
+    OK(t->seam->random(t->seam->self, noise, sizeof noise));
+    hex_write(noise, sizeof noise, text);
+    text[0] = 'x'; /* no longer hexadecimal, so that it stays as long */
+    begin_work(t, &w, write_form(t, visit_form), NULL);
+    say(t, &w, "/data/name", text);
+    finish_work(t, &w);
+    f = cut_one_frame(t);
+    assert_true(f.bytes.n > 2048);
+    OK(store_frame_unsure(t->store, &unsure, &t->d));
+    assert_int_equal(unsure, 0);
+    OK(store_frame_sent(t->store, f.batch_seq, &t->d));
+    device_reopen(t);
+    OK(store_frame_unsure(t->store, &unsure, &t->d));
+    assert_int_equal(unsure, f.batch_seq);
+}
+
+static void elapsed_time_is_unknown_only_after_a_reboot(void **state)
+{
+    struct device_test *t = *state;
+    struct work w;
+    struct cut_frame f;
+    uint32_t frames;
+    const char *form = write_form(t, visit_form);
+    int64_t enrolled_at = t->seam->wall_ms(t->seam->self) / 1000;
+
+    device_enrol(t);
+    sim_advance(t->sim, 3600 * 1000);
+    sim_wall_set(t->machine, 0); /* its clock falls back to 1970: nobody is fooled */
+    begin_work(t, &w, form, NULL);
+    finish_work(t, &w);
+    OK(store_cut(t->store, &frames, &t->d));
+    assert_true(next_frame(t, 0, &f));
+    assert_true(f.head.anchor_ms / 1000 == enrolled_at);
+    assert_true(f.head.elapsed_ms >= 3600 * 1000 && f.head.elapsed_ms < 3700 * 1000);
+
+    OK(meta_put_i64(t->store, "anchor_mono", t->seam->mono_ms(t->seam->self) + 1, &t->d));
+    begin_work(t, &w, form, NULL);
+    finish_work(t, &w);
+    OK(store_cut(t->store, &frames, &t->d));
+    assert_true(next_frame(t, f.batch_seq, &f));
+    assert_true(f.head.anchor_ms / 1000 == enrolled_at);
+    assert_true(f.head.elapsed_ms == -1);
+}
+
+/* ---- with a real centre ---- */
+
+struct county {
+    struct device_test *t;
+    struct sim_machine *machine;
+    struct sim_centre *centre;
+};
+
+static int county_setup(void **state)
+{
+    struct county *c = calloc(1, sizeof *c);
+    struct device_test *t;
+    device_setup((void **)&c->t);
+    t = c->t;
+    OK(sim_machine_add(t->sim, NULL, &c->machine, &t->d));
+    OK(sim_centre_make(c->machine, str_of(visit_form),
+                       STR("code,area,name\nH1,990101001201,Invented\nH2,990101001202,Other\n"), &c->centre,
+                       &t->d));
+    *state = c;
+    return 0;
+}
+
+static int county_teardown(void **state)
+{
+    struct county *c = *state;
+    store_close(c->t->store);
+    c->t->store = NULL;
+    sim_centre_close(c->centre);
+    device_teardown((void **)&c->t);
+    free(c);
+    return 0;
+}
+
+static enum err join(struct county *c, bool use)
+{
+    struct device_test *t = c->t;
+    static char token[32], print[40];
+    struct enrol_options o = {.code = token, .url = "http://centre", .root_print = print};
+    if (!use)
+        OK(sim_centre_token(c->centre, STR("Cadre"), STR("99"), token, print, &t->d));
+    diag_clear(&t->d);
+    return enrol(t->store, t->seam, &o, &t->d);
+}
+
+static enum err sync_now(struct county *c, struct deliver_result *r)
+{
+    const struct deliver_options o = {.tries_max = 2};
+    diag_clear(&c->t->d);
+    return deliver(c->t->store, c->t->seam, &o, r, &c->t->d);
+}
+
+static void visit_once(struct county *c, const char *household, const char *name)
+{
+    struct device_test *t = c->t;
+    struct work w;
+    begin_work(t, &w, "visit", household);
+    say(t, &w, "/data/name", name);
+    finish_work(t, &w);
+}
+
+static uint32_t arrived(struct county *c)
+{
+    struct device_test *t = c->t;
+    struct sim_submission *list;
+    uint32_t count = 0;
+    OK(sim_centre_submissions(c->centre, &t->a, STR("visit"), &list, &count, &t->d));
+    for (uint32_t i = 0; i < count; i++)
+        assert_true(list[i].matches);
+    return count;
+}
+
+static void a_visit_reaches_the_centre_once(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    OK(join(c, false));
+    FAILS(join(c, true), ERR_STATE); /* enrolled already; the code is not even tried */
+    OK(sync_now(c, &r));
+    assert_int_equal(status_now(t).households, 2);
+    visit_once(c, "H1", "A");
+    OK(sync_now(c, &r));
+    assert_int_equal(r.totals.frames_receipted, 1);
+    assert_int_equal(r.frames_waiting, 0);
+    OK(sync_now(c, &r));
+    assert_int_equal(r.totals.frames_sent, 0);
+    assert_int_equal(arrived(c), 1);
+
+    /* A second visit names its rows by the numbers that the centre has told, and the centre understands. */
+    visit_once(c, "H1", "B");
+    OK(sync_now(c, &r));
+    assert_int_equal(r.totals.frames_quarantined, 0);
+    assert_int_equal(arrived(c), 2);
+}
+
+static void a_used_code_is_refused_and_says_so(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    OK(join(c, false));
+    store_close(t->store);
+    OK(store_open("/second", t->seam, NULL, &t->store, &t->d));
+    assert_int_equal(join(c, true), ERR_DENIED);
+    assert_non_null(strstr(t->d.text, "48 hours"));
+}
+
+static void captured_before_enrolment_it_is_delivered_after(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    struct work w;
+    begin_work(t, &w, write_form(t, visit_form), NULL);
+    say(t, &w, "/data/name", "early");
+    add_member(t, &w, "A");
+    finish_work(t, &w);
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    assert_int_equal(r.totals.frames_quarantined, 0);
+    assert_int_equal(arrived(c), 1);
+}
+
+static void a_login_page_is_named_and_costs_nothing(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    sim_centre_portal(c->centre, true);
+    static char token[32] = "", print[40];
+    OK(sim_centre_token(c->centre, STR("Cadre"), STR("99"), token, print, &t->d));
+    const struct enrol_options o = {.code = token, .url = "http://centre", .root_print = print};
+    diag_clear(&t->d);
+    assert_int_equal(enrol(t->store, t->seam, &o, &t->d), ERR_NET);
+    assert_non_null(strstr(t->d.text, "login page"));
+    sim_centre_portal(c->centre, false);
+    diag_clear(&t->d);
+    OK(enrol(t->store, t->seam, &o, &t->d));
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "A");
+
+    sim_centre_portal(c->centre, true);
+    assert_int_equal(sync_now(c, &r), ERR_NET);
+    assert_true(r.portal);
+    assert_int_equal(r.frames_waiting, 1);
+    assert_non_null(strstr(t->d.text, "login page"));
+    assert_null(strstr(t->d.text, "Nothing is lost")); /* that is said once, by the table */
+    sim_centre_portal(c->centre, false);
+    OK(sync_now(c, &r));
+    assert_false(r.portal);
+    assert_int_equal(arrived(c), 1);
+}
+
+static void without_a_network_it_says_what_happened(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "A");
+    sim_net_partition(t->machine, true);
+    assert_int_equal(sync_now(c, &r), ERR_NET);
+    assert_string_not_equal(t->d.text, err_action(ERR_NET)->todo_en);
+    assert_true(t->d.text[0] != '\0');
+    assert_int_equal(r.frames_waiting, 1);
+    sim_net_partition(t->machine, false);
+    OK(sync_now(c, &r));
+    assert_int_equal(arrived(c), 1);
+}
+
+static void a_limit_of_bytes_is_no_failure(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "A");
+    const struct deliver_options o = {.bytes_max = 700};
+    OK(deliver(t->store, t->seam, &o, &r, &t->d));
+    assert_true(r.budget_used);
+    assert_int_equal(r.frames_waiting, 1);
+    assert_int_equal(arrived(c), 0);
+    OK(sync_now(c, &r));
+    assert_false(r.budget_used);
+    assert_int_equal(arrived(c), 1);
+}
+
+static void a_clock_that_is_off_is_told(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "A");
+    OK(sync_now(c, &r));
+    assert_int_equal(r.clock_off_ms, 0);
+    sim_wall_set(t->machine, t->seam->wall_ms(t->seam->self) + 3 * 86400000LL);
+    visit_once(c, "H2", "B");
+    OK(sync_now(c, &r));
+    assert_true(r.clock_off_ms > 2 * 86400000LL && r.clock_off_ms < 4 * 86400000LL);
+    assert_true(status_now(t).clock_off_ms == r.clock_off_ms);
+}
+
+static void a_token_that_ran_out_is_renewed_on_the_way(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    struct str first = arena_str(&t->a, store_identity(t->store)->by.token);
+    sim_advance(t->sim, 400LL * 86400000);
+    visit_once(c, "H1", "A");
+    OK(sync_now(c, &r));
+    assert_int_equal(arrived(c), 1);
+    assert_false(str_eq(store_identity(t->store)->by.token, first));
+    device_reopen(t);
+    assert_false(str_eq(store_identity(t->store)->by.token, first));
+    OK(sync_now(c, &r));
+}
+
+/* A centre that was set back knows other numbers: the visit arrives all the same, in the same run. */
+static void wrong_row_numbers_heal_themselves(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "A");
+    OK(sync_now(c, &r));
+    OK(sync_now(c, &r));
+    OK(db_exec(t->store->db, "UPDATE row SET number = number + 5000 WHERE number > 0", &t->d));
+    visit_once(c, "H1", "B");
+    OK(sync_now(c, &r));
+    assert_int_equal(r.totals.frames_quarantined, 1);
+    assert_int_equal(r.frames_waiting, 0);
+    assert_int_equal(arrived(c), 2);
+    assert_int_equal(status_now(t).frames_quarantined, 0); /* nothing is set aside any more */
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, device_setup, device_teardown)
+#define COUNTY(f) cmocka_unit_test_setup_teardown(f, county_setup, county_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(only_the_receipt_for_these_very_bytes_counts),
+        CASE(another_devices_receipt_changes_nothing),
+        CASE(a_receipt_brings_cursor_token_and_time),
+        CASE(what_the_centre_set_aside_is_told_and_held),
+        CASE(a_frame_refused_for_its_numbers_goes_again_under_full_names),
+        CASE(a_frame_stays_the_same_bytes),
+        CASE(a_large_frame_that_was_sent_is_asked_about_first),
+        CASE(elapsed_time_is_unknown_only_after_a_reboot),
+        COUNTY(a_visit_reaches_the_centre_once),
+        COUNTY(a_used_code_is_refused_and_says_so),
+        COUNTY(captured_before_enrolment_it_is_delivered_after),
+        COUNTY(a_login_page_is_named_and_costs_nothing),
+        COUNTY(without_a_network_it_says_what_happened),
+        COUNTY(a_limit_of_bytes_is_no_failure),
+        COUNTY(a_clock_that_is_off_is_told),
+        COUNTY(a_token_that_ran_out_is_renewed_on_the_way),
+        COUNTY(wrong_row_numbers_heal_themselves),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
