@@ -72,9 +72,9 @@ struct session_options {
      * marked `fresh` are left out (they are cleared as changes), preloads run again, instanceID becomes new
      * and, where the form has one, deprecatedID the old one. Implies resume. */
     bool revisit;
-    /* What was sent is being edited: rows, cells and `unknown` are those of submission_read, instanceID becomes
-     * new and deprecatedID the old one (added where the form has none). ERR_STATE without an old instanceID.
-     * Implies resume; the draft of an edit resumes without it. */
+    /* What was sent is being edited: rows, cells and `unknown` are those of submission_read, instanceID
+     * becomes new and deprecatedID the old one (added where the form has none). ERR_STATE without an old
+     * instanceID. Implies resume; the draft of an edit resumes without it. */
     bool edit;
     /* As recorded: no events, no calculations, answers are refused; relevance is evaluated, so that the
      * submission XML and rules see what the device saw. For the centre and for earlier visits. Implies
