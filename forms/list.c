@@ -444,11 +444,12 @@ static enum err import_csv(struct str csv, struct str only, const struct list_si
     uint32_t count = 0;
     arena_init(&a, (size_t)16 << 20);
     enum err rc = csv_open(&csv, d);
+    size_t room = csv.n < LIST_ROW_BYTES_MAX ? csv.n + 1 : LIST_ROW_BYTES_MAX;
     struct csv c = {.in = csv,
                     .separator = csv_separator(csv),
                     .line = 1,
-                    .text = arena_alloc(&a, LIST_ROW_BYTES_MAX),
-                    .text_max = LIST_ROW_BYTES_MAX,
+                    .text = arena_alloc(&a, room),
+                    .text_max = room,
                     .d = d};
     if (!rc && !c.text)
         rc = ERR_NOMEM;

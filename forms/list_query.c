@@ -196,8 +196,8 @@ enum err step_rows(const struct expr *x, struct eval *e, const struct step *s, s
                    struct value *stack, struct node_list *out, bool *done_out)
 {
     const struct tree *t = node_tree(e, parent);
-    struct list_query query;
-    enum grasp grasp;
+    struct list_query query = {0};
+    enum grasp grasp = GRASP_NONE;
     *done_out = false;
     if (s->filter_first == s->filter_end || !t->ops->query->answers(t, parent, s->local))
         return ERR_OK;

@@ -104,7 +104,7 @@ static void visit_form(struct wishing *w)
  * many. */
 static void order_columns(struct list_wish *all, uint32_t i)
 {
-    struct list_wish *w = &all[i], done = {.numeric = w->numeric};
+    struct list_wish *w = &all[i], done;
     const struct list_wish *inner = NULL;
     for (uint32_t k = 0; k < i; k++)
         if (all[k].count < w->count && within(&all[k], w) && (!inner || all[k].count > inner->count))

@@ -382,8 +382,8 @@ enum err session_choices(struct session *s, struct place p, uint32_t skip, uint3
                          struct choice_view **choices_out, uint32_t *count_out, uint32_t *total_out,
                          struct diag *d)
 {
-    struct choice_list list;
-    struct str chosen;
+    struct choice_list list = {0};
+    struct str chosen = STR("");
     uint32_t rows = 0;
     enum err rc = choices_of(s, p, a, &list, &chosen, d);
     if (!rc && list.streamed)
@@ -428,8 +428,8 @@ enum err session_choices_starting(struct session *s, struct place p, struct str 
                                   struct arena *a, struct choice_view **choices_out, uint32_t *count_out,
                                   struct diag *d)
 {
-    struct choice_list list;
-    struct str chosen;
+    struct choice_list list = {0};
+    struct str chosen = STR("");
     uint32_t count = 0;
     bool asked = false;
     enum err rc = choices_of(s, p, a, &list, &chosen, d);
