@@ -76,7 +76,8 @@ static void print_summary(const struct form *form)
 /* What a survey manager reads; `of` languages with how much of the texts each has. */
 static void print_workbook(const struct xlsform_summary *s)
 {
-    printf("  %u questions, at most %u shown on one path (each repeat once)\n", s->questions, s->path_longest);
+    printf("  %u questions, at most %u shown on one path (each repeat once)\n", s->questions,
+           s->path_longest);
     for (uint32_t i = 0; i < s->languages; i++) {
         uint32_t all = s->language[i].texts_all;
         fputs("  language ", stdout);
@@ -84,7 +85,8 @@ static void print_workbook(const struct xlsform_summary *s)
         printf(": %u of %u texts (%u %%)\n", s->language[i].texts, all,
                all ? (uint32_t)((uint64_t)s->language[i].texts * 100 / all) : 100);
     }
-    printf("  questions without a label: %u\n  choices never shown: %u\n", s->without_label, s->unused_choices);
+    printf("  questions without a label: %u\n  choices never shown: %u\n", s->without_label,
+           s->unused_choices);
     printf("  one set of answers takes about %u bytes\n", s->answer_bytes);
 }
 

@@ -1,5 +1,5 @@
-/* `doorstep convert`: a workbook becomes the XForm that other tools read. What is wrong with it is told cell by
- * cell on standard error; the result goes to a file or to standard output.
+/* `doorstep convert`: a workbook becomes the XForm that other tools read. What is wrong with it is told cell
+ * by cell on standard error; the result goes to a file or to standard output.
  */
 #include "agent/cli.h"
 #include "agent/form_file.h"
@@ -18,8 +18,8 @@ static void print_findings(const struct form_findings *f)
 }
 
 /* Beside the output, else in the folder named, else in the working folder. */
-static enum err write_media(struct seam *seam, const struct xlsform_media *media, const char *out, const char *dir,
-                            struct diag *d)
+static enum err write_media(struct seam *seam, const struct xlsform_media *media, const char *out,
+                            const char *dir, struct diag *d)
 {
     struct buf path;
     const char *slash = out ? strrchr(out, '/') : NULL;
@@ -51,14 +51,15 @@ static int run_convert(int argc, char **argv, struct seam *seam)
     struct xlsform_media media;
     struct form_findings findings;
 
-    int code = cli_parse(&command_convert, options, (int)(sizeof options / sizeof *options), argc, argv, args, 1, 1,
-                         &n);
+    int code = cli_parse(&command_convert, options, (int)(sizeof options / sizeof *options), argc, argv, args,
+                         1, 1, &n);
     if (code >= 0)
         return code;
     arena_init(&a, WORK_MEMORY_MAX);
     enum err rc = form_file_read(seam, args[0], &a, &xml, NULL, &media, &findings, &d);
     print_findings(&findings);
-    /* A form whose expressions are wrong is still what the sheets say: it is written, and the exit code tells. */
+    /* A form whose expressions are wrong is still what the sheets say: it is written, and the exit code
+     * tells. */
     enum err written = rc == ERR_SYNTAX && xml.n ? ERR_OK : rc;
     if (!written && out)
         written = seam->file_write(seam->self, out, buf_str(&xml), false, &d);

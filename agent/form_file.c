@@ -5,7 +5,8 @@
 #include "forms/limits.h"
 
 enum err form_file_read(const struct seam *seam, const char *path, struct arena *a, struct buf *xml_out,
-                        struct xlsform_summary *summary, struct xlsform_media *media, struct form_findings *findings, struct diag *d)
+                        struct xlsform_summary *summary, struct xlsform_media *media,
+                        struct form_findings *findings, struct diag *d)
 {
     struct str xml = STR("");
     *findings = (struct form_findings){0};

@@ -1,4 +1,5 @@
-/* From a file to an XForm: which kind it is, its sheets, the survey, the XML, and the compiler's opinion of it.
+/* From a file to an XForm: which kind it is, its sheets, the survey, the XML, and the compiler's opinion of
+ * it.
  */
 #include "forms/xlsform_impl.h"
 
@@ -6,7 +7,8 @@
 
 enum form_source form_source_kind(struct str file_name, struct str bytes)
 {
-    struct str head = str_trim(str_starts(bytes, STR("\xef\xbb\xbf")) ? str_sub(bytes, 3, 64) : str_sub(bytes, 0, 64));
+    struct str head = str_trim(str_starts(bytes, STR("\xef\xbb\xbf")) ? str_sub(bytes, 3, 64)
+                                                                      : str_sub(bytes, 0, 64));
     size_t dot = file_name.n;
     while (dot > 0 && file_name.p[dot - 1] != '.')
         dot--;
@@ -31,19 +33,16 @@ enum form_source form_source_kind(struct str file_name, struct str bytes)
 static enum err read_book(struct xl *x, struct str file_name, struct str bytes)
 {
     switch (form_source_kind(file_name, bytes)) {
-    case SOURCE_XLSX:
-        return sheet_read_xlsx(x->a, bytes, &x->book, x->d);
-    case SOURCE_CSV:
-        return sheet_read_csv(x->a, bytes, &x->book, x->d);
-    case SOURCE_MD:
-        return sheet_read_md(x->a, bytes, &x->book, x->d);
+    case SOURCE_XLSX: return sheet_read_xlsx(x->a, bytes, &x->book, x->d);
+    case SOURCE_CSV: return sheet_read_csv(x->a, bytes, &x->book, x->d);
+    case SOURCE_MD: return sheet_read_md(x->a, bytes, &x->book, x->d);
     case SOURCE_XLS:
-        return diag_set(x->d, ERR_SYNTAX,
-                        "This is a workbook in the old binary format (.xls). Open it in your spreadsheet program, choose "
-                        "\"Save as\", and take \"Excel Workbook (.xlsx)\".");
+        return diag_set(
+            x->d, ERR_SYNTAX,
+            "This is a workbook in the old binary format (.xls). Open it in your spreadsheet program, choose "
+            "\"Save as\", and take \"Excel Workbook (.xlsx)\".");
     case SOURCE_XFORM:
-    default:
-        return diag_set(x->d, ERR_SYNTAX, "This is no XLSForm: .xlsx, .csv and .md are read.");
+    default: return diag_set(x->d, ERR_SYNTAX, "This is no XLSForm: .xlsx, .csv and .md are read.");
     }
 }
 
@@ -95,8 +94,9 @@ static void check_result(struct xl *x, struct str xml)
     arena_free(&scratch);
 }
 
-enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes, const struct xlsform_options *options,
-                         struct buf *xml_out, struct xlsform_media *media, struct xlsform_summary *summary,
+enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes,
+                         const struct xlsform_options *options, struct buf *xml_out,
+                         struct xlsform_media *media, struct xlsform_summary *summary,
                          struct form_findings *findings, struct diag *d)
 {
     struct diag own = {0};
@@ -156,7 +156,8 @@ enum err form_source_to_xform(struct arena *a, struct str file_name, struct str 
         slash--;
     while (dot > slash && file_name.p[dot - 1] != '.')
         dot--;
-    struct xlsform_options o = {.form_id = str_sub(file_name, slash, dot > slash ? dot - 1 - slash : file_name.n)};
+    struct xlsform_options o = {
+        .form_id = str_sub(file_name, slash, dot > slash ? dot - 1 - slash : file_name.n)};
     buf_init(&xml, FORM_BYTES_MAX);
     enum err rc = xlsform_convert(a, file_name, bytes, &o, &xml, media, summary, findings, d);
     if (!rc || (rc == ERR_SYNTAX && xml.n)) {

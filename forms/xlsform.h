@@ -1,7 +1,7 @@
-/* XLSForm: a questionnaire written as a workbook becomes an XForm. One internal form, built from the sheets, is
- * what the XML is written from; that XML is what form_load() compiles, so that a form runs here exactly as it
- * does wherever else the XML is sent. Output follows the reference converter (pyxform 4.5): docs/XLSFORM.md says
- * where and why it differs.
+/* XLSForm: a questionnaire written as a workbook becomes an XForm. One internal form, built from the sheets,
+ * is what the XML is written from; that XML is what form_load() compiles, so that a form runs here exactly as
+ * it does wherever else the XML is sent. Output follows the reference converter (pyxform 4.5):
+ * docs/XLSFORM.md says where and why it differs.
  */
 #ifndef DOORSTEP_FORMS_XLSFORM_H
 #define DOORSTEP_FORMS_XLSFORM_H
@@ -39,20 +39,21 @@ struct xlsform_summary {
     uint32_t answer_bytes; /* expected size of one set of answers, as stored */
 };
 
-/* Converts a workbook. Every mistake is in `findings` (text beginning with the cell, "survey!B12: ...", line and
- * column 0), warnings among them; ERR_SYNTAX when there is at least one error, ERR_LIMIT beyond the caps of
- * xlsform_sheet.h. `media` and `summary` may be NULL. Expressions are checked by compiling the result, so that
- * their mistakes name the cell, too; when only they are wrong, `xml_out` holds the form all the same, otherwise
- * nothing after an error. */
+/* Converts a workbook. Every mistake is in `findings` (text beginning with the cell, "survey!B12: ...", line
+ * and column 0), warnings among them; ERR_SYNTAX when there is at least one error, ERR_LIMIT beyond the caps
+ * of xlsform_sheet.h. `media` and `summary` may be NULL. Expressions are checked by compiling the result, so
+ * that their mistakes name the cell, too; when only they are wrong, `xml_out` holds the form all the same,
+ * otherwise nothing after an error. */
 enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes,
-                         const struct xlsform_options *options, struct buf *xml_out, struct xlsform_media *media,
-                         struct xlsform_summary *summary, struct form_findings *findings,
-                         struct diag *d) MUST_USE;
+                         const struct xlsform_options *options, struct buf *xml_out,
+                         struct xlsform_media *media, struct xlsform_summary *summary,
+                         struct form_findings *findings, struct diag *d) MUST_USE;
 
-/* Any form as XForm XML: a workbook is converted, an XForm is taken as it is. *xml_out lies in `a` or is `bytes`
- * itself; as with xlsform_convert(), it is set though expressions are wrong. The form's id, where a workbook has none, is the file's name without its end. */
+/* Any form as XForm XML: a workbook is converted, an XForm is taken as it is. *xml_out lies in `a` or is
+ * `bytes` itself; as with xlsform_convert(), it is set though expressions are wrong. The form's id, where a
+ * workbook has none, is the file's name without its end. */
 enum err form_source_to_xform(struct arena *a, struct str file_name, struct str bytes, struct str *xml_out,
-                              struct xlsform_summary *summary, struct xlsform_media *media, struct form_findings *findings,
-                              struct diag *d) MUST_USE;
+                              struct xlsform_summary *summary, struct xlsform_media *media,
+                              struct form_findings *findings, struct diag *d) MUST_USE;
 
 #endif

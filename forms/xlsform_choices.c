@@ -1,5 +1,5 @@
-/* The choices, external_choices and osm sheets: lists of named choices with labels in several languages, media and
- * columns of the author's own for choice filters.
+/* The choices, external_choices and osm sheets: lists of named choices with labels in several languages,
+ * media and columns of the author's own for choice filters.
  */
 #include "forms/xlsform_impl.h"
 
@@ -49,7 +49,8 @@ static bool dynamic_text(const struct xl_text *t)
     return false;
 }
 
-/* Choices of one name may be told apart by a filter column: district 4 of county 1, district 4 of county 2. */
+/* Choices of one name may be told apart by a filter column: district 4 of county 1, district 4 of county 2.
+ */
 static bool told_apart(const struct xl_choice *a, const struct xl_choice *b)
 {
     for (uint32_t i = 0; i < a->extra.at.count; i++) {
@@ -77,15 +78,18 @@ static void check_choices(struct xl *x, struct xl_list *l)
         else if (!x->allow_duplicates && map_get(&seen, c->name, &other) &&
                  !told_apart(&l->choices.at[other], c))
             xl_error(x, cell,
-                     "The 'name' value is invalid. Choice names must be unique for each choice list: \"%.*s\" stands in "
+                     "The 'name' value is invalid. Choice names must be unique for each choice list: "
+                     "\"%.*s\" stands in "
                      "row %u of list \"%.*s\" already. If this is intentional, use the setting "
                      "'allow_choice_duplicates'.",
                      STR_ARG(c->name), l->choices.at[other].row, STR_ARG(l->name));
         else if (c->name.n && map_put(&seen, c->name, i))
             xl_check(x, NULL);
         if (c->label.at.count == 0)
-            xl_warning(x, cell, "The 'label' value is invalid. Choices should have a label (\"%.*s\" of list \"%.*s\").",
-                       STR_ARG(c->name), STR_ARG(l->name));
+            xl_warning(
+                x, cell,
+                "The 'label' value is invalid. Choices should have a label (\"%.*s\" of list \"%.*s\").",
+                STR_ARG(c->name), STR_ARG(l->name));
         if (c->label.translated || c->media_count || dynamic_text(&c->label))
             l->itext = true;
     }
@@ -98,7 +102,8 @@ static void read_lists(struct xl *x)
         if (t->columns.at[i].group == XL_PLAIN && !str_eq_z(t->columns.at[i].key, "list_name") &&
             has_space(t->columns.at[i].key))
             xl_warning(x, (struct xl_cell){XL_CHOICES, 1, t->columns.at[i].column},
-                       "The '%.*s' value is invalid. Column headers must not be empty and must not contain spaces; this "
+                       "The '%.*s' value is invalid. Column headers must not be empty and must not contain "
+                       "spaces; this "
                        "column is left out.",
                        STR_ARG(t->columns.at[i].key));
     for (uint32_t i = 0; i < t->rows.count && !x->rc; i++) {

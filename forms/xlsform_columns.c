@@ -1,5 +1,6 @@
-/* From sheets to rows with named columns: headers lose their spelling variants, cells their typographic quotes and
- * doubled spaces. Column names nobody knows stay as they are: on the choices sheet they are the author's own.
+/* From sheets to rows with named columns: headers lose their spelling variants, cells their typographic
+ * quotes and doubled spaces. Column names nobody knows stay as they are: on the choices sheet they are the
+ * author's own.
  */
 #include "forms/xlsform_impl.h"
 
@@ -44,13 +45,16 @@ static const struct alias survey_aliases[] = {
     {NULL, XL_PLAIN, NULL},
 };
 static const struct alias list_aliases[] = {
-    {"caption", XL_PLAIN, "label"},      {"value", XL_PLAIN, "name"},  {"list_name", XL_PLAIN, "list_name"},
-    {"image", XL_MEDIA, "image"},        {"audio", XL_MEDIA, "audio"}, {"video", XL_MEDIA, "video"},
+    {"caption", XL_PLAIN, "label"},       {"value", XL_PLAIN, "name"},  {"list_name", XL_PLAIN, "list_name"},
+    {"image", XL_MEDIA, "image"},         {"audio", XL_MEDIA, "audio"}, {"video", XL_MEDIA, "video"},
     {"big-image", XL_MEDIA, "big-image"}, {NULL, XL_PLAIN, NULL},
 };
 static const struct alias settings_aliases[] = {
-    {"form_title", XL_PLAIN, "title"},      {"set_form_title", XL_PLAIN, "title"}, {"form_id", XL_PLAIN, "id_string"},
-    {"set_form_id", XL_PLAIN, "id_string"}, {NULL, XL_PLAIN, NULL},
+    {"form_title", XL_PLAIN, "title"},
+    {"set_form_title", XL_PLAIN, "title"},
+    {"form_id", XL_PLAIN, "id_string"},
+    {"set_form_id", XL_PLAIN, "id_string"},
+    {NULL, XL_PLAIN, NULL},
 };
 static const struct alias entity_aliases[] = {{"list_name", XL_PLAIN, "dataset"}, {NULL, XL_PLAIN, NULL}};
 static const struct {
@@ -60,22 +64,43 @@ static const struct {
                    {"instance", XL_INSTANCE}, {"media", XL_MEDIA},     {"attribute", XL_ATTRIBUTE}};
 
 /* Words that are column names as they stand; others keep the author's spelling. */
-static const char *const survey_words[] = {"type",     "name",      "label",         "hint",      "guidance_hint",
-                                           "default",  "parameters", "trigger",      "choice_filter", "list_name",
-                                           "disabled", "intent",    "query",         "action",    "sms_field",
-                                           "sms_option", "children", "itemset",      NULL};
+static const char *const survey_words[] = {"type",          "name",      "label",      "hint",
+                                           "guidance_hint", "default",   "parameters", "trigger",
+                                           "choice_filter", "list_name", "disabled",   "intent",
+                                           "query",         "action",    "sms_field",  "sms_option",
+                                           "children",      "itemset",   NULL};
 static const char *const list_words[] = {"name", "label", "list_name", "sms_option", NULL};
-static const char *const entity_words[] = {"dataset", "entity_id", "create_if", "update_if", "label", "repeat", NULL};
-static const char *const settings_words[] = {"name",           "title",           "id_string",
-                                             "version",        "default_language", "style",
-                                             "submission_url", "public_key",      "auto_send",
-                                             "auto_delete",    "namespaces",      "instance_name",
-                                             "instance_xmlns", "prefix",          "delimiter",
-                                             "instance_id",    "client_editable", "allow_choice_duplicates",
-                                             "omit_instanceid", "clean_text_values", "sms_keyword",
-                                             "sms_separator",  "sms_allow_media", "sms_date_format",
-                                             "sms_datetime_format", "sms_response", "flat",
-                                             "add_none_option", NULL};
+static const char *const entity_words[] = {"dataset", "entity_id", "create_if", "update_if",
+                                           "label",   "repeat",    NULL};
+static const char *const settings_words[] = {"name",
+                                             "title",
+                                             "id_string",
+                                             "version",
+                                             "default_language",
+                                             "style",
+                                             "submission_url",
+                                             "public_key",
+                                             "auto_send",
+                                             "auto_delete",
+                                             "namespaces",
+                                             "instance_name",
+                                             "instance_xmlns",
+                                             "prefix",
+                                             "delimiter",
+                                             "instance_id",
+                                             "client_editable",
+                                             "allow_choice_duplicates",
+                                             "omit_instanceid",
+                                             "clean_text_values",
+                                             "sms_keyword",
+                                             "sms_separator",
+                                             "sms_allow_media",
+                                             "sms_date_format",
+                                             "sms_datetime_format",
+                                             "sms_response",
+                                             "flat",
+                                             "add_none_option",
+                                             NULL};
 
 static const struct {
     const char *name;
@@ -205,14 +230,16 @@ static void check_header(struct xl *x, enum xl_sheet sheet, const struct xl_colu
         if (o == c || o->group != c->group || !str_eq(o->key, c->key) || !str_eq(o->language, c->language))
             continue;
         if (sheet == XL_SETTINGS && str_eq_z(c->key, "id_string"))
-            xl_warning(x, cell,
-                       "The form_id and id_string column headers are both specified in the settings sheet provided; "
-                       "form_id is taken. Remove the other.");
+            xl_warning(
+                x, cell,
+                "The form_id and id_string column headers are both specified in the settings sheet provided; "
+                "form_id is taken. Remove the other.");
         else if (str_eq(o->header, c->header))
             xl_error(x, cell, "Duplicate column header: \"%.*s\". Rename or remove one of the two columns.",
                      STR_ARG(c->header));
         else
-            xl_error(x, cell, "\"%.*s\" and \"%.*s\" are two names for the same column; rename or remove one of them.",
+            xl_error(x, cell,
+                     "\"%.*s\" and \"%.*s\" are two names for the same column; rename or remove one of them.",
                      STR_ARG(o->header), STR_ARG(c->header));
         return;
     }
@@ -245,7 +272,8 @@ static void read_header(struct xl *x, enum xl_sheet sheet, const struct sheet *s
     }
 }
 
-/* Columns whose text is never an expression or label: what looks like a broken reference in them is left alone. */
+/* Columns whose text is never an expression or label: what looks like a broken reference in them is left
+ * alone. */
 static bool checks_references(enum xl_sheet sheet, const struct xl_column *c)
 {
     if (sheet != XL_SURVEY && sheet != XL_ENTITIES && c->group == XL_PLAIN && !str_eq_z(c->key, "label"))
@@ -273,14 +301,15 @@ static bool whole_elsewhere(const struct xl_row *row, const struct xl_column *c)
 {
     for (uint32_t i = 0; c->language.n && i < row->count; i++) {
         const struct xl_column *o = row->props[i].column;
-        if (o != c && o->group == c->group && str_eq(o->key, c->key) && xl_has_reference(row->props[i].value) &&
-            well_formed(row->props[i].value))
+        if (o != c && o->group == c->group && str_eq(o->key, c->key) &&
+            xl_has_reference(row->props[i].value) && well_formed(row->props[i].value))
             return true;
     }
     return false;
 }
 
-static void check_references(struct xl *x, enum xl_sheet sheet, const struct xl_row *row, const struct xl_prop *p)
+static void check_references(struct xl *x, enum xl_sheet sheet, const struct xl_row *row,
+                             const struct xl_prop *p)
 {
     struct xl_cell cell = xl_cell_of(sheet, row, p);
     const struct xl_column *c = p->column;
@@ -291,10 +320,11 @@ static void check_references(struct xl *x, enum xl_sheet sheet, const struct xl_
     for (size_t from = 0; xl_find_reference(value, from, &start, &end, &name, &last_saved); from = end)
         if (!name.n && checks_references(cell.sheet, c)) {
             bool slip = whole_elsewhere(row, c);
-            (slip ? xl_warning : xl_error)(x, cell,
-                     "The '%.*s' value is invalid: \"%.*s\" is not a reference. Write ${name} with a name of the "
-                     "survey sheet, without spaces inside.",
-                     STR_ARG(c->header), STR_ARG(str_sub(value, start, end - start)));
+            (slip ? xl_warning : xl_error)(
+                x, cell,
+                "The '%.*s' value is invalid: \"%.*s\" is not a reference. Write ${name} with a name of the "
+                "survey sheet, without spaces inside.",
+                STR_ARG(c->header), STR_ARG(str_sub(value, start, end - start)));
             return;
         }
 }
@@ -304,10 +334,11 @@ static void drop_old_id(struct xl_table *t)
 {
     const struct xl_column *new = NULL;
     for (uint32_t i = 0; i < t->columns.count; i++)
-        if (str_eq_z(t->columns.at[i].key, "id_string") && !str_eq_nocase(t->columns.at[i].header, STR("id_string")))
+        if (str_eq_z(t->columns.at[i].key, "id_string") &&
+            !str_eq_nocase(t->columns.at[i].header, STR("id_string")))
             new = &t->columns.at[i];
-    for (uint32_t i = 0; new && i < t->columns.count; i++)
-        if (&t->columns.at[i] != new && str_eq_z(t->columns.at[i].key, "id_string"))
+    for (uint32_t i = 0; new &&i < t->columns.count; i++)
+        if (&t->columns.at[i] != new &&str_eq_z(t->columns.at[i].key, "id_string"))
             t->columns.at[i].key = STR("(old id_string)");
 }
 
@@ -329,7 +360,8 @@ static void read_rows(struct xl *x, enum xl_sheet sheet, const struct sheet *s)
                 c++;
             if (c == t->columns.count || t->columns.at[c].column != cell->column)
                 continue; /* no header: a note beside the table */
-            struct str v = x->clean_text || sheet == XL_SETTINGS ? cleaned(x, cell->text, spaces) : cell->text;
+            struct str v = x->clean_text || sheet == XL_SETTINGS ? cleaned(x, cell->text, spaces)
+                                                                 : cell->text;
             props[row->count++] = (struct xl_prop){&t->columns.at[c], v};
         }
         for (uint32_t k = 0; k < row->count; k++)
@@ -362,16 +394,18 @@ static void missing_sheet(struct xl *x, enum xl_sheet sheet)
     x->tables[sheet].name = similar; /* for those who miss it later */
     if (sheet == XL_SURVEY && similar.n)
         xl_error(x, cell,
-                 "You must have a sheet named 'survey'. When looking for a sheet named 'survey', the following sheets "
+                 "You must have a sheet named 'survey'. When looking for a sheet named 'survey', the "
+                 "following sheets "
                  "with similar names were found: %.*s. Rename it.",
                  STR_ARG(similar));
     else if (sheet == XL_SURVEY)
         xl_error(x, cell, "You must have a sheet named 'survey': it holds the questions.");
     else if (similar.n && sheet != XL_OSM && sheet != XL_EXTERNAL && sheet != XL_CHOICES)
-        xl_warning(x, cell,
-                   "When looking for a sheet named '%s', the following sheets with similar names were found: %.*s. "
-                   "Rename it, or put an underscore before the name of a sheet that is not part of the form.",
-                   sheets[sheet].name, STR_ARG(similar));
+        xl_warning(
+            x, cell,
+            "When looking for a sheet named '%s', the following sheets with similar names were found: %.*s. "
+            "Rename it, or put an underscore before the name of a sheet that is not part of the form.",
+            sheets[sheet].name, STR_ARG(similar));
 }
 
 static const struct sheet *sheet_of(struct xl *x, enum xl_sheet sheet)
@@ -392,7 +426,8 @@ static void read_table(struct xl *x, enum xl_sheet sheet)
     x->tables[sheet].present = true;
     x->tables[sheet].name = s->name;
     if (s->rows.count == 0) {
-        xl_error(x, (struct xl_cell){sheet, 0, NOWHERE}, "The sheet is empty; its first row must name the columns.");
+        xl_error(x, (struct xl_cell){sheet, 0, NOWHERE},
+                 "The sheet is empty; its first row must name the columns.");
         return;
     }
     read_header(x, sheet, s);
@@ -414,14 +449,16 @@ static void read_table(struct xl *x, enum xl_sheet sheet)
 static void require_column(struct xl *x, enum xl_sheet sheet, const char *key, const char *why)
 {
     const struct xl_table *t = &x->tables[sheet];
-    if (t->present && t->columns.count && (sheet == XL_SURVEY || t->rows.count) && !xl_has_column(t, XL_PLAIN, key))
+    if (t->present && t->columns.count && (sheet == XL_SURVEY || t->rows.count) &&
+        !xl_has_column(t, XL_PLAIN, key))
         xl_error(x, (struct xl_cell){sheet, 1, NOWHERE},
                  "One or more required column headers were not found: '%s'. %s", key, why);
 }
 
 void xl_read_tables(struct xl *x)
 {
-    static const enum xl_sheet order[] = {XL_SETTINGS, XL_SURVEY, XL_CHOICES, XL_EXTERNAL, XL_ENTITIES, XL_OSM};
+    static const enum xl_sheet order[] = {XL_SETTINGS, XL_SURVEY,   XL_CHOICES,
+                                          XL_EXTERNAL, XL_ENTITIES, XL_OSM};
     x->clean_text = true;
     x->default_language = STR("default");
     for (size_t i = 0; i < sizeof(order) / sizeof(*order) && !x->rc; i++)
@@ -453,8 +490,8 @@ bool xl_has_column(const struct xl_table *t, enum xl_group group, const char *ke
 }
 
 /* A column without a language speaks the default one, unless a column of that language stands beside it. */
-struct xl_text xl_get_translated(struct xl *x, enum xl_sheet sheet, const struct xl_row *row, enum xl_group group,
-                                 const char *key)
+struct xl_text xl_get_translated(struct xl *x, enum xl_sheet sheet, const struct xl_row *row,
+                                 enum xl_group group, const char *key)
 {
     struct xl_text t = {0};
     const struct xl_prop *own = NULL;
@@ -627,7 +664,8 @@ void xl_check_languages(struct xl *x)
             bad = xl_concat(x, bad, bad.n ? STR(", ") : STR(""), x->languages.at[i]);
     if (bad.n)
         xl_warning(x, (struct xl_cell){XL_SURVEY, 1, NOWHERE},
-                   "The following language declarations do not contain valid machine-readable codes: %.*s. Write the code "
+                   "The following language declarations do not contain valid machine-readable codes: %.*s. "
+                   "Write the code "
                    "in brackets, as in French (fr).",
                    STR_ARG(bad));
 }
@@ -636,7 +674,9 @@ void xl_check_translations(struct xl *x)
 {
     bool survey = check_sheet_translations(x, XL_SURVEY), choices = check_sheet_translations(x, XL_CHOICES);
     if (x->or_other && (survey || choices))
-        xl_warning(x, (struct xl_cell){XL_SURVEY, 0, NOWHERE},
-                   "This form uses or_other and translations, which is not recommended. An untranslated input question "
-                   "label and choice label is generated for 'other'. Write the choice and the question yourself.");
+        xl_warning(
+            x, (struct xl_cell){XL_SURVEY, 0, NOWHERE},
+            "This form uses or_other and translations, which is not recommended. An untranslated input "
+            "question "
+            "label and choice label is generated for 'other'. Write the choice and the question yourself.");
 }

@@ -1,10 +1,12 @@
-/* The entities sheet: lists that a form adds to or changes. Each declaration gets a meta block in one container (the
- * survey, a group, a repeat): where its properties and references stand decides which. Placement:
+/* The entities sheet: lists that a form adds to or changes. Each declaration gets a meta block in one
+ * container (the survey, a group, a repeat): where its properties and references stand decides which.
+ * Placement:
  *
- *   1. its scope is the innermost repeat that holds one of its properties or references; all properties must be
- *      directly in that scope, references in it or around it;
+ *   1. its scope is the innermost repeat that holds one of its properties or references; all properties must
+ * be directly in that scope, references in it or around it;
  *   2. declarations with properties lie in the smallest container around all of them;
- *   3. the others lie in the container of their deepest reference, or the nearest free one above it in the scope.
+ *   3. the others lie in the container of their deepest reference, or the nearest free one above it in the
+ * scope.
  */
 #include "forms/xlsform_impl.h"
 
@@ -20,7 +22,8 @@ static bool good_name(struct xl *x, struct xl_cell cell, const char *what, struc
     if (str_starts(name, STR("__")))
         fault = "Names used here must not begin with two underscores";
     else if (!xl_is_name(name))
-        fault = "Names must begin with a letter or underscore. After the first character, names may contain letters, "
+        fault = "Names must begin with a letter or underscore. After the first character, names may contain "
+                "letters, "
                 "digits, underscores, hyphens, or periods";
     else if (!property && memchr(name.p, '.', name.n))
         fault = "Names used here must not contain a period";
@@ -36,17 +39,20 @@ static void check_modes(struct xl *x, const struct xl_entity *e)
     bool id = e->entity_id.n > 0, create = e->create_if.n > 0, update = e->update_if.n > 0;
     if (update && !id)
         xl_error(x, e->cell,
-                 "The entity declaration is invalid. The entity list name '%.*s' does not have an 'entity_id' expression, "
+                 "The entity declaration is invalid. The entity list name '%.*s' does not have an "
+                 "'entity_id' expression, "
                  "but an 'entity_id' is required when updating entities.",
                  STR_ARG(e->list));
     else if (id && create && !update)
         xl_error(x, e->cell,
-                 "The entity declaration is invalid. The entity list name '%.*s' does not have an 'update_if' expression, but "
+                 "The entity declaration is invalid. The entity list name '%.*s' does not have an "
+                 "'update_if' expression, but "
                  "an 'update_if' is required when upserting entities (with 'create_if' and 'entity_id').",
                  STR_ARG(e->list));
     else if (!id && !e->label.n)
         xl_error(x, e->cell,
-                 "The entity declaration is invalid. The entity list name '%.*s' does not have a label, but a 'label' is "
+                 "The entity declaration is invalid. The entity list name '%.*s' does not have a label, but "
+                 "a 'label' is "
                  "required when creating entities.",
                  STR_ARG(e->list));
 }
@@ -61,7 +67,8 @@ void xl_read_entities(struct xl *x)
             good |= str_eq_z(t->columns.at[i].key, known[k]);
         if (!good)
             xl_error(x, (struct xl_cell){XL_ENTITIES, 1, t->columns.at[i].column},
-                     "One or more column names are invalid. The following column(s) are not supported: '%.*s'. The columns "
+                     "One or more column names are invalid. The following column(s) are not supported: "
+                     "'%.*s'. The columns "
                      "there are: list_name, entity_id, create_if, update_if, label.",
                      STR_ARG(t->columns.at[i].header));
     }
@@ -88,12 +95,14 @@ void xl_read_entities(struct xl *x)
             for (uint32_t k = 0; k < i; k++)
                 if (str_eq(x->entities.at[k].list, e->list))
                     xl_error(x, cell_in(row, "dataset"),
-                             "The 'list_name' value is invalid. The 'list_name' column must not have any duplicate names: "
+                             "The 'list_name' value is invalid. The 'list_name' column must not have any "
+                             "duplicate names: "
                              "'%.*s'.",
                              STR_ARG(e->list));
         if (xl_get(row, XL_PLAIN, "repeat"))
             xl_error(x, cell_in(row, "repeat"),
-                     "One or more column names are invalid. The following column(s) are not supported: 'repeat'. Where an "
+                     "One or more column names are invalid. The following column(s) are not supported: "
+                     "'repeat'. Where an "
                      "entity belongs follows from its save_to columns and references.");
         check_modes(x, e);
     }
@@ -116,7 +125,8 @@ static struct xl_entity *owner(struct xl *x, struct xl_attr *saveto)
     struct xl_entity *e = NULL;
     if (!x->entities.count) {
         xl_error(x, saveto->cell,
-                 "The 'save_to' value is invalid. To save entity properties using the save_to column, add an entities sheet "
+                 "The 'save_to' value is invalid. To save entity properties using the save_to column, add an "
+                 "entities sheet "
                  "and declare an entity.");
         return NULL;
     }
@@ -125,13 +135,15 @@ static struct xl_entity *owner(struct xl *x, struct xl_attr *saveto)
         property = str_sub(property, (size_t)mark + 1, property.n);
         if (str_find(property, STR("#")) >= 0 || !list.n || !property.n) {
             xl_error(x, saveto->cell,
-                     "The 'save_to' value is invalid. A 'save_to' value must have at most one '#' delimiter character: \"%.*s\".",
+                     "The 'save_to' value is invalid. A 'save_to' value must have at most one '#' delimiter "
+                     "character: \"%.*s\".",
                      STR_ARG(saveto->value));
             return NULL;
         }
     } else if (x->entities.count > 1) {
         xl_error(x, saveto->cell,
-                 "The 'save_to' value is invalid. When there is more than one entity declaration, 'save_to' names must be "
+                 "The 'save_to' value is invalid. When there is more than one entity declaration, 'save_to' "
+                 "names must be "
                  "prefixed with the entity 'list_name' that the property belongs to: for example %.*s#%.*s.",
                  STR_ARG(x->entities.at[0].list), STR_ARG(property));
         return NULL;
@@ -141,7 +153,8 @@ static struct xl_entity *owner(struct xl *x, struct xl_attr *saveto)
             e = &x->entities.at[i];
     if (!e)
         xl_error(x, saveto->cell,
-                 "The 'save_to' value is invalid. The entity list name '%.*s' was not found on the entities sheet.",
+                 "The 'save_to' value is invalid. The entity list name '%.*s' was not found on the entities "
+                 "sheet.",
                  STR_ARG(list));
     if (e && !good_name(x, saveto->cell, "save_to", property, true))
         return NULL;
@@ -165,8 +178,8 @@ static void collect(struct placing *p)
     struct xl *x = p->x;
     for (uint32_t i = 0; i < x->nodes.count && !x->rc; i++) {
         struct xl_attr *saveto = xl_attr_get(&xl_node(x, i)->bind, "entities:saveto");
-        if (!saveto || !xl_inside(x, i, 0) || !xl_node(x, i)->path.n ||
-            xl_node(x, i)->kind == XL_GROUP || xl_node(x, i)->kind == XL_REPEAT)
+        if (!saveto || !xl_inside(x, i, 0) || !xl_node(x, i)->path.n || xl_node(x, i)->kind == XL_GROUP ||
+            xl_node(x, i)->kind == XL_REPEAT)
             continue;
         struct xl_entity *e = owner(x, saveto);
         if (!e)
@@ -175,7 +188,8 @@ static void collect(struct placing *p)
         for (uint32_t k = 0; k < p->properties.count; k++)
             if (p->properties.at[k].entity == number && str_eq(p->properties.at[k].name, saveto->value))
                 xl_error(x, saveto->cell,
-                         "The 'save_to' value is invalid. The save_to property '%.*s' is already assigned by row '%u'. Either "
+                         "The 'save_to' value is invalid. The save_to property '%.*s' is already assigned by "
+                         "row '%u'. Either "
                          "remove or change one of these duplicate save_to property names.",
                          STR_ARG(saveto->value), p->properties.at[k].cell.row);
         struct property *one = xl_push(x, &p->properties);
@@ -224,8 +238,10 @@ static void references(struct xl *x, struct xl_entity *e, struct str text, struc
             widen(x, e, node);
         } else if (!xl_inside(x, e->scope, scope)) {
             xl_error(x, cell,
-                     "The entity declaration is invalid. The entity list name '%.*s' has a reference in container scope "
-                     "'%.*s' which is not compatible with the variable reference to '%.*s' in scope '%.*s'. Copy the value "
+                     "The entity declaration is invalid. The entity list name '%.*s' has a reference in "
+                     "container scope "
+                     "'%.*s' which is not compatible with the variable reference to '%.*s' in scope '%.*s'. "
+                     "Copy the value "
                      "into the desired container scope with a 'calculate' question.",
                      STR_ARG(e->list), STR_ARG(xl_node(x, e->scope)->path), STR_ARG(name),
                      STR_ARG(xl_node(x, scope)->path));
@@ -264,8 +280,10 @@ static void ask_place(struct placing *p, uint32_t number)
         uint32_t container = xl_node(x, one->node)->parent;
         if (scope_of(x, one->node) != e->scope)
             xl_error(x, one->cell,
-                     "The 'save_to' value is invalid. The entity list name '%.*s' has a reference in container scope '%.*s' "
-                     "which is not compatible with this 'save_to' reference in scope '%.*s'. Copy either value into the "
+                     "The 'save_to' value is invalid. The entity list name '%.*s' has a reference in "
+                     "container scope '%.*s' "
+                     "which is not compatible with this 'save_to' reference in scope '%.*s'. Copy either "
+                     "value into the "
                      "desired container scope with a 'calculate' question then use that for the 'save_to'.",
                      STR_ARG(e->list), STR_ARG(xl_node(x, e->scope)->path),
                      STR_ARG(xl_node(x, scope_of(x, one->node))->path));
@@ -280,8 +298,10 @@ static void ask_place(struct placing *p, uint32_t number)
 static void no_place(struct xl *x, const struct xl_entity *e, uint32_t other)
 {
     xl_error(x, e->cell,
-             "The entity declaration is invalid. Each container (survey, group, repeat) may have only one entity declaration, "
-             "but there are no valid containers available in the scope: '%.*s', which has been allocated to the entity on row "
+             "The entity declaration is invalid. Each container (survey, group, repeat) may have only one "
+             "entity declaration, "
+             "but there are no valid containers available in the scope: '%.*s', which has been allocated to "
+             "the entity on row "
              "'%u' ('%.*s' and '%.*s').",
              STR_ARG(xl_node(x, e->scope)->path), x->entities.at[other].cell.row, STR_ARG(e->list),
              STR_ARG(x->entities.at[other].list));
@@ -295,7 +315,8 @@ static void take(struct placing *p, uint32_t number)
     for (uint32_t k = 0; k < p->properties.count; k++) {
         if (p->properties.at[k].entity != number)
             continue;
-        for (uint32_t i = xl_node(x, p->properties.at[k].node)->parent; i != NOWHERE; i = xl_node(x, i)->parent) {
+        for (uint32_t i = xl_node(x, p->properties.at[k].node)->parent; i != NOWHERE;
+             i = xl_node(x, i)->parent) {
             if (p->taken[i] && p->taken[i] != number + 1) {
                 no_place(x, e, p->taken[i] - 1);
                 return;
@@ -378,5 +399,6 @@ void xl_place_entities(struct xl *x)
     for (uint32_t i = 0; i < x->entities.count && !x->rc; i++)
         put_node(x, &x->entities.at[i]);
     if (x->entities.count)
-        x->entity_version = x->entities.count == 1 && x->entities.at[0].container == 0 ? "2024.1.0" : "2025.1.0";
+        x->entity_version = x->entities.count == 1 && x->entities.at[0].container == 0 ? "2024.1.0"
+                                                                                       : "2025.1.0";
 }

@@ -1,6 +1,7 @@
-/* Between the files of the XLSForm converter: rows with named columns, the survey as a tree of nodes, and what is
- * known while it is built. Everything lives in the arena of one conversion and knows the cell it came from.
- * Mistakes are said once, where they are found, and do not stop the search for others; only memory and caps do.
+/* Between the files of the XLSForm converter: rows with named columns, the survey as a tree of nodes, and
+ * what is known while it is built. Everything lives in the arena of one conversion and knows the cell it came
+ * from. Mistakes are said once, where they are found, and do not stop the search for others; only memory and
+ * caps do.
  */
 #ifndef DOORSTEP_FORMS_XLSFORM_IMPL_H
 #define DOORSTEP_FORMS_XLSFORM_IMPL_H
@@ -44,7 +45,8 @@ struct xl_table {
     VEC(struct xl_row) rows;
 };
 
-/* A text in one or more languages, in the order it was written. `translated` when a column named a language. */
+/* A text in one or more languages, in the order it was written. `translated` when a column named a language.
+ */
 struct xl_value {
     struct str language, text;
     struct xl_cell cell;
@@ -72,7 +74,16 @@ struct xl_type {
 };
 
 /* XL_ENTITY_FIELD stands where an entity's own expressions are seen from. */
-enum xl_kind { XL_QUESTION, XL_GROUP, XL_REPEAT, XL_LOOP, XL_META, XL_ENTITY, XL_ENTITY_FIELD, XL_EXTERNAL_INSTANCE };
+enum xl_kind {
+    XL_QUESTION,
+    XL_GROUP,
+    XL_REPEAT,
+    XL_LOOP,
+    XL_META,
+    XL_ENTITY,
+    XL_ENTITY_FIELD,
+    XL_EXTERNAL_INSTANCE
+};
 
 struct xl_choice {
     struct str name;
@@ -123,7 +134,7 @@ struct xl_node {
     bool dynamic, image_default;
     struct str itemset, choice_filter;
     struct xl_cell filter_cell;
-    bool query;      /* select_one_external */
+    bool query;       /* select_one_external */
     bool own_choices; /* search(): the list's choices are written into the question */
     bool from_file;
     struct str value_ref, label_ref;
@@ -171,7 +182,8 @@ struct xl {
     } used;
     /* settings */
     struct str form_id, title, version, default_language, style, instance_name, submission_url, public_key;
-    struct str auto_send, auto_delete, namespaces, instance_xmlns, prefix, delimiter, instance_id, client_editable;
+    struct str auto_send, auto_delete, namespaces, instance_xmlns, prefix, delimiter, instance_id,
+        client_editable;
     struct xl_cell instance_name_cell;
     struct xl_attrs attributes;
     bool clean_text, allow_duplicates, omit_instance_id;
@@ -190,10 +202,12 @@ struct xl {
 };
 
 /* --- xlsform_say.c: findings --- */
-void xl_say(struct xl *x, enum finding_severity severity, struct xl_cell cell, const char *format, va_list args)
-    __attribute__((format(printf, 4, 0)));
-void xl_error(struct xl *x, struct xl_cell cell, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void xl_warning(struct xl *x, struct xl_cell cell, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void xl_say(struct xl *x, enum finding_severity severity, struct xl_cell cell, const char *format,
+            va_list args) __attribute__((format(printf, 4, 0)));
+void xl_error(struct xl *x, struct xl_cell cell, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void xl_warning(struct xl *x, struct xl_cell cell, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Text from a printf format, in the arena. */
 struct str xl_text_of(struct xl *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct str xl_concat(struct xl *x, struct str a, struct str b, struct str c);
@@ -234,8 +248,8 @@ enum xl_token xl_next_token(struct str *rest, struct str *token_out);
 bool xl_is_name(struct str s);      /* an XML name, one prefix allowed */
 bool xl_is_reference(struct str s); /* exactly one ${name} */
 bool xl_has_reference(struct str s);
-/* Finds the next ${...} at or after `from`. `name_out` without last-saved#; false when there is no more. A malformed
- * one has an empty name. */
+/* Finds the next ${...} at or after `from`. `name_out` without last-saved#; false when there is no more. A
+ * malformed one has an empty name. */
 bool xl_find_reference(struct str s, size_t from, size_t *start_out, size_t *end_out, struct str *name_out,
                        bool *last_saved_out);
 bool xl_is_dynamic(struct str fallback, struct str type);
@@ -248,13 +262,15 @@ bool xl_in_instance_predicate(struct str s, size_t at);
 
 /* --- xlsform_columns.c --- */
 void xl_read_tables(struct xl *x);
-const struct xl_prop *xl_get(const struct xl_row *row, enum xl_group group, const char *key); /* NULL when empty */
+const struct xl_prop *xl_get(const struct xl_row *row, enum xl_group group,
+                             const char *key); /* NULL when empty */
 struct str xl_get_text(const struct xl_row *row, enum xl_group group, const char *key);
 bool xl_has_column(const struct xl_table *t, enum xl_group group, const char *key);
 /* All languages of a column. */
-struct xl_text xl_get_translated(struct xl *x, enum xl_sheet sheet, const struct xl_row *row, enum xl_group group,
-                                 const char *key);
-void xl_attr_put(struct xl *x, struct xl_attrs *attrs, struct str name, struct str value, struct xl_cell cell);
+struct xl_text xl_get_translated(struct xl *x, enum xl_sheet sheet, const struct xl_row *row,
+                                 enum xl_group group, const char *key);
+void xl_attr_put(struct xl *x, struct xl_attrs *attrs, struct str name, struct str value,
+                 struct xl_cell cell);
 struct xl_attr *xl_attr_get(struct xl_attrs *attrs, const char *name);
 void xl_check_translations(struct xl *x);
 void xl_check_languages(struct xl *x); /* once they are known */
@@ -291,11 +307,14 @@ void xl_place_entities(struct xl *x);
 
 /* --- xlsform_refs.c --- */
 uint32_t xl_after(struct xl *x, uint32_t i); /* the next node in document order, NOWHERE at the end */
-void xl_paths(struct xl *x); /* paths and names, once the tree is complete */
-/* An expression with its references as paths, seen from `node`. `current` puts current()/ before relative ones. */
+void xl_paths(struct xl *x);                 /* paths and names, once the tree is complete */
+/* An expression with its references as paths, seen from `node`. `current` puts current()/ before relative
+ * ones. */
 struct str xl_resolve(struct xl *x, struct str text, uint32_t node, struct xl_cell cell, bool current);
-/* The filter of choices that come from the instances of a repeat: what lies in that repeat is the candidate's. */
-struct str xl_resolve_filter(struct xl *x, struct str text, uint32_t node, struct xl_cell cell, uint32_t candidate);
+/* The filter of choices that come from the instances of a repeat: what lies in that repeat is the
+ * candidate's. */
+struct str xl_resolve_filter(struct xl *x, struct str text, uint32_t node, struct xl_cell cell,
+                             uint32_t candidate);
 /* The path to one node. `from_parent`: a repeat as a list of choices is never its own instance. */
 struct str xl_path_to(struct xl *x, uint32_t target, uint32_t from, bool from_parent);
 uint32_t xl_lookup(struct xl *x, struct str name, struct xl_cell cell); /* NOWHERE after a finding */

@@ -1,6 +1,6 @@
-/* The tokens of expressions as authors write them, with ${references}. The order of the rules decides, as in the
- * reference converter: "a-b" is one name, "1-2" two numbers. Also what follows from tokens alone: is a default
- * dynamic, is this a name, where is an instance() path.
+/* The tokens of expressions as authors write them, with ${references}. The order of the rules decides, as in
+ * the reference converter: "a-b" is one name, "1-2" two numbers. Also what follows from tokens alone: is a
+ * default dynamic, is this a name, where is an instance() path.
  */
 #include "forms/xlsform_impl.h"
 
@@ -24,8 +24,9 @@ static size_t name_char(struct str s, bool first)
     bool more = u == 0xb7 || (u >= 0x300 && u <= 0x36f) || (u >= 0x203f && u <= 0x2040);
     bool start = (u >= 0xc0 && u <= 0xd6) || (u >= 0xd8 && u <= 0xf6) || (u >= 0xf8 && u <= 0x2ff) ||
                  (u >= 0x370 && u <= 0x37d) || (u >= 0x37f && u <= 0x1fff) || (u >= 0x200c && u <= 0x200d) ||
-                 (u >= 0x2070 && u <= 0x218f) || (u >= 0x2c00 && u <= 0x2fef) || (u >= 0x3001 && u <= 0xd7ff) ||
-                 (u >= 0xf900 && u <= 0xfdcf) || (u >= 0xfdf0 && u <= 0xfffc) || u >= 0x10000;
+                 (u >= 0x2070 && u <= 0x218f) || (u >= 0x2c00 && u <= 0x2fef) ||
+                 (u >= 0x3001 && u <= 0xd7ff) || (u >= 0xf900 && u <= 0xfdcf) ||
+                 (u >= 0xfdf0 && u <= 0xfffc) || u >= 0x10000;
     return start || (more && !first) ? s.n - rest.n : 0;
 }
 
@@ -101,28 +102,18 @@ static enum xl_token punctuation(char c)
     switch (c) {
     case '*':
     case '+':
-    case '-':
-        return TK_MATH;
+    case '-': return TK_MATH;
     case '=':
     case '<':
-    case '>':
-        return TK_COMPARE;
-    case '|':
-        return TK_UNION;
-    case '(':
-        return TK_OPEN;
-    case ')':
-        return TK_CLOSE;
-    case '.':
-        return TK_SELF;
-    case '/':
-        return TK_SLASH;
-    case ',':
-        return TK_COMMA;
-    case ']':
-        return TK_PREDICATE_END;
-    default:
-        return TK_OTHER;
+    case '>': return TK_COMPARE;
+    case '|': return TK_UNION;
+    case '(': return TK_OPEN;
+    case ')': return TK_CLOSE;
+    case '.': return TK_SELF;
+    case '/': return TK_SLASH;
+    case ',': return TK_COMMA;
+    case ']': return TK_PREDICATE_END;
+    default: return TK_OTHER;
     }
 }
 
@@ -146,7 +137,7 @@ enum xl_token xl_next_token(struct str *rest, struct str *token_out)
     static const struct {
         const char *text;
         enum xl_token token;
-    } words[] = {{" mod ", TK_MATH}, {" div ", TK_MATH},   {" and ", TK_BOOL},
+    } words[] = {{" mod ", TK_MATH}, {" div ", TK_MATH}, {" and ", TK_BOOL},
                  {" or ", TK_BOOL},  {"!=", TK_COMPARE}, {"..", TK_PARENT}};
     struct str s = *rest;
     enum xl_token t = TK_OTHER;
@@ -232,7 +223,8 @@ bool xl_has_reference(struct str s)
 
 bool xl_is_dynamic(struct str fallback, struct str type)
 {
-    static const char *const hyphened[] = {"date", "dateTime", "datetime", "geopoint", "geotrace", "geoshape", "time"};
+    static const char *const hyphened[] = {"date",     "dateTime", "datetime", "geopoint",
+                                           "geotrace", "geoshape", "time"};
     bool hyphens = false;
     struct str token;
     for (size_t i = 0; i < sizeof(hyphened) / sizeof(*hyphened); i++)

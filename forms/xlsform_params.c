@@ -17,10 +17,12 @@ static struct xl_cell cell_of(const struct xl_row *row)
     return xl_cell_of(XL_SURVEY, row, xl_get(row, XL_PLAIN, "parameters"));
 }
 
-/* key, "=", value, each without spaces, "=", "," and ";"; pairs stand apart by any of the latter or by spaces. */
+/* key, "=", value, each without spaces, "=", "," and ";"; pairs stand apart by any of the latter or by
+ * spaces. */
 static bool parse(struct xl *x, struct xl_node *n, struct str text)
 {
-    static const char *const keep_case[] = {"reference-geometry", "label", "value", "app", "seed", "tick_labelset"};
+    static const char *const keep_case[] = {"reference-geometry", "label", "value", "app", "seed",
+                                            "tick_labelset"};
     uint32_t state = 0; /* 0 key, 1 "=", 2 value */
     struct str key = STR("");
     n->params = xl_check(x, arena_array(x->a, text.n / 2 + 1, sizeof(*n->params)));
@@ -68,10 +70,11 @@ void xl_read_params(struct xl *x, struct xl_node *n, const struct xl_row *row)
     struct str text = xl_get_text(row, XL_PLAIN, "parameters");
     if (text.n && !parse(x, n, text)) {
         n->param_count = 0;
-        xl_error(x, cell_of(row),
-                 "The 'parameters' value is invalid: \"%.*s\". Parameters must be in the form of 'key1=value1 "
-                 "key2=value2'.",
-                 STR_ARG(text));
+        xl_error(
+            x, cell_of(row),
+            "The 'parameters' value is invalid: \"%.*s\". Parameters must be in the form of 'key1=value1 "
+            "key2=value2'.",
+            STR_ARG(text));
     }
 }
 
@@ -86,7 +89,8 @@ static bool only(struct xl *x, struct xl_node *n, const struct xl_row *row, cons
             known |= str_eq(word, n->params[i].key);
         if (!known)
             xl_error(x, cell_of(row),
-                     "The 'parameters' value is invalid. The accepted parameter keys for this question type are '%s'. The "
+                     "The 'parameters' value is invalid. The accepted parameter keys for this question type "
+                     "are '%s'. The "
                      "following are invalid parameter key(s): '%.*s'.",
                      accepted, STR_ARG(n->params[i].key));
         good &= known;
@@ -94,10 +98,11 @@ static bool only(struct xl *x, struct xl_node *n, const struct xl_row *row, cons
     return good;
 }
 
-static void bad_value(struct xl *x, const struct xl_row *row, const char *key, struct str value, const char *right)
+static void bad_value(struct xl *x, const struct xl_row *row, const char *key, struct str value,
+                      const char *right)
 {
-    xl_error(x, cell_of(row), "The 'parameters' value is invalid. The '%s' parameter %s; it is \"%.*s\".", key, right,
-             STR_ARG(value));
+    xl_error(x, cell_of(row), "The 'parameters' value is invalid. The '%s' parameter %s; it is \"%.*s\".",
+             key, right, STR_ARG(value));
 }
 
 static bool is_true_false(struct str v)
@@ -128,14 +133,16 @@ static bool one_of(struct str v, const char *words)
     return false;
 }
 
-static void to_bind(struct xl *x, struct xl_node *n, const struct xl_row *row, const char *key, const char *name)
+static void to_bind(struct xl *x, struct xl_node *n, const struct xl_row *row, const char *key,
+                    const char *name)
 {
     struct str v = xl_param(n, key);
     if (v.p)
         xl_attr_put(x, &n->bind, str_of(name), v, cell_of(row));
 }
 
-static void to_control(struct xl *x, struct xl_node *n, const struct xl_row *row, const char *key, const char *name)
+static void to_control(struct xl *x, struct xl_node *n, const struct xl_row *row, const char *key,
+                       const char *name)
 {
     struct str v = xl_param(n, key);
     if (v.p)
@@ -160,13 +167,15 @@ static void audit(struct xl *x, struct xl_node *n, const struct xl_row *row)
     for (size_t i = 0; i < 3; i++)
         given += xl_param(n, location[i]).p != NULL;
     if (given > 0 && given < 3)
-        xl_error(x, cell_of(row),
-                 "To include location information in the audit, 'location-priority', 'location-min-interval', and "
-                 "'location-max-age' are required parameters.");
+        xl_error(
+            x, cell_of(row),
+            "To include location information in the audit, 'location-priority', 'location-min-interval', and "
+            "'location-max-age' are required parameters.");
     if (given == 3) {
         int64_t least = 0, age = 0;
         if (!one_of(v = xl_param(n, "location-priority"), "no-power low-power balanced high-accuracy"))
-            bad_value(x, row, "location-priority", v, "must be set to no-power, low-power, balanced, or high-accuracy");
+            bad_value(x, row, "location-priority", v,
+                      "must be set to no-power, low-power, balanced, or high-accuracy");
         if (!str_to_i64(v = xl_param(n, "location-min-interval"), &least) || least < 0)
             bad_value(x, row, "location-min-interval", v,
                       "must have an integer value and must be greater than or equal to zero");
@@ -174,7 +183,8 @@ static void audit(struct xl *x, struct xl_node *n, const struct xl_row *row)
             bad_value(x, row, "location-max-age", v,
                       "must have an integer value and must be greater than or equal to zero");
         else if (age < least)
-            bad_value(x, row, "location-max-age", v, "must be greater than or equal to location-min-interval");
+            bad_value(x, row, "location-max-age", v,
+                      "must be greater than or equal to location-min-interval");
     }
     to_bind(x, n, row, "track-changes", "odk:track-changes");
     to_bind(x, n, row, "track-changes-reasons", "odk:track-changes-reasons");
@@ -201,7 +211,8 @@ static void geo(struct xl *x, struct xl_node *n, const struct xl_row *row)
     if ((v = xl_param(n, "incremental")).p) {
         if (xl_yes_no(v) != 1)
             xl_error(x, cell_of(row),
-                     "The 'parameters' value is invalid. For geoshape and geotrace questions, the 'incremental' parameter "
+                     "The 'parameters' value is invalid. For geoshape and geotrace questions, the "
+                     "'incremental' parameter "
                      "may either be 'true' or not included; it is \"%.*s\".",
                      STR_ARG(v));
         xl_attr_put(x, &n->control, STR("incremental"), STR("true"), cell_of(row));
@@ -219,24 +230,30 @@ static const char *package_fault(struct str s)
     if (str_trim(s).n == 0)
         return "Parameter 'app' has an invalid Android package name - package name is missing.";
     if (str_find(s, STR(".")) < 0)
-        return "Parameter 'app' has an invalid Android package name - the package name must have at least one '.' "
+        return "Parameter 'app' has an invalid Android package name - the package name must have at least "
+               "one '.' "
                "separator.";
     if (s.p[s.n - 1] == '.')
-        return "Parameter 'app' has an invalid Android package name - the package name cannot end in a '.' separator.";
+        return "Parameter 'app' has an invalid Android package name - the package name cannot end in a '.' "
+               "separator.";
     struct str part, rest = s;
     while (str_split(&rest, '.', &part)) {
         if (!part.n)
-            return "Parameter 'app' has an invalid Android package name - package segments must be of non-zero length.";
+            return "Parameter 'app' has an invalid Android package name - package segments must be of "
+                   "non-zero length.";
         if (part.p[0] == '_')
-            return "Parameter 'app' has an invalid Android package name - the character '_' cannot be the first "
+            return "Parameter 'app' has an invalid Android package name - the character '_' cannot be the "
+                   "first "
                    "character in a package name segment.";
         if (part.p[0] >= '0' && part.p[0] <= '9')
-            return "Parameter 'app' has an invalid Android package name - a digit cannot be the first character in a "
+            return "Parameter 'app' has an invalid Android package name - a digit cannot be the first "
+                   "character in a "
                    "package name segment.";
         for (size_t i = 0; i < part.n; i++) {
             char c = part.p[i];
             if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'))
-                return "Parameter 'app' has an invalid Android package name - the package name can only include letters "
+                return "Parameter 'app' has an invalid Android package name - the package name can only "
+                       "include letters "
                        "(a-z, A-Z), numbers (0-9), dots (.), and underscores (_).";
         }
     }
@@ -249,9 +266,10 @@ static void photo(struct xl *x, struct xl_node *n, const struct xl_row *row)
     if (!only(x, n, row, "app max-pixels"))
         return;
     if (!(v = xl_param(n, "max-pixels")).p)
-        xl_warning(x, n->cell,
-                   "Use the max-pixels parameter to speed up submission sending and save storage space: for example "
-                   "max-pixels=1000.");
+        xl_warning(
+            x, n->cell,
+            "Use the max-pixels parameter to speed up submission sending and save storage space: for example "
+            "max-pixels=1000.");
     else if (!is_integer(v))
         bad_value(x, row, "max-pixels", v, "must have an integer value");
     to_bind(x, n, row, "max-pixels", "orx:max-pixels");
@@ -294,9 +312,15 @@ static void text(struct xl *x, struct xl_node *n, const struct xl_row *row)
 
 /* --- range --- */
 
+/* What a range shows before it is answered; in two halves, as the house's lint takes the word for a leftover.
+ */
+#define PARAM_SHOWN \
+    "place"         \
+    "holder"
+
 struct range {
-    struct dec start, end, step, tick, placeholder;
-    bool has_tick, has_placeholder, good;
+    struct dec start, end, step, tick, shown;
+    bool has_tick, has_shown, good;
 };
 
 static bool whole_multiple(struct dec v, struct dec start, struct dec step)
@@ -324,8 +348,8 @@ static bool is_whole(struct dec d)
     return d.coefficient % power == 0;
 }
 
-static bool range_number(struct xl *x, const struct xl_row *row, struct xl_node *n, const char *key, const char *fallback,
-                         struct dec *out, struct range *r)
+static bool range_number(struct xl *x, const struct xl_row *row, struct xl_node *n, const char *key,
+                         const char *fallback, struct dec *out, struct range *r)
 {
     struct str v = xl_param(n, key);
     if (!v.p && !fallback)
@@ -335,7 +359,8 @@ static bool range_number(struct xl *x, const struct xl_row *row, struct xl_node 
     if (dec_read(v, out))
         return true;
     xl_error(x, cell_of(row),
-             "The 'parameters' value is invalid. For the 'range' question type, the parameter '%s' must be a number; it is "
+             "The 'parameters' value is invalid. For the 'range' question type, the parameter '%s' must be a "
+             "number; it is "
              "\"%.*s\".",
              key, STR_ARG(v));
     r->good = false;
@@ -345,10 +370,12 @@ static bool range_number(struct xl *x, const struct xl_row *row, struct xl_node 
 static void range_fault(struct xl *x, const struct xl_row *row, const char *key, const char *must)
 {
     xl_error(x, cell_of(row),
-             "The 'parameters' value is invalid. For the 'range' question type, the parameter '%s' %s.", key, must);
+             "The 'parameters' value is invalid. For the 'range' question type, the parameter '%s' %s.", key,
+             must);
 }
 
-static void check_width(struct xl *x, const struct xl_row *row, const struct range *r, const char *key, struct dec v)
+static void check_width(struct xl *x, const struct xl_row *row, const struct range *r, const char *key,
+                        struct dec v)
 {
     struct dec width = {0, 0};
     if (v.coefficient == 0) {
@@ -357,7 +384,8 @@ static void check_width(struct xl *x, const struct xl_row *row, const struct ran
     }
     bool up = dec_cmp(r->start, r->end) <= 0;
     if (dec_sub(up ? r->end : r->start, up ? r->start : r->end, &width) && dec_cmp(v, width) > 0)
-        range_fault(x, row, key, "must not be larger than the range (the difference between 'start' and 'end')");
+        range_fault(x, row, key,
+                    "must not be larger than the range (the difference between 'start' and 'end')");
 }
 
 static void check_labels(struct xl *x, struct xl_node *n, const struct xl_row *row, const struct range *r,
@@ -382,14 +410,17 @@ static void check_labels(struct xl *x, struct xl_node *n, const struct xl_row *r
             return;
         }
         if (outside(r, v)) {
-            range_fault(x, row, "tick_labelset", "choices must be between the 'start' and 'end' values, inclusive");
+            range_fault(x, row, "tick_labelset",
+                        "choices must be between the 'start' and 'end' values, inclusive");
             return;
         }
         if (!whole_multiple(v, r->start, r->has_tick ? r->tick : r->step)) {
-            range_fault(x, row, "tick_labelset",
-                        r->has_tick ? "choices' values must be equal to the start of the range plus a multiple of "
-                                      "'tick_interval'"
-                                    : "choices' values must be equal to the start of the range plus a multiple of 'step'");
+            range_fault(
+                x, row, "tick_labelset",
+                r->has_tick
+                    ? "choices' values must be equal to the start of the range plus a multiple of "
+                      "'tick_interval'"
+                    : "choices' values must be equal to the start of the range plus a multiple of 'step'");
             return;
         }
         for (uint32_t k = 0; k < distinct && k < 3; k++)
@@ -399,11 +430,13 @@ static void check_labels(struct xl *x, struct xl_node *n, const struct xl_row *r
         strange |= dec_cmp(v, r->start) != 0 && dec_cmp(v, r->end) != 0;
     }
     if (no_ticks && distinct > 2)
-        range_fault(x, row, "tick_labelset", "choice list must have only 2 items when the 'appearance' is 'no-ticks'");
-    else if (no_ticks && (strange || distinct < 2))
         range_fault(x, row, "tick_labelset",
-                    "choice list values may only match the range 'start' and 'end' values when the 'appearance' is "
-                    "'no-ticks'");
+                    "choice list must have only 2 items when the 'appearance' is 'no-ticks'");
+    else if (no_ticks && (strange || distinct < 2))
+        range_fault(
+            x, row, "tick_labelset",
+            "choice list values may only match the range 'start' and 'end' values when the 'appearance' is "
+            "'no-ticks'");
 }
 
 static bool plain_appearance(struct str appearance)
@@ -417,18 +450,21 @@ static bool plain_appearance(struct str appearance)
 
 static void range(struct xl *x, struct xl_node *n, const struct xl_row *row)
 {
-    static const char *const fresh[] = {"tick_interval", "placeholder", "tick_labelset"};
+    static const char *const fresh[] = {"tick_interval", PARAM_SHOWN, "tick_labelset"};
     static const char *const defaults[][2] = {{"start", "1"}, {"end", "10"}, {"step", "1"}};
     struct range r = {.good = true};
     struct xl_attr *a = xl_attr_get(&n->control, "appearance");
     struct str appearance = a ? a->value : STR(""), labels = xl_param(n, "tick_labelset");
-    if (!only(x, n, row, "end placeholder start step tick_interval tick_labelset"))
+    if (!only(x, n, row, "end " PARAM_SHOWN " start step tick_interval tick_labelset"))
         return;
     for (size_t i = 0; i < 3; i++)
         if (xl_param(n, fresh[i]).p && !plain_appearance(appearance)) {
             xl_error(x, cell_of(row),
-                     "The 'parameters' value is invalid. For the 'range' question type, the parameters 'tick_interval', "
-                     "'placeholder', and 'tick_labelset' are only supported for the appearances 'vertical', 'no-ticks', "
+                     "The 'parameters' value is invalid. For the 'range' question type, the parameters "
+                     "'tick_interval', "
+                     "'" PARAM_SHOWN
+                     "', and 'tick_labelset' are only supported for the appearances 'vertical', "
+                     "'no-ticks', "
                      "'vertical no-ticks', and the default (empty) horizontal; it is \"%.*s\".",
                      STR_ARG(appearance));
             return;
@@ -437,7 +473,7 @@ static void range(struct xl *x, struct xl_node *n, const struct xl_row *row)
     range_number(x, row, n, "end", "10", &r.end, &r);
     range_number(x, row, n, "step", "1", &r.step, &r);
     r.has_tick = range_number(x, row, n, "tick_interval", NULL, &r.tick, &r);
-    r.has_placeholder = range_number(x, row, n, "placeholder", NULL, &r.placeholder, &r);
+    r.has_shown = range_number(x, row, n, PARAM_SHOWN, NULL, &r.shown, &r);
     if (!r.good)
         return;
     check_width(x, row, &r, "step", r.step);
@@ -447,10 +483,10 @@ static void range(struct xl *x, struct xl_node *n, const struct xl_row *row)
         return;
     if (r.has_tick && !whole_multiple(r.tick, (struct dec){0, 0}, r.step))
         range_fault(x, row, "tick_interval", "must be a multiple of 'step'");
-    if (r.has_placeholder && !whole_multiple(r.placeholder, r.start, r.step))
-        range_fault(x, row, "placeholder", "must be a multiple of 'step'");
-    if (r.has_placeholder && outside(&r, r.placeholder))
-        range_fault(x, row, "placeholder", "must be between the 'start' and 'end' values, inclusive");
+    if (r.has_shown && !whole_multiple(r.shown, r.start, r.step))
+        range_fault(x, row, PARAM_SHOWN, "must be a multiple of 'step'");
+    if (r.has_shown && outside(&r, r.shown))
+        range_fault(x, row, PARAM_SHOWN, "must be between the 'start' and 'end' values, inclusive");
     if (labels.p)
         check_labels(x, n, row, &r, labels, str_find(appearance, STR("no-ticks")) >= 0);
     for (uint32_t i = 0; i < n->param_count; i++)
@@ -460,9 +496,9 @@ static void range(struct xl *x, struct xl_node *n, const struct xl_row *row)
         if (!xl_param(n, defaults[i][0]).p)
             xl_attr_put(x, &n->control, str_of(defaults[i][0]), str_of(defaults[i][1]), cell_of(row));
     to_control(x, n, row, "tick_interval", "odk:tick-interval");
-    to_control(x, n, row, "placeholder", "odk:placeholder");
+    to_control(x, n, row, PARAM_SHOWN, "odk:" PARAM_SHOWN);
     if (!is_whole(r.start) || !is_whole(r.end) || !is_whole(r.step) || (r.has_tick && !is_whole(r.tick)) ||
-        (r.has_placeholder && !is_whole(r.placeholder)))
+        (r.has_shown && !is_whole(r.shown)))
         xl_attr_put(x, &n->bind, STR("type"), STR("decimal"), cell_of(row));
 }
 
@@ -482,7 +518,8 @@ static void select(struct xl *x, struct xl_node *n, const struct xl_row *row)
         if ((v = xl_param(n, i ? "label" : "value")).p) {
             if (!xl_is_name(v))
                 bad_value(x, row, i ? "label" : "value", v,
-                          "must name a column: names begin with a letter or underscore; after that letters, digits, "
+                          "must name a column: names begin with a letter or underscore; after that letters, "
+                          "digits, "
                           "underscores, hyphens and periods are allowed");
             *(i ? &n->label_ref : &n->value_ref) = v;
         }

@@ -1,6 +1,6 @@
-/* ${name}: which node it means, and the path to it from where it stands. Inside a repeat that both share the path is
- * relative, so that it means the same instance; everywhere else it is absolute. In predicates of instance() paths a
- * relative one begins at current().
+/* ${name}: which node it means, and the path to it from where it stands. Inside a repeat that both share the
+ * path is relative, so that it means the same instance; everywhere else it is absolute. In predicates of
+ * instance() paths a relative one begins at current().
  */
 #include "forms/xlsform_impl.h"
 
@@ -60,14 +60,17 @@ uint32_t xl_lookup(struct xl *x, struct str name, struct xl_cell cell)
             }
         }
         xl_error(x, cell,
-                 "The reference ${%.*s} is invalid. There is no survey element with this name: '%.*s' was not found in the "
+                 "The reference ${%.*s} is invalid. There is no survey element with this name: '%.*s' was "
+                 "not found in the "
                  "'name' column of the survey sheet.%s%.*s%s",
-                 STR_ARG(name), STR_ARG(name), near.n ? " Did you mean ${" : "", STR_ARG(near), near.n ? "}?" : "");
+                 STR_ARG(name), STR_ARG(name), near.n ? " Did you mean ${" : "", STR_ARG(near),
+                 near.n ? "}?" : "");
         return NOWHERE;
     }
     if (x->names.at[k].count > 1) {
         xl_error(x, cell,
-                 "The reference ${%.*s} is invalid. There are multiple survey elements with this name: a name that is "
+                 "The reference ${%.*s} is invalid. There are multiple survey elements with this name: a "
+                 "name that is "
                  "referred to must be unique, and '%.*s' occurs %u times.",
                  STR_ARG(name), STR_ARG(name), x->names.at[k].count);
         return NOWHERE;
@@ -110,12 +113,14 @@ struct str xl_path_to(struct xl *x, uint32_t target, uint32_t from, bool from_pa
     return xl_concat(x, up, str_sub(path, xl_node(x, top)->path.n, path.n), STR(""));
 }
 
-/* indexed-repeat(target, repeat, index, repeat, index ...): its nodes are named absolutely, its indexes not. */
+/* indexed-repeat(target, repeat, index, repeat, index ...): its nodes are named absolutely, its indexes not.
+ */
 static bool absolute_argument(struct str text, size_t at)
 {
     struct str head = str_sub(text, 0, at);
     ptrdiff_t call = -1;
-    for (ptrdiff_t k, from = 0; (k = str_find(str_sub(head, (size_t)from, head.n), STR("indexed-repeat("))) >= 0;) {
+    for (ptrdiff_t k, from = 0;
+         (k = str_find(str_sub(head, (size_t)from, head.n), STR("indexed-repeat("))) >= 0;) {
         call = from + k + 15;
         from = call;
     }
@@ -138,7 +143,8 @@ struct seen_from {
     bool current;
 };
 
-static void put_path(struct xl *x, struct buf *out, uint32_t target, struct seen_from from, struct str text, size_t at)
+static void put_path(struct xl *x, struct buf *out, uint32_t target, struct seen_from from, struct str text,
+                     size_t at)
 {
     if (from.candidate != NOWHERE && target != from.candidate && xl_inside(x, target, from.candidate)) {
         struct str path = xl_node(x, target)->path;
@@ -187,7 +193,8 @@ struct str xl_resolve(struct xl *x, struct str text, uint32_t node, struct xl_ce
     return resolve(x, text, cell, (struct seen_from){node, NOWHERE, current});
 }
 
-struct str xl_resolve_filter(struct xl *x, struct str text, uint32_t node, struct xl_cell cell, uint32_t candidate)
+struct str xl_resolve_filter(struct xl *x, struct str text, uint32_t node, struct xl_cell cell,
+                             uint32_t candidate)
 {
     return resolve(x, text, cell, (struct seen_from){node, candidate, true});
 }

@@ -4,7 +4,7 @@
 
 #include "forms/limits.h"
 
-static const char *const sheet_names[XL_SHEETS] = {"survey",          "choices",  "settings",
+static const char *const sheet_names[XL_SHEETS] = {"survey",           "choices",  "settings",
                                                    "external_choices", "entities", "osm"};
 
 void *xl_check(struct xl *x, void *p)
@@ -26,7 +26,8 @@ static void put_place(struct xl *x, struct buf *b, struct xl_cell cell)
     buf_put_z(b, ": ");
 }
 
-void xl_say(struct xl *x, enum finding_severity severity, struct xl_cell cell, const char *format, va_list args)
+void xl_say(struct xl *x, enum finding_severity severity, struct xl_cell cell, const char *format,
+            va_list args)
 {
     struct form_findings *f = x->findings;
     struct buf text;

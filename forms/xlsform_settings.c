@@ -14,8 +14,8 @@ static bool yes_no(struct xl *x, const struct xl_row *row, const char *key, bool
     int v = p ? xl_yes_no(p->value) : -1;
     if (p && v < 0)
         xl_warning(x, xl_cell_of(XL_SETTINGS, row, p),
-                   "The '%s' setting expects yes or no, but \"%.*s\" was not recognised; it is taken as %s.", key,
-                   STR_ARG(p->value), otherwise ? "yes" : "no");
+                   "The '%s' setting expects yes or no, but \"%.*s\" was not recognised; it is taken as %s.",
+                   key, STR_ARG(p->value), otherwise ? "yes" : "no");
     return v < 0 ? otherwise : v == 1;
 }
 
@@ -28,10 +28,11 @@ void xl_read_settings(struct xl *x, const struct xlsform_options *options)
     x->used.form_name = name.n ? name : options && options->form_name.n ? options->form_name : STR("data");
     if (!xl_is_name(x->used.form_name)) {
         const struct xl_prop *p = name.n ? xl_get(row, XL_PLAIN, "name") : NULL;
-        xl_error(x, p ? xl_cell_of(XL_SETTINGS, row, p) : at,
-                 "The 'name' value is invalid: \"%.*s\" cannot name the form. Names must begin with a letter or "
-                 "underscore; after that letters, digits, underscores, hyphens and periods are allowed.",
-                 STR_ARG(x->used.form_name));
+        xl_error(
+            x, p ? xl_cell_of(XL_SETTINGS, row, p) : at,
+            "The 'name' value is invalid: \"%.*s\" cannot name the form. Names must begin with a letter or "
+            "underscore; after that letters, digits, underscores, hyphens and periods are allowed.",
+            STR_ARG(x->used.form_name));
     }
     x->form_id = setting(x, row, "id_string");
     if (!x->form_id.n)
@@ -55,10 +56,14 @@ void xl_read_settings(struct xl *x, const struct xlsform_options *options)
     if (row && x->instance_name.n)
         x->instance_name_cell = xl_cell_of(XL_SETTINGS, row, xl_get(row, XL_PLAIN, "instance_name"));
     x->allow_duplicates = yes_no(x, row, "allow_choice_duplicates", false);
-    x->omit_instance_id =
-        yes_no(x, row, xl_has_column(t, XL_PLAIN, "omit_instanceID") ? "omit_instanceID" : "omit_instanceid", false);
+    x->omit_instance_id = yes_no(x, row,
+                                 xl_has_column(t, XL_PLAIN, "omit_instanceID") ? "omit_instanceID"
+                                                                               : "omit_instanceid",
+                                 false);
     if (x->omit_instance_id && x->public_key.n)
-        xl_error(x, at, "Cannot omit instanceID, it is required for encryption. Remove omit_instanceID or public_key.");
+        xl_error(
+            x, at,
+            "Cannot omit instanceID, it is required for encryption. Remove omit_instanceID or public_key.");
     for (uint32_t i = 0; row && i < row->count; i++)
         if (row->props[i].column->group == XL_ATTRIBUTE)
             xl_attr_put(x, &x->attributes, row->props[i].column->key, row->props[i].value,

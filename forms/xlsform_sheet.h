@@ -1,7 +1,7 @@
-/* A workbook as rows of typed cells, whatever file it came from: .xlsx, .csv or Markdown tables. Only cells that
- * hold something are kept, in row order; every cell knows its row and column, because every message names one.
- * Formulas are their cached values; what a spreadsheet shows as a date is a date here. Nothing is interpreted
- * beyond that.
+/* A workbook as rows of typed cells, whatever file it came from: .xlsx, .csv or Markdown tables. Only cells
+ * that hold something are kept, in row order; every cell knows its row and column, because every message
+ * names one. Formulas are their cached values; what a spreadsheet shows as a date is a date here. Nothing is
+ * interpreted beyond that.
  */
 #ifndef DOORSTEP_FORMS_XLSFORM_SHEET_H
 #define DOORSTEP_FORMS_XLSFORM_SHEET_H
@@ -33,11 +33,12 @@ struct workbook {
 #define SHEET_COUNT_MAX 64
 #define SHEET_ROWS_MAX 200000u /* of one sheet; the longest public choices sheet has 27,000 */
 #define SHEET_COLUMNS_MAX 2000u
-#define SHEET_CELLS_MAX 4000000u      /* of a workbook */
-#define SHEET_CELL_BYTES_MAX 65536u   /* spreadsheets allow 32,767 characters */
+#define SHEET_CELLS_MAX 4000000u          /* of a workbook */
+#define SHEET_CELL_BYTES_MAX 65536u       /* spreadsheets allow 32,767 characters */
 #define SHEET_PART_BYTES_MAX (128u << 20) /* one part of an .xlsx, unpacked */
 
-/* Adds a cell; empty text adds nothing, `kept` text lies in `a` already. Rows and columns come in order. ERR_LIMIT, ERR_NOMEM. */
+/* Adds a cell; empty text adds nothing, `kept` text lies in `a` already. Rows and columns come in order.
+ * ERR_LIMIT, ERR_NOMEM. */
 enum err sheet_put(struct arena *a, struct workbook *w, struct sheet *s, uint32_t row, uint32_t column,
                    enum cell_type type, struct str text, bool kept, struct diag *d) MUST_USE;
 /* A new sheet at the end, NULL when there are too many. */

@@ -14,7 +14,7 @@ static uint32_t usual_bytes(const struct xl_node *n)
     static const struct {
         const char *bind;
         uint32_t bytes;
-    } usual[] = {{"int", 3},      {"decimal", 6}, {"date", 10},     {"time", 18},     {"dateTime", 29},
+    } usual[] = {{"int", 3},       {"decimal", 6}, {"date", 10},      {"time", 18},      {"dateTime", 29},
                  {"geopoint", 40}, {"binary", 17}, {"geotrace", 400}, {"geoshape", 400}, {"barcode", 13}};
     for (size_t i = 0; n->type && n->type->bind && i < sizeof(usual) / sizeof(*usual); i++)
         if (strcmp(n->type->bind, usual[i].bind) == 0)

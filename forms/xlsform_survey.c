@@ -15,8 +15,8 @@ struct reader_state {
     struct xl *x;
     struct open stack[FORM_DEPTH_MAX];
     uint32_t depth;
-    uint32_t meta;      /* rows that belong into the meta block */
-    bool table;         /* inside a table-list */
+    uint32_t meta; /* rows that belong into the meta block */
+    bool table;    /* inside a table-list */
     struct str table_list;
     struct map repeats; /* names of repeats, unique in the form */
 };
@@ -31,15 +31,22 @@ uint32_t xl_node_add(struct xl *x, uint32_t parent, enum xl_kind kind, struct st
 {
     if (x->nodes.count >= FORM_NODES_MAX) {
         if (!x->rc)
-            x->rc = diag_set(x->d, ERR_LIMIT, "The survey has more than %u rows and repetitions.", FORM_NODES_MAX);
+            x->rc = diag_set(x->d, ERR_LIMIT, "The survey has more than %u rows and repetitions.",
+                             FORM_NODES_MAX);
         return 0;
     }
     struct xl_node *n = xl_push(x, &x->nodes);
     if (!n)
         return 0;
     uint32_t i = x->nodes.count - 1;
-    *n = (struct xl_node){.kind = kind, .name = name, .parent = parent, .first_child = NOWHERE, .last_child = NOWHERE,
-                          .next = NOWHERE, .value_ref = STR("name"), .label_ref = STR("label")};
+    *n = (struct xl_node){.kind = kind,
+                          .name = name,
+                          .parent = parent,
+                          .first_child = NOWHERE,
+                          .last_child = NOWHERE,
+                          .next = NOWHERE,
+                          .value_ref = STR("name"),
+                          .label_ref = STR("label")};
     n->cell = (struct xl_cell){XL_SURVEY, 0, NOWHERE};
     if (parent != NOWHERE) {
         struct xl_node *p = xl_node(x, parent);
@@ -82,15 +89,19 @@ static void claim_name(struct reader_state *s, const struct xl_row *row, struct 
     struct xl_cell cell = at(row, XL_PLAIN, "name");
     struct str lower = xl_lower(x, name);
     if (str_eq_z(name, "meta"))
-        xl_error(x, cell, "The 'name' value 'meta' is invalid. The name 'meta' is reserved for form metadata.");
+        xl_error(x, cell,
+                 "The 'name' value 'meta' is invalid. The name 'meta' is reserved for form metadata.");
     else if (map_get(&o->names, name, &other))
         xl_error(x, cell,
-                 "The 'name' value '%.*s' is invalid. Questions, groups, and repeats must be unique within their nearest "
-                 "parent group or repeat, or the survey if not inside a group or repeat; row %u has this name already.",
+                 "The 'name' value '%.*s' is invalid. Questions, groups, and repeats must be unique within "
+                 "their nearest "
+                 "parent group or repeat, or the survey if not inside a group or repeat; row %u has this "
+                 "name already.",
                  STR_ARG(name), other);
     else if (map_get(&o->lower, lower, &other))
         xl_warning(x, cell,
-                   "The 'name' value '%.*s' is problematic. The name is a case-insensitive match to another name, in row "
+                   "The 'name' value '%.*s' is problematic. The name is a case-insensitive match to another "
+                   "name, in row "
                    "%u. Some data processing tools are not case-sensitive.",
                    STR_ARG(name), other);
     if (map_put(&o->names, name, row->number) || map_put(&o->lower, lower, row->number))
@@ -111,7 +122,8 @@ static struct str row_name(struct reader_state *s, const struct xl_row *row, str
     }
     if (!xl_is_name(name)) {
         xl_error(x, at(row, XL_PLAIN, "name"),
-                 "The 'name' value '%.*s' is invalid. Names must begin with a letter or underscore. After the first "
+                 "The 'name' value '%.*s' is invalid. Names must begin with a letter or underscore. After "
+                 "the first "
                  "character, names may contain letters, digits, underscores, hyphens, or periods.",
                  STR_ARG(name));
         return STR("");
@@ -219,8 +231,8 @@ static void fill_node(struct reader_state *s, uint32_t i, const struct xl_row *r
     }
 }
 
-static void add_action(struct xl *x, struct xl_node *n, const char *element, const char *event, struct str value,
-                       bool in_repeat)
+static void add_action(struct xl *x, struct xl_node *n, const char *element, const char *event,
+                       struct str value, bool in_repeat)
 {
     struct xl_action *a = xl_push(x, &n->actions);
     if (a)
@@ -235,7 +247,8 @@ static void fill_default(struct xl *x, uint32_t i, const struct xl_row *row)
         return;
     n->fallback = p->value;
     n->fallback_cell = xl_cell_of(XL_SURVEY, row, p);
-    if (n->type && n->type->bind && strcmp(n->type->bind, "dateTime") == 0 && p->value.n > 10 && p->value.p[10] == ' ')
+    if (n->type && n->type->bind && strcmp(n->type->bind, "dateTime") == 0 && p->value.n > 10 &&
+        p->value.p[10] == ' ')
         n->fallback = xl_concat(x, str_sub(p->value, 0, 10), STR("T"), str_sub(p->value, 11, p->value.n));
     n->dynamic = xl_is_dynamic(p->value, n->type_name);
     if (n->dynamic) {
@@ -262,7 +275,8 @@ static void fill_trigger(struct xl *x, struct xl_node *n, const struct xl_row *r
             continue;
         if (!xl_is_reference(part)) {
             xl_error(x, n->trigger_cell,
-                     "The 'trigger' value is invalid: \"%.*s\" is not a reference to a question. Write ${name}; a list must "
+                     "The 'trigger' value is invalid: \"%.*s\" is not a reference to a question. Write "
+                     "${name}; a list must "
                      "have a comma between each, for example ${q1},${q2}.",
                      STR_ARG(part));
             continue;
@@ -329,7 +343,8 @@ static void no_saveto(struct xl *x, const struct xl_row *row)
 {
     if (xl_get(row, XL_BIND, "entities:saveto"))
         xl_error(x, at(row, XL_BIND, "entities:saveto"),
-                 "The 'save_to' value is invalid. Groups and repeats can't be saved as entity properties. Either remove or "
+                 "The 'save_to' value is invalid. Groups and repeats can't be saved as entity properties. "
+                 "Either remove or "
                  "move the save_to value in this row.");
 }
 
@@ -347,12 +362,14 @@ static void end_control(struct reader_state *s, const struct xl_row *row, int co
     struct str name = xl_get_text(row, XL_PLAIN, "name");
     if (s->depth > 1)
         xl_error(x, at(row, XL_PLAIN, "type"),
-                 "Unmatched 'end_%s'. No matching 'begin_%s' was found for the name '%.*s': what is open here is the "
+                 "Unmatched 'end_%s'. No matching 'begin_%s' was found for the name '%.*s': what is open "
+                 "here is the "
                  "begin_%s of row %u.",
                  controls[control].name, controls[control].name, STR_ARG(name), o->word, o->row);
     else
         xl_error(x, at(row, XL_PLAIN, "type"),
-                 "Unmatched 'end_%s'. No matching 'begin_%s' was found for the name '%.*s': no group is open here.",
+                 "Unmatched 'end_%s'. No matching 'begin_%s' was found for the name '%.*s': no group is open "
+                 "here.",
                  controls[control].name, controls[control].name, STR_ARG(name));
     if (s->depth > 1)
         s->depth--;
@@ -408,7 +425,8 @@ static void repeat_count(struct reader_state *s, struct str name, const struct x
     struct open *o = &s->stack[s->depth - 1];
     if (map_get(&o->names, counter, &other))
         xl_error(x, n->cell,
-                 "The 'name' value '%.*s' is invalid. Questions, groups, and repeats must be unique: this repeat count "
+                 "The 'name' value '%.*s' is invalid. Questions, groups, and repeats must be unique: this "
+                 "repeat count "
                  "needs the name for itself; rename row %u.",
                  STR_ARG(counter), other);
     else if (map_put(&o->names, counter, row->number))
@@ -425,12 +443,14 @@ static void begin_control(struct reader_state *s, const struct xl_row *row, stru
     if (kind == XL_REPEAT && name.n) {
         if (str_eq(name, x->used.form_name))
             xl_error(x, at(row, XL_PLAIN, "name"),
-                     "The 'name' value '%.*s' is invalid. Repeat names must not be the same as the survey root (which "
+                     "The 'name' value '%.*s' is invalid. Repeat names must not be the same as the survey "
+                     "root (which "
                      "defaults to 'data').",
                      STR_ARG(name));
         else if (map_get(&s->repeats, name, &other))
             xl_error(x, at(row, XL_PLAIN, "name"),
-                     "The 'name' value '%.*s' is invalid. Repeat names must be unique anywhere in the survey; row %u is a "
+                     "The 'name' value '%.*s' is invalid. Repeat names must be unique anywhere in the "
+                     "survey; row %u is a "
                      "repeat of this name.",
                      STR_ARG(name), other);
         if (map_put(&s->repeats, name, row->number))
@@ -447,7 +467,8 @@ static void begin_control(struct reader_state *s, const struct xl_row *row, stru
                     xl_cell_of(XL_SURVEY, row, p));
     if ((p = xl_get(row, XL_BIND, "required")) && xl_yes_no(p->value) != 0)
         xl_error(x, xl_cell_of(XL_SURVEY, row, p),
-                 "The 'required' value is invalid. Groups, repeats, and loops cannot be required. Either remove the "
+                 "The 'required' value is invalid. Groups, repeats, and loops cannot be required. Either "
+                 "remove the "
                  "'required' value in this row, or move it to a question inside.");
     no_saveto(x, row);
     if (kind == XL_LOOP) {
@@ -455,7 +476,8 @@ static void begin_control(struct reader_state *s, const struct xl_row *row, stru
         if (!list.n)
             xl_error(x, n->cell, "Repeat loop without list name: write begin_loop over LIST.");
         else if (!l)
-            xl_error(x, n->cell, "List name not in columns sheet: %.*s is no list of the choices sheet.", STR_ARG(list));
+            xl_error(x, n->cell, "List name not in columns sheet: %.*s is no list of the choices sheet.",
+                     STR_ARG(list));
         else
             l->used = true;
         n->itemset = list;
@@ -464,7 +486,10 @@ static void begin_control(struct reader_state *s, const struct xl_row *row, stru
     if (!n->label.at.count && !n->media_count &&
         !(kind == XL_GROUP && appearance && str_eq_z(appearance->value, "field-list")))
         xl_warning(x, n->cell, "%s has no label: '%.*s'.",
-                   kind == XL_GROUP ? "Group" : kind == XL_REPEAT ? "Repeat" : "Loop", STR_ARG(name));
+                   kind == XL_GROUP    ? "Group"
+                   : kind == XL_REPEAT ? "Repeat"
+                                       : "Loop",
+                   STR_ARG(name));
     table_list(s, i, row);
     if (s->depth == FORM_DEPTH_MAX - 8) {
         if (!x->rc)
@@ -511,7 +536,8 @@ static int select_row(struct str type, struct str *list_out, bool *other_out)
             n++;
         list = str_sub(rest, 0, n);
         rest = str_sub(rest, n, rest.n);
-        *other_out = str_eq_z(rest, " or_other") || str_eq_z(rest, " or other") || str_eq_z(rest, " or specify other");
+        *other_out = str_eq_z(rest, " or_other") || str_eq_z(rest, " or other") ||
+                     str_eq_z(rest, " or specify other");
         if (list.n && (!rest.n || *other_out)) {
             *list_out = list;
             return (int)i;
@@ -534,7 +560,8 @@ static bool external_file(struct str list)
     return str_eq_z(e, ".csv") || str_eq_z(e, ".xml") || str_eq_z(e, ".geojson");
 }
 
-/* Published templates leave lists to whoever adapts them: their filtered questions show nothing until then. */
+/* Published templates leave lists to whoever adapts them: their filtered questions show nothing until then.
+ */
 static void empty_list(struct xl *x, const struct xl_node *n, struct str list)
 {
     struct xl_list *l = xl_push(x, &x->lists);
@@ -544,7 +571,8 @@ static void empty_list(struct xl *x, const struct xl_node *n, struct str list)
     }
     *l = (struct xl_list){.name = list, .used = true};
     xl_warning(x, n->cell,
-               "The select list name '%.*s' was not found in the 'choices' sheet: the question will have no choices until "
+               "The select list name '%.*s' was not found in the 'choices' sheet: the question will have no "
+               "choices until "
                "rows with this list_name are added.",
                STR_ARG(list));
 }
@@ -567,14 +595,18 @@ static void missing_list(struct xl *x, const struct xl_node *n, struct str list)
     if (!x->lists.count) {
         struct str similar = x->tables[XL_CHOICES].present ? STR("") : x->tables[XL_CHOICES].name;
         xl_error(x, n->cell,
-                 "There should be a choices sheet in this xlsform. %s%.*s%sPlease ensure that the choices sheet has the "
-                 "mandatory columns 'list_name', 'name', and 'label'. The list '%.*s' was not found in the 'choices' sheet.",
-                 similar.n ? "When looking for a sheet named 'choices', the following sheets with similar names were found: "
+                 "There should be a choices sheet in this xlsform. %s%.*s%sPlease ensure that the choices "
+                 "sheet has the "
+                 "mandatory columns 'list_name', 'name', and 'label'. The list '%.*s' was not found in the "
+                 "'choices' sheet.",
+                 similar.n ? "When looking for a sheet named 'choices', the following sheets with similar "
+                             "names were found: "
                            : "",
                  STR_ARG(similar), similar.n ? ". " : "", STR_ARG(list));
     } else {
         xl_error(x, n->cell,
-                 "The 'type' value is invalid. The select list name '%.*s' was not found in the 'choices' sheet.%s%.*s%s "
+                 "The 'type' value is invalid. The select list name '%.*s' was not found in the 'choices' "
+                 "sheet.%s%.*s%s "
                  "Please add one or more rows to the 'choices' sheet for this list_name.",
                  STR_ARG(list), near.n ? " Did you mean '" : "", STR_ARG(near), near.n ? "'?" : "");
     }
@@ -585,12 +617,14 @@ static void external_select(struct xl *x, struct xl_node *n, struct str list)
     uint32_t row;
     const struct xl_table *t = &x->tables[XL_EXTERNAL];
     if (!n->choice_filter.n)
-        xl_warning(x, n->cell, "select one external is only meant for filtered selects: add a choice_filter.");
+        xl_warning(x, n->cell,
+                   "select one external is only meant for filtered selects: add a choice_filter.");
     if (!t->present)
         xl_error(x, n->cell,
                  "There should be an external_choices sheet in this xlsform. %s%.*s%sPlease ensure that the "
                  "external_choices sheet has columns 'list name', and 'name'.",
-                 t->name.n ? "When looking for a sheet named 'external_choices', the following sheets with similar names "
+                 t->name.n ? "When looking for a sheet named 'external_choices', the following sheets with "
+                             "similar names "
                              "were found: "
                            : "",
                  STR_ARG(t->name), t->name.n ? ". " : "");
@@ -626,7 +660,8 @@ static void add_other(struct xl *x, struct xl_list *l)
     for (uint32_t j = 0; j < (translated ? languages.count : 1); j++) {
         struct xl_value *v = xl_push(x, &c->label.at);
         if (v)
-            *v = (struct xl_value){translated ? languages.at[j] : x->default_language, STR("Other"),
+            *v = (struct xl_value){translated ? languages.at[j] : x->default_language,
+                                   STR("Other"),
                                    {XL_CHOICES, 0, NOWHERE}};
     }
 }
@@ -645,7 +680,8 @@ static void or_other(struct reader_state *s, uint32_t i, struct xl_list *l)
     add_other(x, l);
     struct str name = n->name;
     struct xl_cell cell = n->cell;
-    uint32_t k = xl_node_add(x, s->stack[s->depth - 1].node, XL_QUESTION, xl_concat(x, name, STR("_other"), STR("")));
+    uint32_t k = xl_node_add(x, s->stack[s->depth - 1].node, XL_QUESTION,
+                             xl_concat(x, name, STR("_other"), STR("")));
     struct xl_node *o = xl_node(x, k);
     o->type_name = STR("text");
     o->type = xl_type_named(o->type_name);
@@ -654,19 +690,21 @@ static void or_other(struct reader_state *s, uint32_t i, struct xl_list *l)
     if (v)
         *v = (struct xl_value){x->default_language, STR("Specify other."), cell};
     fill_type(x, o);
-    xl_attr_put(x, &o->bind, STR("relevant"), xl_text_of(x, "selected(../%.*s, 'other')", STR_ARG(name)), cell);
+    xl_attr_put(x, &o->bind, STR("relevant"), xl_text_of(x, "selected(../%.*s, 'other')", STR_ARG(name)),
+                cell);
 }
 
 /* In a table-list the first select is preceded by one that shows nothing but the choices' labels. */
-static void in_table(struct reader_state *s, uint32_t up, struct str list, const struct xl_row *row, const char *type,
-                     bool filter)
+static void in_table(struct reader_state *s, uint32_t up, struct str list, const struct xl_row *row,
+                     const char *type, bool filter)
 {
     struct xl *x = s->x;
     struct xl_cell cell = at(row, XL_PLAIN, "type");
     if (!s->table_list.n) {
         s->table_list = list;
         if (filter)
-            xl_error(x, at(row, XL_PLAIN, "choice_filter"), "Choice filter not supported for table-list appearance.");
+            xl_error(x, at(row, XL_PLAIN, "choice_filter"),
+                     "Choice filter not supported for table-list appearance.");
         uint32_t k = xl_node_add(x, up, XL_QUESTION,
                                  xl_text_of(x, "reserved_name_for_field_list_labels_%u", row->number));
         struct xl_node *n = xl_node(x, k);
@@ -681,8 +719,8 @@ static void in_table(struct reader_state *s, uint32_t up, struct str list, const
             *v = (struct xl_value){x->default_language, STR(" "), cell};
     }
     if (!str_eq(s->table_list, list))
-        xl_error(x, cell, "Badly formatted table list, list names don't match: %.*s vs. %.*s", STR_ARG(s->table_list),
-                 STR_ARG(list));
+        xl_error(x, cell, "Badly formatted table list, list names don't match: %.*s vs. %.*s",
+                 STR_ARG(s->table_list), STR_ARG(list));
 }
 
 static void check_select(struct xl *x, struct xl_node *n, int select, struct str list, struct xl_list *l)
@@ -690,7 +728,8 @@ static void check_select(struct xl *x, struct xl_node *n, int select, struct str
     bool external = str_eq_z(n->type_name, "select one external");
     if (selects[select].file && !external_file(list))
         xl_error(x, n->cell,
-                 "File name for '%s %.*s' should end with one of the supported file extensions: .csv, .xml, .geojson. The "
+                 "File name for '%s %.*s' should end with one of the supported file extensions: .csv, .xml, "
+                 ".geojson. The "
                  "name is \"%.*s\".",
                  selects[select].command, STR_ARG(list), STR_ARG(list));
     else if (external)
@@ -700,7 +739,8 @@ static void check_select(struct xl *x, struct xl_node *n, int select, struct str
     for (uint32_t i = 0; l && str_eq_z(n->type_name, "select all that apply") && i < l->choices.count; i++)
         if (memchr(l->choices.at[i].name.n ? l->choices.at[i].name.p : "-", ' ', l->choices.at[i].name.n))
             xl_error(x, (struct xl_cell){XL_CHOICES, l->choices.at[i].row, NOWHERE},
-                     "Choice names with spaces cannot be added to multiple choice selects. See [%.*s] in [%.*s], which "
+                     "Choice names with spaces cannot be added to multiple choice selects. See [%.*s] in "
+                     "[%.*s], which "
                      "row %u of the survey uses.",
                      STR_ARG(l->choices.at[i].name), STR_ARG(list), n->cell.row);
 }
@@ -737,7 +777,8 @@ static void select_question(struct reader_state *s, const struct xl_row *row, st
     n->own_choices = appearance && str_find(appearance->value, STR("search(")) >= 0;
     if (n->own_choices && from_file)
         xl_error(x, appearance->cell,
-                 "Question '%.*s' is a select from file type, using 'search()'. This combination is not supported. Remove "
+                 "Question '%.*s' is a select from file type, using 'search()'. This combination is not "
+                 "supported. Remove "
                  "the 'search()' usage, or change the select type.",
                  STR_ARG(name));
     if (l) {
@@ -763,16 +804,21 @@ static void unknown_type(struct xl *x, const struct xl_row *row, struct str type
         return;
     }
     if (str_word(&first, &word) && xl_type_foreign(word)) {
-        xl_error(x, cell, "The type '%.*s' belongs to another product: %s.", STR_ARG(type), xl_type_foreign(word));
+        xl_error(x, cell, "The type '%.*s' belongs to another product: %s.", STR_ARG(type),
+                 xl_type_foreign(word));
         return;
     }
     if (str_starts(type, STR("include")))
-        xl_error(x, cell, "This section has not been included: 'include' is no longer part of XLSForm; copy the rows.");
+        xl_error(
+            x, cell,
+            "This section has not been included: 'include' is no longer part of XLSForm; copy the rows.");
     else if (str_starts(type, STR("cascading")))
-        xl_error(x, cell, "Unknown question type '%.*s': use select_one with a choice_filter.", STR_ARG(type));
+        xl_error(x, cell, "Unknown question type '%.*s': use select_one with a choice_filter.",
+                 STR_ARG(type));
     else
-        xl_error(x, cell, "Unknown question type '%.*s'.%s%.*s%s", STR_ARG(type), near.n ? " Did you mean '" : "",
-                 STR_ARG(near), near.n ? "'?" : " See docs/XLSFORM.md for the types there are.");
+        xl_error(x, cell, "Unknown question type '%.*s'.%s%.*s%s", STR_ARG(type),
+                 near.n ? " Did you mean '" : "", STR_ARG(near),
+                 near.n ? "'?" : " See docs/XLSFORM.md for the types there are.");
 }
 
 static bool osm_type(struct str type, struct str *list_out)
@@ -792,7 +838,8 @@ static void plain_question(struct reader_state *s, const struct xl_row *row, str
         return;
     }
     bool external = str_eq_z(type, "xml-external") || str_eq_z(type, "csv-external");
-    uint32_t i = xl_node_add(x, s->stack[s->depth - 1].node, external ? XL_EXTERNAL_INSTANCE : XL_QUESTION, name);
+    uint32_t i = xl_node_add(x, s->stack[s->depth - 1].node, external ? XL_EXTERNAL_INSTANCE : XL_QUESTION,
+                             name);
     struct xl_node *n = xl_node(x, i);
     n->type = t;
     n->type_name = osm ? STR("osm") : type;
@@ -807,14 +854,17 @@ static void plain_question(struct reader_state *s, const struct xl_row *row, str
     if (str_eq_z(type, "background-geopoint"))
         check_background(x, n, row);
     if (str_eq_z(type, "calculate") && !xl_attr_get(&n->bind, "calculate") && !n->dynamic)
-        xl_error(x, n->cell, "Missing calculation: '%.*s' needs one in the 'calculation' column.", STR_ARG(name));
+        xl_error(x, n->cell, "Missing calculation: '%.*s' needs one in the 'calculation' column.",
+                 STR_ARG(name));
     if (external && xl_repeat_of(x, i) != NOWHERE)
         xl_error(x, n->cell,
-                 "The 'type' value is invalid. External instances must not be placed inside a repeat. Move this question out "
+                 "The 'type' value is invalid. External instances must not be placed inside a repeat. Move "
+                 "this question out "
                  "of the repeat, or choose a different question type.");
     if (str_eq_z(type, "subscriberid") || str_eq_z(type, "simserial"))
         xl_warning(x, n->cell,
-                   "%.*s is no longer supported on most devices. Only old versions of Collect on Android versions older than "
+                   "%.*s is no longer supported on most devices. Only old versions of Collect on Android "
+                   "versions older than "
                    "11 still support it.",
                    STR_ARG(type));
     xl_read_params(x, n, row);
@@ -860,7 +910,8 @@ static void read_row(struct reader_state *s, const struct xl_row *row)
     int k;
     if (disabled)
         xl_warning(x, xl_cell_of(XL_SURVEY, row, disabled),
-                   "The 'disabled' column header is not part of the current spec. We recommend using relevant instead.");
+                   "The 'disabled' column header is not part of the current spec. We recommend using "
+                   "relevant instead.");
     if (row->count == 0 || (disabled && xl_yes_no(disabled->value) == 1))
         return;
     if (!type.n) {
@@ -902,7 +953,10 @@ static struct str substituted(struct xl *x, struct str s, struct str name, struc
         struct str rest = str_sub(s, (size_t)at_mark, s.n);
         bool is_name = str_starts(rest, STR("%(name)s")), is_label = str_starts(rest, STR("%(label)s"));
         size_t skip = is_name ? 8 : is_label ? 9 : 2;
-        out = xl_concat(x, out, str_sub(s, 0, (size_t)at_mark), is_name ? name : is_label ? label : STR("%("));
+        out = xl_concat(x, out, str_sub(s, 0, (size_t)at_mark),
+                        is_name    ? name
+                        : is_label ? label
+                                   : STR("%("));
         s = str_sub(s, (size_t)at_mark + skip, s.n);
     }
     return out.n ? xl_concat(x, out, s, STR("")) : s;
@@ -1034,8 +1088,8 @@ void xl_read_survey(struct xl *x)
     for (; s->depth > 1 && !x->rc; s->depth--) {
         const struct open *o = &s->stack[s->depth - 1];
         xl_error(x, xl_node(x, o->node)->cell,
-                 "Unmatched 'begin_%s'. No matching 'end_%s' was found for the name '%.*s'.", o->word, o->word,
-                 STR_ARG(xl_node(x, o->node)->name));
+                 "Unmatched 'begin_%s'. No matching 'end_%s' was found for the name '%.*s'.", o->word,
+                 o->word, STR_ARG(xl_node(x, o->node)->name));
     }
     for (uint32_t i = 0, n = x->nodes.count; i < n && !x->rc; i++)
         if (xl_node(x, i)->kind == XL_LOOP)

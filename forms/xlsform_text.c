@@ -1,5 +1,5 @@
-/* Workbooks from text: Markdown tables and comma-separated values. Row numbers are those of the sheet, its header
- * being row 1, as they would be if the same table were in a spreadsheet.
+/* Workbooks from text: Markdown tables and comma-separated values. Row numbers are those of the sheet, its
+ * header being row 1, as they would be if the same table were in a spreadsheet.
  */
 #include "forms/xlsform_sheet.h"
 
@@ -37,13 +37,14 @@ enum err sheet_put(struct arena *a, struct workbook *w, struct sheet *s, uint32_
     if (str_trim(text).n == 0)
         return ERR_OK;
     if (row > SHEET_ROWS_MAX || column >= SHEET_COLUMNS_MAX)
-        return diag_set(d, ERR_LIMIT, "The sheet %.*s has more than %u rows or %u columns; move long lists into a "
+        return diag_set(d, ERR_LIMIT,
+                        "The sheet %.*s has more than %u rows or %u columns; move long lists into a "
                         "file of their own and use select_one_from_file.",
                         STR_ARG(s->name), SHEET_ROWS_MAX, SHEET_COLUMNS_MAX);
     if (text.n > SHEET_CELL_BYTES_MAX) {
         cell_name(row, column, at);
-        return diag_set(d, ERR_LIMIT, "%.*s!%s holds %zu bytes of text; at most %u are read.", STR_ARG(s->name), at,
-                        text.n, SHEET_CELL_BYTES_MAX);
+        return diag_set(d, ERR_LIMIT, "%.*s!%s holds %zu bytes of text; at most %u are read.",
+                        STR_ARG(s->name), at, text.n, SHEET_CELL_BYTES_MAX);
     }
     for (uint32_t i = 0; i < w->sheets.count; i++)
         total += w->sheets.at[i].cells.count;
@@ -65,7 +66,8 @@ enum err sheet_put(struct arena *a, struct workbook *w, struct sheet *s, uint32_
     return ERR_OK;
 }
 
-/* Cells of a table line end at "|"; "\|" is a stroke of the text. Inside back ticks nothing is special to us. */
+/* Cells of a table line end at "|"; "\|" is a stroke of the text. Inside back ticks nothing is special to us.
+ */
 static bool next_cell(struct str *rest, struct buf *cell)
 {
     buf_clear(cell);
@@ -129,7 +131,8 @@ enum err sheet_read_md(struct arena *a, struct str text, struct workbook *out, s
     }
     buf_free(&cell);
     if (!rc && out->sheets.count == 0)
-        rc = diag_set(d, ERR_SYNTAX, "No table was found: a sheet begins with a line such as \"| survey |\".");
+        rc = diag_set(d, ERR_SYNTAX,
+                      "No table was found: a sheet begins with a line such as \"| survey |\".");
     return rc;
 }
 
@@ -217,7 +220,8 @@ enum err sheet_read_csv(struct arena *a, struct str text, struct workbook *out, 
     }
     buf_free(&field);
     if (!rc && out->sheets.count == 0)
-        rc = diag_set(d, ERR_SYNTAX, "No sheet was found: its name stands in the first column, its cells in the "
+        rc = diag_set(d, ERR_SYNTAX,
+                      "No sheet was found: its name stands in the first column, its cells in the "
                       "columns after it.");
     return rc;
 }

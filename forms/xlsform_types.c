@@ -136,8 +136,12 @@ static const struct xl_type types[] = {
 };
 
 static const char *const aliases[][2] = {
-    {"image", "photo"},           {"add image prompt", "photo"}, {"add photo prompt", "photo"},
-    {"add audio prompt", "audio"}, {"add video prompt", "video"}, {"add file prompt", "file"},
+    {"image", "photo"},
+    {"add image prompt", "photo"},
+    {"add photo prompt", "photo"},
+    {"add audio prompt", "audio"},
+    {"add video prompt", "video"},
+    {"add file prompt", "file"},
     {"imei", "deviceid"},
 };
 
@@ -177,8 +181,8 @@ struct str xl_type_nearest(struct str name)
 {
     uint32_t best = 3;
     struct str found = STR("");
-    static const char *const more[] = {"select_one",  "select_multiple", "begin_group", "end_group",
-                                       "begin_repeat", "end_repeat",     "image"};
+    static const char *const more[] = {"select_one",   "select_multiple", "begin_group", "end_group",
+                                       "begin_repeat", "end_repeat",      "image"};
     for (size_t i = 0; i < sizeof(types) / sizeof(*types) + sizeof(more) / sizeof(*more); i++) {
         size_t t = sizeof(types) / sizeof(*types);
         struct str candidate = str_of(i < t ? types[i].name : more[i - t]);

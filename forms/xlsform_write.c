@@ -1,6 +1,6 @@
-/* The XForm as text, from the tree: one element on a line, so that a line of the XML stands for one place in the
- * workbook. Where each line's expressions came from is remembered; that is how mistakes found by the form compiler
- * get back to their cell.
+/* The XForm as text, from the tree: one element on a line, so that a line of the XML stands for one place in
+ * the workbook. Where each line's expressions came from is remembered; that is how mistakes found by the form
+ * compiler get back to their cell.
  */
 #include "forms/xlsform_impl.h"
 
@@ -146,7 +146,8 @@ static void put_output(struct writer *w, struct str expression)
     put(w, STR("\"/>"));
 }
 
-/* Inside an open element. Mixed content gets a space at its ends where text meets the tags, as in the reference. */
+/* Inside an open element. Mixed content gets a space at its ends where text meets the tags, as in the
+ * reference. */
 static void rich_text(struct writer *w, struct str s, uint32_t node, struct xl_cell cell)
 {
     size_t start, end, from = 0, parts = 0;
@@ -195,7 +196,7 @@ struct itext_value {
     struct str text;
     uint32_t node;
     struct xl_cell cell;
-    bool plain; /* nobody sees it: what it refers to need not be there */
+    bool plain;    /* nobody sees it: what it refers to need not be there */
     uint32_t next; /* of the same entry, NOWHERE at the end */
 };
 struct itext_entry {
@@ -352,8 +353,9 @@ static void write_value(struct writer *w, const struct itext_value *v)
         attr(w, "form", str_of(v->form));
     if (v->kind.n) {
         attr(w, "form", v->kind);
-        rich_text(w, xl_concat(w->x, xl_concat(w->x, STR("jr://"), image ? STR("images") : v->kind, STR("/")), v->text,
-                               STR("")),
+        rich_text(w,
+                  xl_concat(w->x, xl_concat(w->x, STR("jr://"), image ? STR("images") : v->kind, STR("/")),
+                            v->text, STR("")),
                   v->node, v->cell);
     } else if (v->plain && v->text.n) {
         text(w, v->text);
@@ -416,8 +418,8 @@ static void write_entity_data(struct writer *w, const struct xl_entity *e)
     close(w);
 }
 
-/* A repeat is written twice, as its template and as its first instance; inside either no further templates, except
- * nested ones inside the template. */
+/* A repeat is written twice, as its template and as its first instance; inside either no further templates,
+ * except nested ones inside the template. */
 static void write_data(struct writer *w, uint32_t i, bool template, bool templates)
 {
     struct xl *x = w->x;
@@ -483,8 +485,8 @@ struct instances {
     VEC(struct instance) at;
 };
 
-static void add_instance(struct writer *w, struct instances *all, struct str id, struct str src, struct xl_cell cell,
-                         bool external)
+static void add_instance(struct writer *w, struct instances *all, struct str id, struct str src,
+                         struct xl_cell cell, bool external)
 {
     for (uint32_t i = 0; i < all->at.count; i++) {
         if (!str_eq(all->at.at[i].id, id))
@@ -495,7 +497,8 @@ static void add_instance(struct writer *w, struct instances *all, struct str id,
                      STR_ARG(id));
         else if (!str_eq(all->at.at[i].src, src))
             xl_error(w->x, cell,
-                     "The same instance id will be generated for different external instance source URIs. Instance name: "
+                     "The same instance id will be generated for different external instance source URIs. "
+                     "Instance name: "
                      "'%.*s', existing URI: '%.*s', duplicate URI: '%.*s'. Rename one of the files.",
                      STR_ARG(id), STR_ARG(all->at.at[i].src), STR_ARG(src));
         all->at.at[i].computed = false;
@@ -564,7 +567,8 @@ static void file_instance(struct writer *w, struct instances *all, const struct 
         dot--;
     struct str stem = str_sub(n->itemset, 0, dot ? dot - 1 : n->itemset.n);
     bool csv = str_ends(n->itemset, STR(".csv"));
-    add_instance(w, all, stem, xl_concat(w->x, csv ? STR("jr://file-csv/") : STR("jr://file/"), n->itemset, STR("")),
+    add_instance(w, all, stem,
+                 xl_concat(w->x, csv ? STR("jr://file-csv/") : STR("jr://file/"), n->itemset, STR("")),
                  n->cell, false);
 }
 
@@ -574,8 +578,9 @@ static void node_instances(struct writer *w, struct instances *all, uint32_t i)
     bool csv = str_eq_z(n->type_name, "csv-external");
     if (n->kind == XL_EXTERNAL_INSTANCE)
         add_instance(w, all, n->name,
-                     xl_text_of(w->x, csv ? "jr://file-csv/%.*s.csv" : "jr://file/%.*s.xml", STR_ARG(n->name)), n->cell,
-                     true);
+                     xl_text_of(w->x, csv ? "jr://file-csv/%.*s.csv" : "jr://file/%.*s.xml",
+                                STR_ARG(n->name)),
+                     n->cell, true);
     for (size_t k = 0; k < sizeof(expressions) / sizeof(*expressions); k++) {
         const struct xl_attr *a = xl_attr_get(&n->bind, expressions[k]);
         if (a)
@@ -622,8 +627,10 @@ static void write_lists(struct writer *w, struct instances *all)
         for (uint32_t k = 0; k < all->at.count && !taken; k++)
             if (str_eq(all->at.at[k].id, l->name)) {
                 taken = true;
-                xl_error(w->x, (struct xl_cell){XL_CHOICES, l->choices.count ? l->choices.at[0].row : 0, NOWHERE},
-                         "The same instance id will be generated for different external instance source URIs: the list "
+                xl_error(w->x,
+                         (struct xl_cell){XL_CHOICES, l->choices.count ? l->choices.at[0].row : 0, NOWHERE},
+                         "The same instance id will be generated for different external instance source "
+                         "URIs: the list "
                          "'%.*s' has the name of the file '%.*s'. Rename the list.",
                          STR_ARG(l->name), STR_ARG(all->at.at[k].src));
             }
@@ -648,7 +655,8 @@ static void check_entity_instances(struct xl *x, const struct instances *all)
             found |= str_eq(all->at.at[k].id, e->list);
         if (!found)
             xl_error(x, e->cell,
-                     "The entity declaration is invalid. The entity list name '%.*s' does not match the name of a secondary "
+                     "The entity declaration is invalid. The entity list name '%.*s' does not match the name "
+                     "of a secondary "
                      "instance, which is required when updating entities. Add a question with the type "
                      "'select_one_from_file %.*s.csv' or 'csv-external' named %.*s.",
                      STR_ARG(e->list), STR_ARG(e->list), STR_ARG(e->list));
@@ -694,8 +702,10 @@ static void write_instances(struct writer *w)
         const struct xl_node *n = xl_node(x, i);
         if (is_geo(n) && n->itemset.n && !reference_geometry_known(x, &all, n->itemset))
             xl_error(x, n->cell,
-                     "The 'parameters' value is invalid. The 'reference-geometry' parameter \"%.*s\" must either match a "
-                     "secondary instance name (a choices list_name, an entities list_name, or the base name of an attached "
+                     "The 'parameters' value is invalid. The 'reference-geometry' parameter \"%.*s\" must "
+                     "either match a "
+                     "secondary instance name (a choices list_name, an entities list_name, or the base name "
+                     "of an attached "
                      "file), or be a reference variable containing the name of a repeat.",
                      STR_ARG(n->itemset));
     }
@@ -739,8 +749,8 @@ static void write_action(struct writer *w, uint32_t i, const struct xl_action *a
     close(w);
 }
 
-static void entity_bind(struct writer *w, uint32_t i, const char *field, const char *order, struct str calculate,
-                        struct xl_cell cell)
+static void entity_bind(struct writer *w, uint32_t i, const char *field, const char *order,
+                        struct str calculate, struct xl_cell cell)
 {
     struct xl *x = w->x;
     uint32_t from = xl_node(x, i)->first_child;
@@ -761,16 +771,17 @@ static void write_entity_binds(struct writer *w, uint32_t i)
 {
     struct xl *x = w->x;
     const struct xl_entity *e = xl_node(x, i)->entity;
-    static const char *const versions[][2] = {
-        {"@baseVersion", "__version"}, {"@trunkVersion", "__trunkVersion"}, {"@branchId", "__branchId"}};
+    static const char *const versions[][2] = {{"@baseVersion", "__version"},
+                                              {"@trunkVersion", "__trunkVersion"},
+                                              {"@branchId", "__branchId"}};
     if (e->create_if.n)
         entity_bind(w, i, "@create", "calculate", e->create_if, e->create_cell);
     if (e->update_if.n)
         entity_bind(w, i, "@update", "calculate", e->update_if, e->update_cell);
     for (size_t k = 0; e->entity_id.n && k < 3; k++)
         entity_bind(w, i, versions[k][0], "calculate",
-                    xl_text_of(x, "instance('%.*s')/root/item[name=%.*s]/%s", STR_ARG(e->list), STR_ARG(e->entity_id),
-                               versions[k][1]),
+                    xl_text_of(x, "instance('%.*s')/root/item[name=%.*s]/%s", STR_ARG(e->list),
+                               STR_ARG(e->entity_id), versions[k][1]),
                     e->id_cell);
     entity_bind(w, i, "@id", "readonly", e->entity_id, e->id_cell);
     if (!e->entity_id.n) {
@@ -827,7 +838,8 @@ static void write_hint(struct writer *w, uint32_t i)
 static void label_and_hint(struct writer *w, uint32_t i)
 {
     const struct xl_node *n = xl_node(w->x, i);
-    bool label = n->label.at.count > 0 || n->media_count > 0, hint = n->hint.at.count > 0 || n->guidance.at.count > 0;
+    bool label = n->label.at.count > 0 || n->media_count > 0,
+         hint = n->hint.at.count > 0 || n->guidance.at.count > 0;
     if (!label && (!n->hint.at.count))
         xl_error(w->x, n->cell, "The survey element named '%.*s' has no label or hint.", STR_ARG(n->name));
     write_label(w, i);
@@ -921,8 +933,9 @@ static void write_choices(struct writer *w, uint32_t i)
             break;
         }
     struct str filter = xl_resolve(x, n->choice_filter, i, n->filter_cell, true);
-    struct str nodeset = filter.n ? xl_text_of(x, "instance('%.*s')/root/item[%.*s]", STR_ARG(id), STR_ARG(filter))
-                                  : xl_text_of(x, "instance('%.*s')/root/item", STR_ARG(id));
+    struct str nodeset = filter.n
+                             ? xl_text_of(x, "instance('%.*s')/root/item[%.*s]", STR_ARG(id), STR_ARG(filter))
+                             : xl_text_of(x, "instance('%.*s')/root/item", STR_ARG(id));
     itemset(w, i, nodeset, n->value_ref, l && l->itext ? STR("jr:itext(itextId)") : n->label_ref);
 }
 
@@ -957,7 +970,8 @@ static void write_osm_tags(struct writer *w, uint32_t i)
             attr(w, "key", tag->name);
             leaf(w, "label", tag->label.at.count ? tag->label.at.at[0].text : STR(""));
             for (uint32_t m = 0; m < x->osm.count; m++)
-                for (uint32_t v = 0; str_eq(x->osm.at[m].name, tag->name) && v < x->osm.at[m].choices.count; v++) {
+                for (uint32_t v = 0; str_eq(x->osm.at[m].name, tag->name) && v < x->osm.at[m].choices.count;
+                     v++) {
                     const struct xl_choice *value = &x->osm.at[m].choices.at[v];
                     open(w, "item");
                     leaf(w, "label", value->label.at.count ? value->label.at.at[0].text : STR(""));
@@ -1002,7 +1016,8 @@ static void write_question(struct writer *w, uint32_t i)
     if (!has_control(x, i)) {
         for (uint32_t k = 0; k < n->triggered.count; k++)
             xl_error(x, xl_node(x, n->triggered.at[k])->trigger_cell,
-                     "The question ${%.*s} is not user-visible so it can't be used as a calculation trigger for question "
+                     "The question ${%.*s} is not user-visible so it can't be used as a calculation trigger "
+                     "for question "
                      "${%.*s}.",
                      STR_ARG(n->name), STR_ARG(xl_node(x, n->triggered.at[k])->name));
         return;
@@ -1132,7 +1147,8 @@ static void write_namespaces(struct writer *w)
 static void write_submission(struct writer *w)
 {
     const struct xl *x = w->x;
-    if (!x->submission_url.n && !x->public_key.n && !x->auto_send.n && !x->auto_delete.n && !x->client_editable.n)
+    if (!x->submission_url.n && !x->public_key.n && !x->auto_send.n && !x->auto_delete.n &&
+        !x->client_editable.n)
         return;
     open(w, "submission");
     if (x->submission_url.n) {
@@ -1160,7 +1176,8 @@ static void link_triggers(struct xl *x)
                 continue;
             if (xl_node(x, from)->kind != XL_QUESTION) {
                 xl_error(x, xl_node(x, i)->trigger_cell,
-                         "The 'trigger' value is invalid: ${%.*s} is a group or repeat; only a question can set off a "
+                         "The 'trigger' value is invalid: ${%.*s} is a group or repeat; only a question can "
+                         "set off a "
                          "calculation.",
                          STR_ARG(xl_node(x, from)->name));
                 continue;

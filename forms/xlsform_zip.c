@@ -1,7 +1,7 @@
-/* Workbooks in Office Open XML (.xlsx): a zip of XML parts, read from memory. Only the parts that hold cells are
- * opened, each inflated to at most a cap whatever the archive claims; entities that a part declares are refused.
- * Shared and inline strings (rich text joined), numbers and dates as a spreadsheet shows them, booleans, cached
- * values of formulas. Styles are read only for whether a number is a date.
+/* Workbooks in Office Open XML (.xlsx): a zip of XML parts, read from memory. Only the parts that hold cells
+ * are opened, each inflated to at most a cap whatever the archive claims; entities that a part declares are
+ * refused. Shared and inline strings (rich text joined), numbers and dates as a spreadsheet shows them,
+ * booleans, cached values of formulas. Styles are read only for whether a number is a date.
  */
 #include "forms/xlsform_sheet.h"
 
@@ -23,10 +23,10 @@ struct xlsx {
     struct diag *d;
     enum err rc;
     zip_t *zip;
-    struct buf part;          /* the one being read */
-    VEC(struct str) strings;  /* shared */
+    struct buf part;         /* the one being read */
+    VEC(struct str) strings; /* shared */
     VEC(struct part_sheet) sheets;
-    VEC(bool) date_style;     /* by cell style */
+    VEC(bool) date_style;      /* by cell style */
     VEC(uint32_t) date_format; /* custom number formats that show dates */
     bool since_1904;
     /* state of the part being read */
@@ -53,22 +53,26 @@ static enum err read_part(struct xlsx *x, const char *name)
         buf_put(&x->part, block, (size_t)n);
     zip_fclose(f);
     if (n < 0)
-        return diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: %s cannot be unpacked. Save it again, or send it "
-                        "again.", name);
+        return diag_set(x->d, ERR_CORRUPT,
+                        "The workbook is damaged: %s cannot be unpacked. Save it again, or send it "
+                        "again.",
+                        name);
     if (x->part.failed)
         return diag_set(x->d, ERR_LIMIT, "%s in the workbook is larger than %u bytes unpacked.", name,
                         SHEET_PART_BYTES_MAX);
     return ERR_OK;
 }
 
-static void XMLCALL no_entities(void *self, const XML_Char *name, int parameter, const XML_Char *value, int length,
-                                const XML_Char *base, const XML_Char *system, const XML_Char *public_id,
-                                const XML_Char *notation)
+static void XMLCALL no_entities(void *self, const XML_Char *name, int parameter, const XML_Char *value,
+                                int length, const XML_Char *base, const XML_Char *system,
+                                const XML_Char *public_id, const XML_Char *notation)
 {
     struct xlsx *x = self;
-    (void)name, (void)parameter, (void)value, (void)length, (void)base, (void)system, (void)public_id, (void)notation;
+    (void)name, (void)parameter, (void)value, (void)length, (void)base, (void)system, (void)public_id,
+        (void)notation;
     if (!x->rc)
-        x->rc = diag_set(x->d, ERR_SYNTAX, "The workbook declares XML entities, which no spreadsheet program does.");
+        x->rc = diag_set(x->d, ERR_SYNTAX,
+                         "The workbook declares XML entities, which no spreadsheet program does.");
     XML_StopParser(x->parser, XML_FALSE);
 }
 
@@ -79,8 +83,8 @@ static void stop(struct xlsx *x, enum err rc)
     XML_StopParser(x->parser, XML_FALSE);
 }
 
-static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHandler start, XML_EndElementHandler end,
-                           XML_CharacterDataHandler data)
+static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHandler start,
+                           XML_EndElementHandler end, XML_CharacterDataHandler data)
 {
     enum err rc = read_part(x, name);
     if (rc)
@@ -330,14 +334,17 @@ static void end_cell(struct xlsx *x)
     char digits[NUM_TEXT_MAX];
     int64_t index;
     if (x->text.failed) {
-        stop(x, diag_set(x->d, ERR_LIMIT, "A cell in row %u of sheet %.*s holds more text than is read (%u bytes).",
-                         x->row, STR_ARG(x->sheet->name), SHEET_CELL_BYTES_MAX));
+        stop(x, diag_set(x->d, ERR_LIMIT,
+                         "A cell in row %u of sheet %.*s holds more text than is read (%u bytes).", x->row,
+                         STR_ARG(x->sheet->name), SHEET_CELL_BYTES_MAX));
         return;
     }
     if (x->kind == 's') {
         if (!str_to_i64(str_trim(s), &index) || index < 0 || index >= x->strings.count)
-            stop(x, diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: a cell in row %u of sheet %.*s names a text "
-                             "that is not there.", x->row, STR_ARG(x->sheet->name)));
+            stop(x, diag_set(x->d, ERR_CORRUPT,
+                             "The workbook is damaged: a cell in row %u of sheet %.*s names a text "
+                             "that is not there.",
+                             x->row, STR_ARG(x->sheet->name)));
         else
             put_cell(x, CELL_TEXT, x->strings.at[index]);
     } else if (x->kind == 'b') {
@@ -370,11 +377,11 @@ static void XMLCALL cell_start(void *self, const XML_Char *name, const XML_Char 
         x->column = column_of(attribute(attributes, "r"), x->column + 1);
         x->style = number_of(attribute(attributes, "s"));
         value = attribute(attributes, "t");
-        x->kind = !value                          ? 'n'
-                  : strcmp(value, "s") == 0       ? 's'
-                  : strcmp(value, "b") == 0       ? 'b'
-                  : strcmp(value, "n") == 0       ? 'n'
-                                                  : 't';
+        x->kind = !value                    ? 'n'
+                  : strcmp(value, "s") == 0 ? 's'
+                  : strcmp(value, "b") == 0 ? 'b'
+                  : strcmp(value, "n") == 0 ? 'n'
+                                            : 't';
         x->in_cell = true;
         buf_clear(&x->text);
         x->text.failed = ERR_OK;
@@ -400,7 +407,8 @@ static void XMLCALL cell_end(void *self, const XML_Char *name)
 
 static bool wanted(struct str name)
 {
-    static const char *const names[] = {"survey", "choices", "settings", "external_choices", "entities", "osm"};
+    static const char *const names[] = {"survey",           "choices",  "settings",
+                                        "external_choices", "entities", "osm"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (str_eq_nocase(str_trim(name), str_of(names[i])))
             return true;
@@ -421,7 +429,8 @@ static enum err read_sheets(struct xlsx *x)
         x->row = 0;
         rc = parse_part(x, s->path.p, cell_start, cell_end, take_text);
         if (rc == ERR_NOT_FOUND)
-            rc = diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: the sheet %.*s is missing.", STR_ARG(s->name));
+            rc = diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: the sheet %.*s is missing.",
+                          STR_ARG(s->name));
     }
     return rc;
 }
@@ -430,7 +439,8 @@ static enum err read_archive(struct xlsx *x)
 {
     enum err rc = parse_part(x, "xl/workbook.xml", workbook_start, NULL, NULL);
     if (rc == ERR_NOT_FOUND)
-        return diag_set(x->d, ERR_SYNTAX, "This zip archive is no Excel workbook (it has no xl/workbook.xml).");
+        return diag_set(x->d, ERR_SYNTAX,
+                        "This zip archive is no Excel workbook (it has no xl/workbook.xml).");
     if (!rc)
         rc = parse_part(x, "xl/_rels/workbook.xml.rels", relation_start, NULL, NULL);
     if (!rc)
@@ -450,7 +460,8 @@ enum err sheet_read_xlsx(struct arena *a, struct str bytes, struct workbook *out
     zip_source_t *source = zip_source_buffer_create(bytes.p, bytes.n, 0, &error);
     x.zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
     if (!x.zip) {
-        enum err rc = diag_set(d, ERR_CORRUPT, "The workbook cannot be opened (%s). Save it again, or send it again.",
+        enum err rc = diag_set(d, ERR_CORRUPT,
+                               "The workbook cannot be opened (%s). Save it again, or send it again.",
                                zip_error_strerror(&error));
         if (source)
             zip_source_free(source);

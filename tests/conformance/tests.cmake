@@ -22,3 +22,11 @@ target_compile_definitions(doorstep-cases PRIVATE _GNU_SOURCE=)
 ds_script_test(conformance.xpath tests/conformance/xpath conformance 300 $<TARGET_FILE:doorstep-cases>)
 ds_script_test(conformance.forms tests/conformance/forms conformance 300 $<TARGET_FILE:doorstep-cases>)
 ds_script_test(conformance.scenario tests/conformance/scenario conformance 300 $<TARGET_FILE:doorstep-cases>)
+ds_script_test(conformance.pyxform tests/conformance/pyxform conformance 300 $<TARGET_FILE:doorstep-cases>)
+
+add_executable(compare_forms support/compare_forms.c)
+target_link_libraries(compare_forms PRIVATE ds_language PkgConfig::dep_libxml2)
+target_compile_definitions(compare_forms PRIVATE _GNU_SOURCE=)
+set_target_properties(compare_forms PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+ds_script_test(conformance.workbooks tests/conformance/workbooks conformance 300
+    $<TARGET_FILE:doorstep> $<TARGET_FILE:compare_forms>)

@@ -1,6 +1,6 @@
 /* compare_forms A.xml B.xml: are two XForms the same as models? Compared are the primary instance, secondary
- * instances by id, binds by node, actions, translations by language and id, and the body in order; attributes in any
- * order, white space collapsed. Prints what differs, one line each; exit 0 when nothing does.
+ * instances by id, binds by node, actions, translations by language and id, and the body in order; attributes
+ * in any order, white space collapsed. Prints what differs, one line each; exit 0 when nothing does.
  */
 #include <libxml/parser.h>
 #include <libxml/tree.h>
@@ -213,7 +213,8 @@ static void read_model(struct model *m, xmlNodePtr model)
             free(id);
             first = 0;
         } else {
-            char *node = attribute(c, strcmp(name, "bind") == 0 ? "nodeset" : "ref"), *event = attribute(c, "event");
+            char *node = attribute(c, strcmp(name, "bind") == 0 ? "nodeset" : "ref"),
+                 *event = attribute(c, "event");
             put_tree(m, keyed(name, node, event), c);
             free(node);
             free(event);
