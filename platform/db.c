@@ -184,6 +184,12 @@ static bool page_failed(struct db *db)
     return rc != SQLITE_ROW && rc != SQLITE_DONE;
 }
 
+/* COMMIT counts as reading for SQLite, but only writing meets a full card. */
+static const char *doing(struct stmt *s, int rc)
+{
+    return sqlite3_stmt_readonly(s->handle) && (rc & 0xff) != SQLITE_FULL ? "read" : "write to";
+}
+
 enum err stmt_step(struct stmt *s, bool *row_out, struct diag *d)
 {
     CHECK(s->busy);
@@ -192,7 +198,7 @@ enum err stmt_step(struct stmt *s, bool *row_out, struct diag *d)
                         "A value for %s is too large to be stored (SQLite %d).", s->db->path, s->bind_rc);
     int rc = sqlite3_step(s->handle);
     if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-        return db_fail(s->db, rc, sqlite3_stmt_readonly(s->handle) ? "read" : "write to", d);
+        return db_fail(s->db, rc, doing(s, rc), d);
     if (rc == SQLITE_ROW && page_failed(s->db))
         return page_failure(s->db, d);
     *row_out = rc == SQLITE_ROW;
@@ -335,10 +341,25 @@ static enum err check_run(struct db *db, const char *sql, struct diag *d)
     return rc;
 }
 
+/* The seals are checked in the file itself, where a copying from the log that was cut short leaves pages half
+ * written; the log still has them whole, and they are read from there. So the copying is finished first.
+ * False when it cannot be, because others read or the card is full: the pages are then checked as they are
+ * read. */
+static bool log_copied(struct db *db)
+{
+    sqlite3_stmt *s = NULL;
+    bool whole = false;
+    if (sqlite3_prepare_v2(db->handle, "PRAGMA wal_checkpoint(TRUNCATE)", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        whole = sqlite3_column_int(s, 0) == 0 && sqlite3_column_int(s, 1) == sqlite3_column_int(s, 2);
+    (void)sqlite3_finalize(s);
+    return whole;
+}
+
 enum err db_check(struct db *db, struct diag *d)
 {
     enum err rc = ERR_OK;
-    if (db->keyed)
+    if (db->keyed && log_copied(db))
         rc = check_run(db, "PRAGMA cipher_integrity_check", d);
     if (!rc)
         rc = check_run(db, "PRAGMA integrity_check(1)", d);

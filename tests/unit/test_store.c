@@ -72,6 +72,28 @@ static void the_database_holds_nothing_readable(void **state)
     buf_free(&db);
 }
 
+/* Closing copies the log into the database. Power that goes in the middle of it leaves half a page there, and
+ * the whole one in the log: no damage, and none is reported. */
+static void a_power_cut_while_the_log_is_copied_damages_nothing(void **state)
+{
+    struct device_test *t = *state;
+    bool cut = true;
+    device_enrol(t);
+    for (uint64_t n = 1; cut; n++) {
+        feed_household(t, (uint32_t)n, "H1");
+        sim_cut_after(t->machine, n);
+        store_close(t->store);
+        t->store = NULL;
+        cut = sim_is_off(t->machine);
+        if (cut)
+            sim_restart(t->machine);
+        sim_cut_after(t->machine, 0);
+        device_open(t);
+        OK(store_check(t->store, &t->d));
+        assert_int_equal(status_now(t).households, n);
+    }
+}
+
 /* ---- enrolment ---- */
 
 static void a_device_is_enrolled_once(void **state)
@@ -402,6 +424,7 @@ int main(void)
         CASE(a_new_folder_opens_and_opens_again),
         CASE(without_its_key_the_store_stays_shut),
         CASE(the_database_holds_nothing_readable),
+        CASE(a_power_cut_while_the_log_is_copied_damages_nothing),
         CASE(a_device_is_enrolled_once),
         CASE(what_was_finalised_before_enrolment_gets_its_author),
         CASE(a_draft_from_before_enrolment_goes_on_after_it),
