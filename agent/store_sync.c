@@ -16,15 +16,19 @@ struct cut {
 
 struct numbering {
     struct store *s;
-    bool used; /* some row was named by its number */
+    bool used;       /* some row was named by its number */
+    enum err failed; /* a look-up was; what has no number is no failure */
+    struct diag *d;
 };
 
 static bool number_of_row(void *self, struct row_id id, uint64_t *number_out)
 {
     struct numbering *n = self;
-    struct row row;
-    struct diag quiet = {0};
-    if (row_by_id(n->s, id, &row, &quiet) || row.number == 0)
+    struct row row = {0};
+    enum err rc = n->failed ? n->failed : row_by_id(n->s, id, &row, n->d);
+    if (rc && rc != ERR_NOT_FOUND)
+        n->failed = rc;
+    if (rc || row.number == 0)
         return false;
     *number_out = row.number;
     n->used = true;
@@ -136,7 +140,7 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
                               .inc = s->id.by.inc,
                               .epoch = s->id.epoch,
                               .now_ms = s->seam->wall_ms(s->seam->self)};
-    struct numbering numbering = {.s = s};
+    struct numbering numbering = {.s = s, .d = d};
     struct batch_rows rows = {.self = &numbering, .number_of = number_of_row};
     struct frame_seal seal = {.type = FRAME_UP,
                               .device = head.device,
@@ -159,6 +163,8 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         rc = outbox_tail(s, &seal.batch_seq, seal.prev, d);
     if (!rc)
         rc = batch_write(&head, &rows, cut->changes.at, cut->changes.count, &payload, d);
+    if (!rc)
+        rc = numbering.failed;
     seal.recipient = keys.seal_public;
     if (!rc)
         rc = frame_make(&seal, buf_str(&payload), &bytes, d);

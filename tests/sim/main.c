@@ -12,7 +12,9 @@
  * not at all; databases open and check;
  *   2. once faults stop, everything finalised reaches the centre exactly once, as the very XML the device
  * sealed;
- *   3. nothing is set aside by the centre.
+ *   3. nothing is set aside by the centre;
+ *   4. on a card that is full every refusal says so, and costs nothing but itself; a login page in the
+ *      centre's place is never taken for the centre.
  *
  * The same seed gives the same run in every build. A failure prints its seed and how to replay it.
  */
@@ -74,6 +76,7 @@ struct device {
     struct store *store;
     struct case_model cases[HOUSEHOLDS];
     uint32_t finalised;
+    bool full; /* the card takes no more for the moment */
 };
 
 struct world {
@@ -86,8 +89,9 @@ struct world {
     /* every finalised visit */
     struct arena arena;
     VEC(struct answers) expected;
-    uint64_t values; /* for unique texts */
-    uint64_t cuts;
+    uint64_t values;                /* for unique texts */
+    uint64_t cuts, refusals, pages; /* power cuts; what a full card refused; syncs that met a login page */
+    bool portal;
     struct diag diag;
     const char *failed; /* NULL = fine */
 };
@@ -194,7 +198,13 @@ static bool device_open(struct world *w, struct device *v)
 
 static void settle(struct world *w, struct device *v, struct case_model *c);
 
-/* Power comes back: databases open, and everything called saved is there. */
+static void lift_limit(struct device *v)
+{
+    v->full = false;
+    sim_disk_limit(v->machine, 256u << 20);
+}
+
+/* Power comes back: databases open, on a full card too, and everything called saved is there. */
 static void device_restart(struct world *w, struct device *v)
 {
     w->cuts++;
@@ -204,6 +214,7 @@ static void device_restart(struct world *w, struct device *v)
     sim_advance(w->sim, 1000 + (int64_t)sim_pick(w->sim, 60000));
     if (!device_open(w, v))
         return;
+    lift_limit(v);
     for (int i = 0; i < HOUSEHOLDS && !w->failed; i++)
         settle(w, v, &v->cases[i]);
 }
@@ -259,6 +270,17 @@ static bool is_off(struct device *v)
     return sim_is_off(v->machine);
 }
 
+/* A failure needs a reason of this world: the power, or a card that is full and says so. */
+static void excuse(struct world *w, struct device *v, enum err rc, const char *what)
+{
+    if (is_off(v))
+        return;
+    if (v->full && rc == ERR_FULL && w->diag.text[0])
+        w->refusals++;
+    else
+        fail(w, what);
+}
+
 /* One change of the answers, in the session and in `after`. False when it could not be made at all. */
 static bool change_something(struct world *w, struct work *k, struct answers *after)
 {
@@ -306,11 +328,13 @@ static void finalise(struct world *w, struct device *v, struct case_model *c, st
 
     arena_init(&a, 64u << 20);
     c->finalising = true;
-    if (!work_finish(k, &a, STR("fine"), &r, &w->diag)) {
+    diag_clear(&w->diag);
+    enum err rc = work_finish(k, &a, STR("fine"), &r, &w->diag);
+    if (!rc) {
         c->finalising = false;
         note_final(w, v, c);
-    } else if (!is_off(v)) {
-        fail(w, "an interview could not be finalised although nothing was broken");
+    } else {
+        excuse(w, v, rc, "an interview could not be finalised although nothing was broken");
     }
     arena_free(&a);
 }
@@ -322,9 +346,9 @@ static void visit(struct world *w, struct device *v, bool to_the_end)
     struct work k;
     uint64_t answers = 1 + sim_pick(w->sim, 8);
 
-    if (open_case(w, v, c, &k)) {
-        if (!is_off(v))
-            fail(w, "an interview does not open although nothing was broken");
+    enum err rc = open_case(w, v, c, &k);
+    if (rc) {
+        excuse(w, v, rc, "an interview does not open although nothing was broken");
         return;
     }
     c->draft = true;
@@ -335,11 +359,12 @@ static void visit(struct world *w, struct device *v, bool to_the_end)
             break;
         }
         sim_advance(w->sim, 2000 + (int64_t)sim_pick(w->sim, 20000));
-        if (work_save(&k, &w->diag)) {
+        diag_clear(&w->diag);
+        rc = work_save(&k, &w->diag);
+        if (rc) {
             c->maybe = after;
             c->unsure = true;
-            if (!is_off(v))
-                fail(w, "an answer could not be saved although nothing was broken");
+            excuse(w, v, rc, "an answer could not be saved although nothing was broken");
             break;
         }
         c->sure = after;
@@ -357,6 +382,13 @@ static enum err run_deliver(struct world *w, struct device *v)
     enum err rc = deliver(v->store, sim_seam(v->machine), &o, &result, &w->diag);
     if (!rc && result.totals.frames_quarantined > 0)
         fail(w, "the centre set a frame aside");
+    if (!rc && w->portal)
+        fail(w, "a login page was taken for the centre");
+    if (rc && result.portal && !is_off(v)) {
+        w->pages++;
+        if (str_find(str_of(w->diag.text), STR("login page")) < 0)
+            fail(w, "a login page was not called one");
+    }
     return rc;
 }
 
@@ -372,8 +404,19 @@ static void centre_restart(struct world *w)
         fail(w, "the centre's database does not open after a power cut");
 }
 
+/* Somebody makes room; what the full card refused is looked for: it is there whole, or not at all. */
+static void make_room(struct world *w, struct device *v)
+{
+    lift_limit(v);
+    for (int i = 0; i < HOUSEHOLDS && !w->failed && !is_off(v); i++)
+        if (v->cases[i].unsure || v->cases[i].finalising)
+            settle(w, v, &v->cases[i]);
+}
+
 static void after_action(struct world *w, struct device *v)
 {
+    if (!is_off(v) && v->full)
+        make_room(w, v);
     if (is_off(v))
         device_restart(w, v);
     if (!w->failed && sim_is_off(w->centre_machine))
@@ -388,6 +431,14 @@ static void act(struct world *w, struct device *v)
         sim_cut_after(w->centre_machine, 1 + sim_pick(w->sim, 60));
     if (sim_chance(w->sim, 20))
         sim_wall_set(v->machine, 1762480800000 + ((int64_t)sim_pick(w->sim, 20) - 10) * 365 * 86400000LL);
+    if (sim_chance(w->sim, w->portal ? 400 : 40)) {
+        w->portal = !w->portal;
+        sim_centre_portal(w->centre, w->portal);
+    }
+    if (sim_chance(w->sim, 100)) {
+        v->full = true;
+        sim_disk_limit(v->machine, sim_disk_used(v->machine) + sim_pick(w->sim, 60000));
+    }
     if (sim_chance(w->sim, 350))
         (void)!run_deliver(w, v);
     else
@@ -520,6 +571,8 @@ static void run_world(struct world *w)
         for (uint64_t i = 0; i < actions && !w->failed; i++)
             act(w, &w->devices[sim_pick(w->sim, w->device_count)]);
         sim_net_faults(w->sim, NULL);
+        w->portal = false;
+        sim_centre_portal(w->centre, false);
         for (uint32_t i = 0; i < w->device_count && !w->failed; i++)
             visit(w, &w->devices[i], true);
         if (!w->failed)
@@ -553,7 +606,8 @@ static uint64_t number(const char *text, uint64_t max)
 
 int main(int argc, char **argv)
 {
-    uint64_t from = 1, to = UINT64_MAX, cuts_wanted = 0, cuts = 0, finalised = 0, saved = 0;
+    uint64_t from = 1, to = UINT64_MAX, cuts_wanted = 0, cuts = 0, finalised = 0, saved = 0, refusals = 0,
+             pages = 0;
     uint32_t devices = 5, batches = 10, passed = 0, failed = 0;
     bool range = false;
     struct diag d = {0};
@@ -591,6 +645,8 @@ int main(int argc, char **argv)
         cuts += w->cuts;
         finalised += w->expected.count;
         saved += w->values;
+        refusals += w->refusals;
+        pages += w->pages;
         if (w->failed) {
             failed++;
             printf("seed %llu failed: %s (%s); replay: doorstep-sim --seeds %llu-%llu --devices %u --batches "
@@ -607,6 +663,8 @@ int main(int argc, char **argv)
     }
     printf("%llu power cuts and kills, %llu answers given, %llu interviews finalised\n",
            (unsigned long long)cuts, (unsigned long long)saved, (unsigned long long)finalised);
+    printf("%llu times a full card refused, %llu syncs met a login page\n", (unsigned long long)refusals,
+           (unsigned long long)pages);
     printf("%u passed, %u failed\n", passed, failed);
     return failed > 0;
 }
