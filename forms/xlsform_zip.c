@@ -13,6 +13,8 @@
 #include "platform/base/map.h"
 #include "platform/base/num.h"
 
+#define PART_BLOCK 65536
+
 struct part_sheet {
     struct str name, relation, path;
     bool hidden;
@@ -23,7 +25,6 @@ struct xlsx {
     struct diag *d;
     enum err rc;
     zip_t *zip;
-    struct buf part;         /* the one being read */
     VEC(struct str) strings; /* shared */
     VEC(struct part_sheet) sheets;
     VEC(bool) date_style;      /* by cell style */
@@ -39,29 +40,6 @@ struct xlsx {
 };
 
 /* --- the archive --- */
-
-/* Reads a part into x->part; ERR_NOT_FOUND when there is none of that name. */
-static enum err read_part(struct xlsx *x, const char *name)
-{
-    char block[16384];
-    zip_int64_t n;
-    zip_file_t *f = zip_fopen(x->zip, name, ZIP_FL_NOCASE);
-    buf_clear(&x->part);
-    if (!f)
-        return ERR_NOT_FOUND;
-    while ((n = zip_fread(f, block, sizeof(block))) > 0 && !x->part.failed)
-        buf_put(&x->part, block, (size_t)n);
-    zip_fclose(f);
-    if (n < 0)
-        return diag_set(x->d, ERR_CORRUPT,
-                        "The workbook is damaged: %s cannot be unpacked. Save it again, or send it "
-                        "again.",
-                        name);
-    if (x->part.failed)
-        return diag_set(x->d, ERR_LIMIT, "%s in the workbook is larger than %u bytes unpacked.", name,
-                        SHEET_PART_BYTES_MAX);
-    return ERR_OK;
-}
 
 static void XMLCALL no_entities(void *self, const XML_Char *name, int parameter, const XML_Char *value,
                                 int length, const XML_Char *base, const XML_Char *system,
@@ -83,26 +61,54 @@ static void stop(struct xlsx *x, enum err rc)
     XML_StopParser(x->parser, XML_FALSE);
 }
 
+/* Feeds the parser as the part is unpacked, so that memory does not grow with what an archive holds. */
+static enum err feed(struct xlsx *x, zip_file_t *f, const char *name)
+{
+    zip_uint64_t total = 0;
+    zip_int64_t n = 1;
+    while (n > 0 && !x->rc) {
+        void *block = XML_GetBuffer(x->parser, PART_BLOCK);
+        if (!block)
+            return diag_set(x->d, ERR_NOMEM, "No memory to read the workbook.");
+        n = zip_fread(f, block, PART_BLOCK);
+        if (n < 0)
+            return diag_set(
+                x->d, ERR_CORRUPT,
+                "The workbook is damaged: %s cannot be unpacked. Save it again, or send it again.", name);
+        total += (zip_uint64_t)n;
+        if (total > SHEET_PART_BYTES_MAX)
+            return diag_set(x->d, ERR_LIMIT, "%s in the workbook is larger than %u bytes unpacked.", name,
+                            SHEET_PART_BYTES_MAX);
+        if (XML_ParseBuffer(x->parser, (int)n, n == 0) != XML_STATUS_OK && !x->rc)
+            return diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: %s, line %lu: %s.", name,
+                            XML_GetCurrentLineNumber(x->parser),
+                            XML_ErrorString(XML_GetErrorCode(x->parser)));
+    }
+    return x->rc;
+}
+
+/* ERR_NOT_FOUND when there is no part of that name. */
 static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHandler start,
                            XML_EndElementHandler end, XML_CharacterDataHandler data)
 {
-    enum err rc = read_part(x, name);
-    if (rc)
-        return rc;
+    zip_file_t *f = zip_fopen(x->zip, name, ZIP_FL_NOCASE);
+    if (!f)
+        return ERR_NOT_FOUND;
     x->parser = XML_ParserCreate(NULL);
-    if (!x->parser)
-        return diag_set(x->d, ERR_NOMEM, "No memory to read the workbook.");
-    XML_SetUserData(x->parser, x);
-    XML_SetElementHandler(x->parser, start, end);
-    XML_SetCharacterDataHandler(x->parser, data);
-    XML_SetEntityDeclHandler(x->parser, no_entities);
-    enum XML_Status status = XML_Parse(x->parser, x->part.p ? x->part.p : "", (int)x->part.n, XML_TRUE);
-    if (status != XML_STATUS_OK && !x->rc)
-        x->rc = diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: %s, line %lu: %s.", name,
-                         XML_GetCurrentLineNumber(x->parser), XML_ErrorString(XML_GetErrorCode(x->parser)));
-    XML_ParserFree(x->parser);
-    x->parser = NULL;
-    return x->rc;
+    enum err rc = x->parser ? ERR_OK : diag_set(x->d, ERR_NOMEM, "No memory to read the workbook.");
+    if (!rc) {
+        XML_SetUserData(x->parser, x);
+        XML_SetElementHandler(x->parser, start, end);
+        XML_SetCharacterDataHandler(x->parser, data);
+        XML_SetEntityDeclHandler(x->parser, no_entities);
+        rc = feed(x, f, name);
+        XML_ParserFree(x->parser);
+        x->parser = NULL;
+    }
+    zip_fclose(f);
+    if (rc && !x->rc)
+        x->rc = rc;
+    return rc;
 }
 
 /* Prefixes are left away unread: no part mixes vocabularies that share names. */
@@ -469,11 +475,9 @@ enum err sheet_read_xlsx(struct arena *a, struct str bytes, struct workbook *out
         return rc;
     }
     zip_error_fini(&error);
-    buf_init(&x.part, SHEET_PART_BYTES_MAX);
     buf_init(&x.text, SHEET_CELL_BYTES_MAX);
     enum err rc = read_archive(&x);
     buf_free(&x.text);
-    buf_free(&x.part);
     zip_discard(x.zip);
     return rc;
 }
