@@ -370,8 +370,7 @@ static enum err finish(struct arena *a, struct expr *half, const struct expr **e
         return ERR_NOMEM;
     *x = *half;
     if (!KEEP(a, &x->ops) || !KEEP(a, &x->constants) || !KEEP(a, &x->steps) || !KEEP(a, &x->predicates) ||
-        !KEEP(a, &x->functions) || !KEEP(a, &x->reads) || !keep_constants(a, x) ||
-        !keep_questions(a, x))
+        !KEEP(a, &x->functions) || !KEEP(a, &x->reads) || !keep_constants(a, x) || !keep_questions(a, x))
         return ERR_NOMEM;
     if (x->library == EXPR_ODK && !x->rules)
         mark_aggregates(x);

@@ -81,8 +81,8 @@ struct form_repeat {
 uint32_t form_field_count(const struct form *f);
 const struct form_field *form_field(const struct form *f, uint32_t number);
 const struct form_field *form_field_by_path(const struct form *f, struct str path); /* NULL when absent */
-/* A bind's attribute that the engine itself has no use for, such as orx:max-pixels; p NULL when absent. `uri` is
- * its namespace, "" = none. */
+/* A bind's attribute that the engine itself has no use for, such as orx:max-pixels; p NULL when absent. `uri`
+ * is its namespace, "" = none. */
 struct str form_field_extra(const struct form *f, uint32_t number, const char *uri, const char *local);
 uint32_t form_repeat_count(const struct form *f);
 const struct form_repeat *form_repeat(const struct form *f, uint32_t number);

@@ -157,9 +157,9 @@ struct control {
     uint32_t choice_first, choice_count;
     const struct expr *count; /* REPEAT */
     const struct expr *itemset, *item_value, *item_label;
-    bool item_label_is_text; /* item_label gives the id of a translated text */
+    bool item_label_is_text;   /* item_label gives the id of a translated text */
     const struct expr *search; /* rows of search(), or NULL */
-    uint32_t search_columns;   /* the choice behind the others: names of the value's and the label's columns */
+    uint32_t search_columns; /* the choice behind the others: names of the value's and the label's columns */
 };
 
 enum event {

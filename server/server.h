@@ -38,8 +38,9 @@ enum err centre_store_open(const struct seam *seam, const char *dir, struct csto
 #define SRV_TOKEN_LIFE_MS \
     (30LL * 86400 * 1000) /* bearer tokens; renewed in receipts from a third before the end */
 #define SRV_ENROL_LIFE_MS (48LL * 3600 * 1000)
-#define SRV_ENROL_WRONG_MAX 100 /* wrong enrolment tokens in a minute; then nobody enrols until it is over \
-                                 */
+#define SRV_ENROL_WRONG_MAX                                                        \
+    100 /* wrong enrolment tokens in a minute; then nobody enrols until it is over \
+         */
 #define SRV_REQUEST_MEMORY_MAX \
     (256u << 20)                /* working memory of one request: a 4 MiB frame unpacks to far less */
 #define SRV_REPLY_DOWN_MAX 8192 /* bytes of downlink that ride along with a receipt */

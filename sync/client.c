@@ -151,10 +151,9 @@ static bool afford(struct sync_client *c, uint64_t bytes)
 {
     if (bytes_left(c) >= bytes + HEAD_GUESS)
         return true;
-    diag_set(
-        &c->why, ERR_LIMIT,
-        "The budget of %llu bytes for this run is used up; the rest goes with the next one.",
-        (unsigned long long)c->config.bytes_max);
+    diag_set(&c->why, ERR_LIMIT,
+             "The budget of %llu bytes for this run is used up; the rest goes with the next one.",
+             (unsigned long long)c->config.bytes_max);
     c->budget = true;
     client_stop(c, ERR_LIMIT);
     return false;
@@ -462,8 +461,7 @@ static void done_receipt(struct sync_client *c)
     c->caught_up = r->epoch == c->epoch && c->step.cursor == r->cursor;
     c->cursor = c->step.cursor;
     if (r->refused) {
-        diag_set(&c->why, r->refused,
-                 "The centre no longer serves this handheld; what it holds stays here.");
+        diag_set(&c->why, r->refused, "The centre no longer serves this handheld; what it holds stays here.");
         client_stop(c, r->refused);
     }
 }

@@ -36,12 +36,10 @@ static const struct refusal refusals[] = {
      "The centre does not accept this handheld's token (HTTP 401); what it holds stays here."},
     {403, ERR_DENIED,
      "The centre refuses this handheld (HTTP 403): it may have been revoked. What it holds stays here."},
-    {404, ERR_NOT_FOUND,
-     "There is no centre at this address (HTTP 404); what is held stays here."},
+    {404, ERR_NOT_FOUND, "There is no centre at this address (HTTP 404); what is held stays here."},
     {407, ERR_DENIED,
      "A proxy on the way wants a password (HTTP 407): use another network. What is held stays here."},
-    {410, ERR_NOT_FOUND,
-     "The centre has moved from this address (HTTP 410); what is held stays here."},
+    {410, ERR_NOT_FOUND, "The centre has moved from this address (HTTP 410); what is held stays here."},
     {426, ERR_VERSION, "The centre asks for a newer Doorstep (HTTP 426); what is held stays here."},
 };
 
@@ -119,8 +117,7 @@ void reply_not_ours(struct sync_client *c, int status, struct str body, struct s
         return;
     }
     enum err cause = status == 429 || status == 503 ? ERR_BUSY : ERR_NET;
-    diag_set(&c->why, cause,
-             "The centre, or something on the way to it, is not ready (HTTP %d).", status);
+    diag_set(&c->why, cause, "The centre, or something on the way to it, is not ready (HTTP %d).", status);
     client_fail(c, cause);
 }
 
