@@ -287,6 +287,7 @@ struct str xl_type_alias(struct str name);
 struct str xl_type_nearest(struct str name);
 /* Types of other products and what to use instead; NULL when it is not one. */
 const char *xl_type_foreign(struct str name);
+const char *xl_foreign_call(struct str expression, struct str *call_out); /* the same for functions */
 
 /* --- xlsform_params.c --- */
 struct str xl_param(const struct xl_node *n, const char *key); /* p NULL when absent */

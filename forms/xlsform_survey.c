@@ -150,7 +150,11 @@ static bool is_message(struct str key)
 
 static void put_bind(struct xl *x, struct xl_node *n, const struct xl_row *row, const struct xl_prop *p)
 {
-    struct str key = p->column->key, value = p->value;
+    struct str key = p->column->key, value = p->value, call;
+    const char *instead = convertible(key) ? xl_foreign_call(value, &call) : NULL;
+    if (instead)
+        xl_error(x, xl_cell_of(XL_SURVEY, row, p), "The function %.*s() belongs to another product: %s.",
+                 STR_ARG(call), instead);
     int v = convertible(key) ? xl_yes_no(value) : -1;
     if (v >= 0)
         value = v ? STR("true()") : STR("false()");

@@ -161,6 +161,33 @@ static const char *const foreign[][2] = {
     {"begin include", "copy the rows into this sheet"},
 };
 
+/* Functions of the same product; names end at the bracket. */
+static const char *const foreign_calls[][2] = {
+    {"duration(", "use a row of type audit, or the difference of two date-times"},
+    {"device-info(", "use a row of type deviceid"},
+    {"username-from-email(", "use substring-before(${email}, '@')"},
+    {"rank-index(", "use selected-at()"},
+    {"choice-label(", "use jr:choice-name()"},
+    {"item-at(", "use selected-at()"},
+    {"rept-index(", "use position(..)"},
+    {"phone-call-log(", "there is no equivalent"},
+};
+
+const char *xl_foreign_call(struct str expression, struct str *call_out)
+{
+    for (size_t i = 0; i < sizeof(foreign_calls) / sizeof(*foreign_calls); i++) {
+        struct str call = str_of(foreign_calls[i][0]);
+        ptrdiff_t at = str_find(expression, call);
+        bool whole = at == 0 || (at > 0 && !memchr("-_.", expression.p[at - 1], 3) &&
+                                 !((expression.p[at - 1] | 32) >= 'a' && (expression.p[at - 1] | 32) <= 'z'));
+        if (whole) {
+            *call_out = str_sub(call, 0, call.n - 1);
+            return foreign_calls[i][1];
+        }
+    }
+    return NULL;
+}
+
 const struct xl_type *xl_type_named(struct str name)
 {
     for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)

@@ -36,7 +36,7 @@ static void register_namespaces(xmlXPathContextPtr x)
                                            {"entities", "http://www.opendatakit.org/xforms/entities"},
                                            {"ex", "http://example.com/xforms"}};
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-        xmlXPathRegisterNs(x, BAD_CAST known[i][0], BAD_CAST known[i][1]);
+        xmlXPathRegisterNs(x, (const xmlChar *)known[i][0], (const xmlChar *)known[i][1]);
 }
 
 /* Text without white space between and around, as the expectations are laid out for people. */
@@ -54,7 +54,8 @@ static struct str squeezed(struct arena *a, struct str s)
  * with a namespace by its address and their name. */
 static int attribute_order(const xmlAttr *a, const xmlAttr *b)
 {
-    int by_space = xmlStrcmp(a->ns ? a->ns->href : BAD_CAST "", b->ns ? b->ns->href : BAD_CAST "");
+    int by_space = xmlStrcmp(a->ns ? a->ns->href : (const xmlChar *)"",
+                             b->ns ? b->ns->href : (const xmlChar *)"");
     return by_space ? by_space : xmlStrcmp(a->name, b->name);
 }
 
@@ -110,7 +111,8 @@ static void blame(struct outcome_of *o, const char *what, struct str text)
 static int count_nodes(struct outcome_of *o, struct str expression)
 {
     int count = -1;
-    xmlXPathObjectPtr r = xmlXPathEvalExpression(BAD_CAST arena_z(o->a, str_trim(expression)), o->xpath);
+    xmlXPathObjectPtr r = xmlXPathEvalExpression((const xmlChar *)arena_z(o->a, str_trim(expression)),
+                                                 o->xpath);
     if (r && r->type == XPATH_NODESET)
         count = r->nodesetval ? r->nodesetval->nodeNr : 0;
     xmlXPathFreeObject(r);
@@ -127,7 +129,8 @@ static void check_exact(struct outcome_of *o, const struct json *pair)
 {
     const struct json *wanted = json_at(pair, 1);
     struct str expression = json_at(pair, 0) ? json_at(pair, 0)->text : STR("");
-    xmlXPathObjectPtr r = xmlXPathEvalExpression(BAD_CAST arena_z(o->a, str_trim(expression)), o->xpath);
+    xmlXPathObjectPtr r = xmlXPathEvalExpression((const xmlChar *)arena_z(o->a, str_trim(expression)),
+                                                 o->xpath);
     int have = r && r->type == XPATH_NODESET && r->nodesetval ? r->nodesetval->nodeNr : 0;
     if (!wanted || have != (int)wanted->count)
         blame(o, "number of nodes", expression);

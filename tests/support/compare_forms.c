@@ -129,7 +129,7 @@ static char *keyed(const char *kind, const char *a, const char *b)
 
 static char *attribute(xmlNodePtr n, const char *name)
 {
-    xmlChar *v = xmlGetNoNsProp(n, BAD_CAST name);
+    xmlChar *v = xmlGetNoNsProp(n, (const xmlChar *)name);
     char *copy = strdup(v ? (const char *)v : "");
     xmlFree(v);
     return copy;
