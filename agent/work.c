@@ -256,8 +256,8 @@ static enum err form_source(struct work *w, struct diag *d)
     struct diag quiet = {0};
     struct published p;
 
-    enum err rc =
-        form_file_read(w->o.seam, w->o.form, &w->arena, &w->form_bytes, NULL, NULL, &w->findings, &quiet);
+    enum err rc = form_file_read(w->o.seam, w->o.form, &w->arena, &w->form_bytes, NULL, NULL, &w->findings,
+                                 &quiet);
     w->from_file = rc != ERR_NOT_FOUND;
     if (!rc)
         return sha256(buf_str(&w->form_bytes), w->start.form_hash);
