@@ -374,11 +374,8 @@ static void published_text(const struct status *x, bool zh)
 
 static struct str level_text(struct str level, bool zh)
 {
-    static const char *const names[][2] = {{"red", "红"},
-                                           {"yellow", "黄"},
-                                           {"blue", "蓝"},
-                                           {"unknown", "无法判断"},
-                                           {"none", "无线索"}};
+    static const char *const names[][2] = {
+        {"red", "红"}, {"yellow", "黄"}, {"blue", "蓝"}, {"unknown", "无法判断"}, {"none", "无线索"}};
     for (size_t i = 0; zh && i < sizeof names / sizeof *names; i++)
         if (str_eq_z(level, names[i][0]))
             return str_of(names[i][1]);

@@ -40,7 +40,7 @@ struct work {
     struct buf form_bytes, pack_bytes;
     unsigned char pack_hash[SHA256_SIZE];
     VEC(struct buf) resources;
-    struct list_store *lists; /* large lists; NULL = all are read into memory */
+    struct list_store *lists;      /* large lists; NULL = all are read into memory */
     struct form_findings findings; /* of the form, then of the pack */
     VEC(struct str) notes;         /* sentences to show before the first question */
 };
