@@ -349,7 +349,7 @@ static bool log_copied(struct db *db)
 {
     sqlite3_stmt *s = NULL;
     bool whole = false;
-    if (sqlite3_prepare_v2(db->handle, "PRAGMA wal_checkpoint(TRUNCATE)", -1, &s, NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(db->handle, "PRAGMA wal_checkpoint(PASSIVE)", -1, &s, NULL) == SQLITE_OK &&
         sqlite3_step(s) == SQLITE_ROW)
         whole = sqlite3_column_int(s, 0) == 0 && sqlite3_column_int(s, 1) == sqlite3_column_int(s, 2);
     (void)sqlite3_finalize(s);
