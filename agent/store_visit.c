@@ -600,17 +600,17 @@ static enum err run_for_visit(struct store *s, const char *sql, int64_t visit, i
  * several values the last one counts. */
 static enum err drop_overwritten(struct store *s, int64_t visit, struct diag *d)
 {
-    static const char *const steps[] = {
-        ROWS_GONE "DELETE FROM chg WHERE visit = ?1 AND batch = 0 AND row IN gone"
-                  " AND (op IN (0, 1) OR row IN (SELECT key FROM row WHERE visit = ?1 AND visit > 0))",
-        "DELETE FROM chg AS older WHERE visit = ?1 AND batch = 0 AND op IN (0, 1) AND EXISTS (SELECT 1 FROM "
-        "chg newer WHERE newer.visit = ?1"
-        "  AND newer.batch = 0 AND newer.op IN (0, 1) AND newer.row = older.row AND newer.fld = older.fld "
-        "AND newer.seq > older.seq)",
-        /* Of the rows of this visit only those that were dropped have no birth in the log any more. */
-        "DELETE FROM row WHERE visit = ?1 AND visit > 0"
-        " AND NOT EXISTS (SELECT 1 FROM chg WHERE chg.row = row.key)",
-    };
+    static const char dropped[] = ROWS_GONE
+        "DELETE FROM chg WHERE visit = ?1 AND batch = 0 AND row IN gone"
+        " AND (op IN (0, 1) OR row IN (SELECT key FROM row WHERE visit = ?1 AND visit > 0))";
+    static const char overwritten[] =
+        "DELETE FROM chg AS older WHERE visit = ?1 AND batch = 0 AND op IN (0, 1) AND EXISTS ("
+        " SELECT 1 FROM chg newer WHERE newer.visit = ?1 AND newer.batch = 0 AND newer.op IN (0, 1)"
+        "  AND newer.row = older.row AND newer.fld = older.fld AND newer.seq > older.seq)";
+    /* Of the rows of this visit only those that were dropped have no birth in the log any more. */
+    static const char unborn[] = "DELETE FROM row WHERE visit = ?1 AND visit > 0"
+                                 " AND NOT EXISTS (SELECT 1 FROM chg WHERE chg.row = row.key)";
+    static const char *const steps[] = {dropped, overwritten, unborn};
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof steps / sizeof *steps; i++)
         rc = run_for_visit(s, steps[i], visit, 0, d);
