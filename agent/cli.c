@@ -110,7 +110,7 @@ int cli_store_open(const char *command, struct arena *a, const char *data, const
                    struct seam *seam, const struct zone **zone_out, struct store **store_out)
 {
     struct diag d = {0};
-    const char *dir;
+    const char *dir = NULL;
 
     enum err rc = cli_data_dir(a, data, &dir, &d);
     if (!rc)
