@@ -353,20 +353,20 @@ static bool search_choices(struct ui *ui, struct choices *c, struct str typed)
 {
     uint64_t number;
     bool any = false;
+    if (str_to_u64(typed, &number)) {
+        printf("  ! %s\n", word(ui, W_NO_SUCH_CHOICE));
+        return false;
+    }
     for (uint32_t i = 0; !any && i < c->count; i++)
         any = matches(&c->at[i], typed);
-    if (any && !str_to_u64(typed, &number)) {
+    if (any) {
         c->search = arena_str(&ui->scratch, typed);
         c->skip = 0;
         return true;
     }
-    printf("  ! %s", word(ui, any ? W_NO_SUCH_CHOICE : W_NO_MATCH));
-    if (!any) {
-        printf(" \"");
-        term_put(stdout, typed);
-        putchar('"');
-    }
-    putchar('\n');
+    printf("  ! %s \"", word(ui, W_NO_MATCH));
+    term_put(stdout, typed);
+    printf("\"\n");
     return false;
 }
 

@@ -344,7 +344,7 @@ static enum err check_run(struct db *db, const char *sql, struct diag *d)
 /* The seals are checked in the file itself, where a copying from the log that was cut short leaves pages half
  * written; the log still has them whole, and they are read from there. So the copying is finished first.
  * False when it cannot be, because others read or the card is full: the pages are then checked as they are
- * read. */
+ * read. The log is left as long as it is: cutting it would be one more thing for a power cut to undo. */
 static bool log_copied(struct db *db)
 {
     sqlite3_stmt *s = NULL;

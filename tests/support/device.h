@@ -6,6 +6,7 @@
 
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/store_impl.h"

@@ -1,7 +1,6 @@
 /* Delivery: what marks a frame as delivered and what does not, against a pen; and whole syncs against a real
  * centre over a simulated network.
  */
-#include <stdio.h>
 
 #include "agent/deliver.h"
 #include "tests/sim/centre.h"

@@ -1,6 +1,5 @@
 /* The handheld's store: its key, who it is, what it holds, and what the centre sends down in whatever order.
  */
-#include <stdio.h>
 
 #include "tests/support/device.h"
 

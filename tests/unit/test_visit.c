@@ -1,7 +1,6 @@
 /* A visit from its first answer to its finalising: what is saved, what travels, what a further visit carries,
  * and what becomes of answers that meet newer ones.
  */
-#include <stdio.h>
 
 #include "tests/support/device.h"
 

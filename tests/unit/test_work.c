@@ -1,6 +1,5 @@
 /* Work: which form, which version of it, which lists and which rules an interview is held with.
  */
-#include <stdio.h>
 
 #include "tests/support/device.h"
 
