@@ -334,7 +334,8 @@ static enum err know_root(struct enrolment *e, const struct enrol_options *o, st
     return ERR_OK;
 }
 
-static enum err ask_centre(struct enrolment *e, const struct enrol_options *o, struct diag *d)
+static enum err ask_centre(struct enrolment *e, struct store *s, const struct enrol_options *o,
+                           struct diag *d)
 {
     struct enrol_request request = {.token60 = e->token60,
                                     .model = str_of(o->model ? o->model : "handheld"),
@@ -347,6 +348,8 @@ static enum err ask_centre(struct enrolment *e, const struct enrol_options *o, s
     enum err rc = x25519_make(NULL, &e->id.seal);
     if (!rc)
         rc = p256_make(NULL, &e->id.sign);
+    if (!rc)
+        rc = store_enrol_prepare(s, &e->id, d);
     memcpy(request.seal_public, e->id.seal.public, sizeof request.seal_public);
     memcpy(request.sign_public, e->id.sign.public, sizeof request.sign_public);
     if (!rc)
@@ -371,7 +374,7 @@ enum err enrol(struct store *s, const struct seam *seam, const struct enrol_opti
     if (!rc)
         rc = know_root(&e, o, d);
     if (!rc)
-        rc = ask_centre(&e, o, d);
+        rc = ask_centre(&e, s, o, d);
     if (!rc) {
         e.id.enrolled = true;
         e.id.url = e.url;

@@ -774,6 +774,28 @@ static void identity_json(const struct identity *id, struct buf *b)
     buf_put_char(b, '}');
 }
 
+static enum err keys_write(struct store *s, const struct identity *id, struct diag *d)
+{
+    enum err rc = meta_put(s, "seal", &id->seal, sizeof id->seal, d);
+    return rc ? rc : meta_put(s, "sign", &id->sign, sizeof id->sign, d);
+}
+
+enum err store_enrol_prepare(struct store *s, const struct identity *id, struct diag *d)
+{
+    struct txn t = {0};
+    struct counters c;
+
+    enum err rc = work_begin(s, &t, &c, d);
+    if (!rc && s->id.enrolled)
+        rc = diag_set(d, ERR_STATE, "this device was enrolled in another window meanwhile");
+    if (!rc)
+        rc = keys_write(s, id, d);
+    if (!rc)
+        rc = txn_commit(&t, d);
+    txn_rollback(&t);
+    return rc;
+}
+
 static enum err identity_write(struct store *s, const struct identity *id, struct diag *d)
 {
     struct buf json;
@@ -789,9 +811,7 @@ static enum err identity_write(struct store *s, const struct identity *id, struc
     if (!rc)
         rc = meta_put_str(s, "token", id->by.token, d);
     if (!rc)
-        rc = meta_put(s, "seal", &id->seal, sizeof id->seal, d);
-    if (!rc)
-        rc = meta_put(s, "sign", &id->sign, sizeof id->sign, d);
+        rc = keys_write(s, id, d);
     /* The first time that the centre signed: what passes from here on can be told apart from a clock that
      * jumps. */
     if (!rc)

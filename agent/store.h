@@ -51,6 +51,9 @@ const struct identity *store_identity(const struct store *s);
 enum err store_refresh(struct store *s, struct diag *d) MUST_USE;
 /* A device id as people and other programs read it: 16 hex digits. */
 struct str device_text(struct arena *a, uint64_t device);
+/* Keeps the keys of an identity before the centre is asked: a card that takes nothing must not cost the code
+ * that can be used once. */
+enum err store_enrol_prepare(struct store *s, const struct identity *id, struct diag *d) MUST_USE;
 /* Takes the identity, and with it everything that was captured before: rows made so far become this device's.
  */
 enum err store_enrol(struct store *s, const struct identity *id, struct diag *d) MUST_USE;

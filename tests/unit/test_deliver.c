@@ -304,6 +304,19 @@ static void a_used_code_is_refused_and_says_so(void **state)
     assert_non_null(strstr(t->d.text, "48 hours"));
 }
 
+static void a_full_card_does_not_cost_the_code(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    static char token[32], print[40];
+    OK(sim_centre_token(c->centre, STR("Cadre"), STR("99"), token, print, &t->d));
+    const struct enrol_options o = {.code = token, .url = "http://centre", .root_print = print};
+    sim_disk_limit(t->machine, sim_disk_used(t->machine));
+    FAILS(enrol(t->store, t->seam, &o, &t->d), ERR_FULL);
+    sim_disk_limit(t->machine, 64u << 20);
+    OK(enrol(t->store, t->seam, &o, &t->d));
+}
+
 static void captured_before_enrolment_it_is_delivered_after(void **state)
 {
     struct county *c = *state;
@@ -457,6 +470,7 @@ int main(void)
         CASE(elapsed_time_is_unknown_only_after_a_reboot),
         COUNTY(a_visit_reaches_the_centre_once),
         COUNTY(a_used_code_is_refused_and_says_so),
+        COUNTY(a_full_card_does_not_cost_the_code),
         COUNTY(captured_before_enrolment_it_is_delivered_after),
         COUNTY(a_login_page_is_named_and_costs_nothing),
         COUNTY(without_a_network_it_says_what_happened),
