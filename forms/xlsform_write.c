@@ -16,7 +16,6 @@ struct writer {
     struct buf *out;
     uint32_t line, depth;
     struct element stack[FORM_DEPTH_MAX + 16];
-    struct itext *itext;
 };
 
 /* --- elements --- */
@@ -190,26 +189,29 @@ static void rich_text(struct writer *w, struct str s, uint32_t node, struct xl_c
 
 /* --- translations --- */
 
+/* All of it lives only while the XML is written: a text in nine languages is nine values. */
 struct itext_value {
     const char *form; /* NULL = the text itself */
     struct str kind;  /* of media */
     struct str text;
     uint32_t node;
     struct xl_cell cell;
-    bool plain;    /* nobody sees it: what it refers to need not be there */
-    uint32_t next; /* of the same entry, NOWHERE at the end */
+    bool plain; /* nobody sees it: what it refers to need not be there */
+    struct itext_value *next;
 };
 struct itext_entry {
-    struct str id;
-    uint32_t first, last; /* in the language's values */
+    uint32_t id; /* in ids */
+    struct itext_value *first, *last;
 };
 struct itext_language {
     struct str name;
     VEC(struct itext_entry) entries;
-    VEC(struct itext_value) values; /* of all entries, in one piece: there are tens of thousands */
-    struct map by_id;
+    VEC(uint32_t) of_id; /* entry of an id, NOWHERE = none */
 };
 struct itext {
+    struct arena scratch;
+    struct map by_id;
+    VEC(struct str) ids;
     VEC(struct itext_language) languages;
 };
 
@@ -218,25 +220,41 @@ static struct itext_language *language(struct xl *x, struct itext *t, struct str
     for (uint32_t i = 0; i < t->languages.count; i++)
         if (str_eq(t->languages.at[i].name, name))
             return &t->languages.at[i];
-    struct itext_language *l = xl_push(x, &t->languages);
-    if (l) {
+    struct itext_language *l = xl_check(x, vec_push(&t->scratch, &t->languages));
+    if (l)
         l->name = name;
-        map_init(&l->by_id, x->a);
-    }
     return l;
 }
 
-static struct itext_entry *entry(struct xl *x, struct itext_language *l, struct str id)
+static uint32_t id_number(struct xl *x, struct itext *t, struct str id)
 {
     uint32_t i;
-    if (map_get(&l->by_id, id, &i))
-        return &l->entries.at[i];
-    struct itext_entry *e = xl_push(x, &l->entries);
-    if (!e || map_put(&l->by_id, id, l->entries.count - 1)) {
+    if (map_get(&t->by_id, id, &i))
+        return i;
+    struct str *slot = xl_check(x, vec_push(&t->scratch, &t->ids));
+    if (!slot)
+        return NOWHERE;
+    *slot = id;
+    if (map_put(&t->by_id, id, t->ids.count - 1))
         xl_check(x, NULL);
-        return NULL;
+    return t->ids.count - 1;
+}
+
+static struct itext_entry *entry(struct xl *x, struct itext *t, struct itext_language *l, uint32_t id)
+{
+    while (l->of_id.count <= id) {
+        uint32_t *none = xl_check(x, vec_push(&t->scratch, &l->of_id));
+        if (!none)
+            return NULL;
+        *none = NOWHERE;
     }
-    *e = (struct itext_entry){id, NOWHERE, NOWHERE};
+    if (l->of_id.at[id] != NOWHERE)
+        return &l->entries.at[l->of_id.at[id]];
+    struct itext_entry *e = xl_check(x, vec_push(&t->scratch, &l->entries));
+    if (!e)
+        return NULL;
+    *e = (struct itext_entry){id, NULL, NULL};
+    l->of_id.at[id] = l->entries.count - 1;
     return e;
 }
 
@@ -245,33 +263,33 @@ static bool same_value(const struct itext_value *a, const struct itext_value *b)
     return str_eq(a->kind, b->kind) && (a->form == NULL) == (b->form == NULL);
 }
 
-static void itext_put(struct xl *x, struct itext *t, struct str lang, struct str id, struct itext_value v)
+static void itext_put(struct xl *x, struct itext *t, struct itext_language *l, uint32_t id,
+                      struct itext_value v)
 {
-    struct itext_language *l = language(x, t, lang);
-    struct itext_entry *e = l ? entry(x, l, id) : NULL;
-    for (uint32_t i = e ? e->first : NOWHERE; i != NOWHERE; i = l->values.at[i].next)
-        if (same_value(&l->values.at[i], &v))
+    struct itext_entry *e = l && id != NOWHERE ? entry(x, t, l, id) : NULL;
+    for (const struct itext_value *i = e ? e->first : NULL; i; i = i->next)
+        if (same_value(i, &v))
             return;
-    struct itext_value *slot = e ? xl_push(x, &l->values) : NULL;
+    struct itext_value *slot = e ? xl_check(x, arena_alloc(&t->scratch, sizeof(*slot))) : NULL;
     if (!slot)
         return;
-    uint32_t number = l->values.count - 1;
     *slot = v;
-    slot->next = NOWHERE;
-    if (e->last == NOWHERE)
-        e->first = number;
+    slot->next = NULL;
+    if (e->last)
+        e->last->next = slot;
     else
-        l->values.at[e->last].next = number;
-    e->last = number;
+        e->first = slot;
+    e->last = slot;
 }
 
 static void itext_text(struct xl *x, struct itext *t, const struct xl_text *from, struct str id,
                        struct itext_value as)
 {
+    uint32_t number = from->at.count ? id_number(x, t, id) : NOWHERE;
     for (uint32_t i = 0; i < from->at.count && !x->rc; i++) {
         as.text = from->at.at[i].text;
         as.cell = from->at.at[i].cell;
-        itext_put(x, t, from->at.at[i].language, id, as);
+        itext_put(x, t, language(x, t, from->at.at[i].language), number, as);
     }
 }
 
@@ -325,22 +343,20 @@ static void collect_node(struct xl *x, struct itext *t, uint32_t i)
 /* Every text exists in every language; what nobody wrote is a hyphen. */
 static void fill_languages(struct xl *x, struct itext *t)
 {
-    struct itext all = {0}; /* one language that has what any of them has */
+    struct itext_language all = {0}; /* has what any of them has */
     for (uint32_t i = 0; i < t->languages.count; i++)
         for (uint32_t k = 0; k < t->languages.at[i].entries.count && !x->rc; k++) {
             const struct itext_entry *e = &t->languages.at[i].entries.at[k];
-            for (uint32_t v = e->first; v != NOWHERE; v = t->languages.at[i].values.at[v].next)
-                itext_put(x, &all, STR("all"), e->id, t->languages.at[i].values.at[v]);
+            for (const struct itext_value *v = e->first; v; v = v->next)
+                itext_put(x, t, &all, e->id, *v);
         }
     for (uint32_t j = 0; j < t->languages.count; j++)
-        for (uint32_t k = 0; k < all.languages.at[0].entries.count && !x->rc; k++) {
-            const struct itext_entry *e = &all.languages.at[0].entries.at[k];
-            for (uint32_t v = e->first; v != NOWHERE; v = all.languages.at[0].values.at[v].next) {
-                struct itext_value value = all.languages.at[0].values.at[v];
+        for (uint32_t k = 0; k < all.entries.count && !x->rc; k++)
+            for (const struct itext_value *v = all.entries.at[k].first; v; v = v->next) {
+                struct itext_value value = *v;
                 value.text = STR("-");
-                itext_put(x, t, t->languages.at[j].name, e->id, value);
+                itext_put(x, t, &t->languages.at[j], all.entries.at[k].id, value);
             }
-        }
 }
 
 static void write_value(struct writer *w, const struct itext_value *v)
@@ -378,9 +394,9 @@ static void write_itext(struct writer *w, struct itext *t)
             attr(w, "default", STR("true()"));
         for (uint32_t k = 0; k < l->entries.count; k++) {
             open(w, "text");
-            attr(w, "id", l->entries.at[k].id);
-            for (uint32_t v = l->entries.at[k].first; v != NOWHERE; v = l->values.at[v].next)
-                write_value(w, &l->values.at[v]);
+            attr(w, "id", t->ids.at[l->entries.at[k].id]);
+            for (const struct itext_value *v = l->entries.at[k].first; v; v = v->next)
+                write_value(w, v);
             close(w);
         }
         close(w);
@@ -1195,6 +1211,8 @@ void xl_write(struct xl *x, struct buf *out)
     if (!w)
         return;
     *w = (struct writer){.x = x, .out = out};
+    arena_init(&texts.scratch, FORM_MEMORY_MAX);
+    map_init(&texts.by_id, &texts.scratch);
     link_triggers(x);
     collect_lists(x, &texts);
     for (uint32_t i = xl_after(x, 0); i != NOWHERE && !x->rc; i = xl_after(x, i))
@@ -1216,6 +1234,7 @@ void xl_write(struct xl *x, struct buf *out)
         attr(w, "entities:entities-version", str_of(x->entity_version));
     write_submission(w);
     write_itext(w, &texts);
+    arena_free(&texts.scratch);
     write_primary(w);
     write_instances(w);
     write_binds(w);

@@ -35,6 +35,7 @@ struct xlsx {
     struct sheet *sheet;
     struct buf text;
     bool in_text, in_phonetic, in_cell, in_styles;
+    bool literal, cut; /* tags may be text from here on; the last byte read begins a tag */
     uint32_t row, column, style;
     char kind; /* of the cell: s, i(nline), t(formula text), b, e(rror), n */
 };
@@ -61,11 +62,56 @@ static void stop(struct xlsx *x, enum err rc)
     XML_StopParser(x->parser, XML_FALSE);
 }
 
+/* Length of an empty cell with a place of its own, such as <c r="AB12" s="7"/>; 0 when p is no such. */
+static size_t empty_cell(const char *p, size_t n)
+{
+    size_t i = 6;
+    if (n < 9 || memcmp(p, "<c r=\"", 6) != 0)
+        return 0;
+    for (bool quoted = true; i < n; i++) {
+        char c = p[i];
+        if (c == '"')
+            quoted = !quoted;
+        else if (c == '/' && !quoted)
+            return i + 1 < n && p[i + 1] == '>' ? i + 2 : 0;
+        else if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                   (!quoted && (c == ' ' || c == '='))))
+            return 0;
+    }
+    return 0;
+}
+
+/* Most cells of a formatted sheet are empty. Of each run of them only the last is left, from which the place
+ * of what follows is told; returns the bytes that remain. After markup that may hold tags as text (comments,
+ * CDATA) nothing is left out any more. */
+static size_t leave_out_empty(struct xlsx *x, char *p, size_t n)
+{
+    size_t kept = 0, at = 0, length, next;
+    x->literal |= x->cut && n > 0 && p[0] == '!';
+    x->cut = n > 0 && p[n - 1] == '<';
+    while (at < n) {
+        if (p[at] == '<' && at + 1 < n && p[at + 1] == '!')
+            x->literal = true;
+        length = x->literal ? 0 : empty_cell(p + at, n - at);
+        while (length && (next = empty_cell(p + at + length, n - at - length)) > 0) {
+            at += length;
+            length = next;
+        }
+        const char *tag = x->literal ? NULL : memchr(p + at + 1, '<', n - at - 1);
+        length = tag ? (size_t)(tag - p) - at : n - at;
+        memmove(p + kept, p + at, length);
+        kept += length;
+        at += length;
+    }
+    return kept;
+}
+
 /* Feeds the parser as the part is unpacked, so that memory does not grow with what an archive holds. */
 static enum err feed(struct xlsx *x, zip_file_t *f, const char *name)
 {
     zip_uint64_t total = 0;
     zip_int64_t n = 1;
+    x->literal = x->cut = false;
     while (n > 0 && !x->rc) {
         void *block = XML_GetBuffer(x->parser, PART_BLOCK);
         if (!block)
@@ -79,7 +125,10 @@ static enum err feed(struct xlsx *x, zip_file_t *f, const char *name)
         if (total > SHEET_PART_BYTES_MAX)
             return diag_set(x->d, ERR_LIMIT, "%s in the workbook is larger than %u bytes unpacked.", name,
                             SHEET_PART_BYTES_MAX);
-        if (XML_ParseBuffer(x->parser, (int)n, n == 0) != XML_STATUS_OK && !x->rc)
+        bool last = n == 0;
+        if (x->sheet)
+            n = (zip_int64_t)leave_out_empty(x, block, (size_t)n);
+        if (XML_ParseBuffer(x->parser, (int)n, last) != XML_STATUS_OK && !x->rc)
             return diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: %s, line %lu: %s.", name,
                             XML_GetCurrentLineNumber(x->parser),
                             XML_ErrorString(XML_GetErrorCode(x->parser)));

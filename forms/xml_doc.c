@@ -7,7 +7,7 @@
 #include <expat.h>
 
 #define SEPARATOR '\x1f'
-#define CHUNK ((size_t)2 << 20) /* expat keeps a copy of it, and counts lines once a chunk */
+#define CHUNK ((size_t)256 << 10) /* expat keeps a copy of it */
 #define NAMES_RECENT 128u
 
 struct reading {

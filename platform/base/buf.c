@@ -135,14 +135,26 @@ void buf_vprintf(struct buf *b, const char *format, va_list args)
     va_end(again);
 }
 
-/* Copies s, asking `escape` for each code point: NULL = as it is, "" = dropped. Whole runs are put at once.
- * Bad UTF-8 becomes U+FFFD. */
+/* Bytes that no escape changes: printable ASCII without " & ' < > and the backslash. */
+static bool plain(unsigned char c)
+{
+    static const uint64_t set[4] = {0xAFFFFF3B00000000u, 0x7FFFFFFFEFFFFFFFu, 0, 0};
+    return set[c >> 6] >> (c & 63) & 1;
+}
+
+/* Copies s, asking `escape` for each code point that is not plain: NULL = as it is, "" = dropped. Whole runs
+ * are put at once. Bad UTF-8 becomes U+FFFD. */
 static void put_escaped(struct buf *b, struct str s,
                         const char *(*escape)(uint32_t c, char scratch[static 8]))
 {
     const char *run = s.p;
     while (s.n > 0) {
         const char *at = s.p;
+        if (plain((unsigned char)*at)) {
+            s.p++;
+            s.n--;
+            continue;
+        }
         uint32_t c = utf8_next(&s);
         char scratch[8];
         const char *instead = escape(c, scratch);
