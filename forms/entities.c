@@ -339,7 +339,7 @@ static void gather(struct gathering *g, const struct frame *f, uint32_t entity)
     }
     uint32_t depth = form->classes.at[f->class].depth + 1;
     const struct frame_list *list = frame_list(g->s, f, form_class_at_depth(form, class, depth));
-    for (uint32_t i = 0; i < list->active && !g->nomem; i++)
+    for (uint32_t i = entry_from(list, 0); i < list->used && !g->nomem; i = entry_from(list, i + 1))
         gather(g, g->s->frames.at[list->at[i]], entity);
 }
 
@@ -368,4 +368,15 @@ const char *entity_fault_text(enum entity_fault fault)
     case ENTITY_TWICE: return "The same entity stands twice in this interview.";
     }
     return "";
+}
+
+uint32_t form_entity_count(const struct form *f)
+{
+    return f->entities.count;
+}
+
+struct str form_entity_dataset(const struct form *f, uint32_t i)
+{
+    CHECK(i < f->entities.count);
+    return f->entities.at[i].list;
 }

@@ -19,18 +19,14 @@ const struct frame *frame_up(const struct session *s, const struct frame *f, uin
     return f;
 }
 
-/* Positions are renumbered from the first that moved; adding at the end moves none. */
-uint32_t frame_position(struct session *s, const struct frame *f)
+uint32_t frame_position(const struct session *s, const struct frame *f)
 {
-    if (f->parent == NONE)
-        return 0;
-    struct frame_list *list = frame_list(s, s->frames.at[f->parent], f->class);
-    if (list->sorted_to < list->count) {
-        for (uint32_t i = list->sorted_to; i < list->count; i++)
-            s->frames.at[list->at[i]]->position = i;
-        list->sorted_to = list->count;
-    }
-    return f->position;
+    return f->parent == NONE ? 0 : order_position(frame_list(s, s->frames.at[f->parent], f->class), f);
+}
+
+uint32_t entry_slot(const struct session *s, const struct frame *f)
+{
+    return f->surplus ? frame_list(s, s->frames.at[f->parent], f->class)->used : f->slot;
 }
 
 int frame_compare(struct session *s, const struct frame *a, const struct frame *b)
@@ -52,44 +48,6 @@ int frame_compare(struct session *s, const struct frame *a, const struct frame *
     if (a->class != b->class)
         return classes[a->class].node < classes[b->class].node ? -1 : 1;
     return frame_position(s, a) < frame_position(s, b) ? -1 : 1;
-}
-
-static enum err list_append(struct session *s, struct frame_list *list, uint32_t number)
-{
-    if (list->count == list->room) {
-        uint32_t room = list->room ? list->room * 2 : 4;
-        uint32_t *at = pool_grow(&s->pool, list->at, list->room * sizeof(*at), room * sizeof(*at));
-        if (!at)
-            return ERR_NOMEM;
-        list->at = at;
-        list->room = room;
-    }
-    list->at[list->count++] = number;
-    return ERR_OK;
-}
-
-/* Into the active part, before any that were put aside. */
-static void list_activate_last(struct session *s, struct frame_list *list)
-{
-    uint32_t last = list->count - 1, number = list->at[last];
-    memmove(&list->at[list->active + 1], &list->at[list->active], (last - list->active) * sizeof(*list->at));
-    list->at[list->active] = number;
-    if (list->sorted_to > list->active)
-        list->sorted_to = list->active;
-    s->frames.at[number]->position = list->active;
-    if (list->sorted_to == list->active)
-        list->sorted_to++;
-    list->active++;
-}
-
-static void list_take_out(struct session *s, struct frame_list *list, const struct frame *f)
-{
-    uint32_t i = frame_position(s, f);
-    memmove(&list->at[i], &list->at[i + 1], (list->count - i - 1) * sizeof(*list->at));
-    list->count--;
-    list->active -= i < list->active;
-    if (list->sorted_to > i)
-        list->sorted_to = i;
 }
 
 /* --- changes --- */
@@ -183,7 +141,7 @@ static void frame_free(struct session *s, struct frame *f)
         if (f->cells[i].room)
             pool_free(&s->pool, (void *)(uintptr_t)f->cells[i].text.p, f->cells[i].room);
     for (uint32_t i = 0; i < class->child_count; i++)
-        pool_free(&s->pool, f->lists[i].at, f->lists[i].room * sizeof(uint32_t));
+        order_free(s, &f->lists[i]);
     pool_free(&s->pool, f, frame_size(class));
 }
 
@@ -231,11 +189,9 @@ enum err frame_add(struct session *s, uint32_t class, uint32_t parent, uint64_t 
     s->frames_alive++;
     init_cells(s, f);
     if (parent != NONE) {
-        struct frame_list *list = frame_list(s, s->frames.at[parent], class);
-        enum err rc = list_append(s, list, f->number);
+        enum err rc = order_add(s, frame_list(s, s->frames.at[parent], class), f->number);
         if (rc)
             return rc;
-        list_activate_last(s, list);
     }
     tally_frame(s, f, true);
     mark_frame(s, f);
@@ -260,7 +216,7 @@ static enum err fill_cells(struct session *s, const struct blueprint *b, struct 
 
 static int64_t order_after_last(const struct session *s, const struct frame_list *list)
 {
-    return list->count ? s->frames.at[list->at[list->active ? list->active - 1 : 0]]->order + 1 : 1;
+    return list->used ? s->frames.at[list->at[list->used - 1]]->order + 1 : 1;
 }
 
 /* A repeat that nobody may add to and that the form leaves empty has one entry: there is no other way to it.
@@ -274,7 +230,7 @@ static enum err fill_closed(struct session *s, struct frame *f, struct diag *d)
         uint32_t control = s->form->classes.at[inner].control;
         struct frame *made = NULL;
         if (control != NONE && s->form->controls.at[control].fixed_count &&
-            !s->form->controls.at[control].count && f->lists[k].count == 0)
+            !s->form->controls.at[control].count && f->lists[k].active + f->lists[k].aside == 0)
             rc = frame_create(s, inner, f->number, &made, d);
     }
     return rc;
@@ -322,11 +278,9 @@ static void remove_inside(struct session *s, struct frame *f)
 {
     const struct frame_class *class = &s->form->classes.at[f->class];
     for (uint32_t i = 0; i < class->child_count; i++)
-        while (f->lists[i].count) {
-            struct frame *inner = s->frames.at[f->lists[i].at[f->lists[i].count - 1]];
-            remove_inside(s, inner);
-            f->lists[i].count--;
-        }
+        for (uint32_t k = any_entry_from(&f->lists[i], 0); k < f->lists[i].room;
+             k = any_entry_from(&f->lists[i], k + 1))
+            remove_inside(s, s->frames.at[f->lists[i].at[k]]);
     for (uint32_t i = 0; i < class->slot_count; i++)
         if (f->cells[i].violation)
             cell_set_violated(s, f, s->form->class_nodes.at[class->slots + i], false);
@@ -340,25 +294,16 @@ static void remove_inside(struct session *s, struct frame *f)
     frame_free(s, f);
 }
 
-static bool position_is_read(const struct session *s, uint32_t class)
-{
-    const struct schema_node *n = node_at(s, s->form->classes.at[class].node);
-    for (uint32_t i = n->dependant_first; i < n->dependant_end; i++)
-        if (s->form->dependants.at[i].kind == READ_COUNT)
-            return true;
-    return false;
-}
-
 void frame_remove(struct session *s, struct frame *f)
 {
     struct frame_list *list = frame_list(s, s->frames.at[f->parent], f->class);
-    uint32_t from = frame_position(s, f), list_class = f->class;
+    uint32_t class = f->class, behind = frame_position(s, f);
     touch_frame(s, f);
-    list_take_out(s, list, f);
+    order_take_out(s, list, f);
     remove_inside(s, f);
-    if (!position_is_read(s, list_class))
+    if (!position_is_read(s->form, class))
         return;
-    for (uint32_t i = from; i < list->active; i++)
+    for (uint32_t i = order_slot(list, behind); i < list->used; i = entry_from(list, i + 1))
         touch_position(s, s->frames.at[list->at[i]]);
 }
 
@@ -387,8 +332,9 @@ static void shift_hidden(struct session *s, struct frame *f, uint32_t node, int 
         uint32_t inner = s->form->classes.at[s->form->class_children.at[class->child_first + k]].node;
         if (inner <= node || inner >= n->end)
             continue;
-        for (uint32_t i = 0; i < f->lists[k].count; i++)
-            shift_hidden(s, s->frames.at[f->lists[k].at[i]], inner, by);
+        const struct frame_list *l = &f->lists[k];
+        for (uint32_t i = any_entry_from(l, 0); i < l->room; i = any_entry_from(l, i + 1))
+            shift_hidden(s, s->frames.at[l->at[i]], inner, by);
     }
 }
 
@@ -407,7 +353,8 @@ static void mark_inside(struct session *s, struct frame *f)
     const struct frame_class *class = &s->form->classes.at[f->class];
     mark_frame(s, f);
     for (uint32_t k = 0; k < class->child_count; k++)
-        for (uint32_t i = 0; i < f->lists[k].active; i++)
+        for (uint32_t i = entry_from(&f->lists[k], 0); i < f->lists[k].used;
+             i = entry_from(&f->lists[k], i + 1))
             mark_inside(s, s->frames.at[f->lists[k].at[i]]);
 }
 

@@ -1,8 +1,8 @@
 /* Inside a session: the instance as frames of cells, and the queue of what must be computed anew.
  *
  * A frame is one repeat instance (frame 0 is the interview). It has one cell for every schema node of its
- * class and one ordered list per repeat directly below it. In a list the instances in use come first; behind
- * them lie those that a smaller jr:count put aside. A cell counts how many of its ancestors-or-self are
+ * class and one ordered list per repeat directly below it: the instances in use, and behind them those that a
+ * smaller jr:count put aside. A cell counts how many of its ancestors-or-self are
  * irrelevant: it is visible at 0. Always true: cell.typed is only read when CELL_TYPED is set; a violated
  * cell stands in session->violations.
  */
@@ -44,18 +44,18 @@ struct tally {
     uint8_t known;
 };
 
+/* See order.c. */
 struct frame_list {
-    uint32_t *at; /* frame numbers */
-    uint32_t count, room;
-    uint32_t active;    /* the first `active` ones are in use */
-    uint32_t sorted_to; /* positions below are right in the frames */
-    uint32_t recounts;  /* jr:count evaluations in the transaction `counted_in` */
+    uint32_t *at;           /* slots: frame numbers, NONE = hole; then as many counts */
+    uint32_t used, room;    /* slots */
+    uint32_t active, aside; /* entries in use; entries put aside, from the end of the slots */
+    uint32_t recounts;      /* jr:count evaluations in the transaction `counted_in` */
     uint32_t counted_in;
 };
 
 struct frame {
     uint32_t number, class, parent;
-    uint32_t position; /* in its list, from 0: valid below the list's sorted_to */
+    uint32_t slot; /* in its list; put aside: how many were before it */
     uint64_t key;
     int64_t order;
     bool surplus;
@@ -163,6 +163,34 @@ static inline struct cell *cell_at(const struct session *s, const struct frame *
     return &f->cells[node_at(s, node)->slot];
 }
 
+/* --- order.c --- */
+
+enum err order_add(struct session *s, struct frame_list *l, uint32_t number); /* at the end; ERR_NOMEM */
+void order_take_out(struct session *s, struct frame_list *l, const struct frame *f); /* one in use */
+/* The last in use, and the one put aside last. The caller sets its `surplus`. */
+struct frame *order_put_aside(struct session *s, struct frame_list *l);
+struct frame *order_take_back(struct session *s, struct frame_list *l);
+uint32_t order_position(const struct frame_list *l, const struct frame *f);
+/* Slot of the entry in use at a position; `used` when there are fewer. */
+uint32_t order_slot(const struct frame_list *l, uint32_t position);
+void order_sort(struct session *s, struct frame_list *l); /* by frame.order; all are in use, without holes */
+void order_free(struct session *s, struct frame_list *l);
+
+/* The first slot at or behind `slot` that holds an entry in use; `used` at the end. In document order:
+ * for (uint32_t i = entry_from(l, 0); i < l->used; i = entry_from(l, i + 1)) ... l->at[i] */
+static inline uint32_t entry_from(const struct frame_list *l, uint32_t slot)
+{
+    while (slot < l->used && l->at[slot] == NONE)
+        slot++;
+    return slot;
+}
+/* The same with those put aside behind them; ends at `room`. */
+static inline uint32_t any_entry_from(const struct frame_list *l, uint32_t slot)
+{
+    slot = entry_from(l, slot);
+    return slot >= l->used && slot < l->room - l->aside ? l->room - l->aside : slot;
+}
+
 /* --- instance.c --- */
 
 /* A frame appended to its list, visible as its parent is, all its properties waiting. ERR_LIMIT or ERR_NOMEM.
@@ -176,7 +204,9 @@ enum err frame_fill(struct session *s, struct frame *f,
                     struct diag *d); /* blueprint of a frame that is there */
 void frame_remove(struct session *s, struct frame *f);
 void frame_set_surplus(struct session *s, struct frame *f, bool surplus);
-uint32_t frame_position(struct session *s, const struct frame *f); /* from 0 */
+uint32_t frame_position(const struct session *s, const struct frame *f); /* from 0 */
+/* Its slot; of one put aside the end of those in use. */
+uint32_t entry_slot(const struct session *s, const struct frame *f);
 struct frame_list *frame_list(const struct session *s, const struct frame *parent, uint32_t class);
 const struct frame *frame_up(const struct session *s, const struct frame *f, uint32_t class);
 /* Document order: <0, 0, >0. */
@@ -207,7 +237,9 @@ void mark_prop(struct session *s, uint32_t prop, struct frame *f);
 void mark_frame(struct session *s, struct frame *f); /* all properties of a frame */
 /* The node has another value or visibility: wakes its readers. */
 void touch(struct session *s, struct frame *f, uint32_t node);
-void touch_position(struct session *s, const struct frame *f);
+/* Does anything inside an entry ask where it stands? */
+bool position_is_read(const struct form *f, uint32_t class);
+void touch_position(struct session *s, const struct frame *f); /* wakes those */
 void touch_frame(struct session *s, struct frame *f);
 /* Until nothing waits: properties, then actions of value-changed, and again. */
 enum err recompute(struct session *s, struct diag *d);

@@ -97,7 +97,7 @@ static const struct frame *first_below(const struct session *s, const struct fra
     while (from && depth > 0) {
         const struct frame_list *list = frame_list(s, from, chain[--depth]);
         from = NULL;
-        for (uint32_t i = 0; i < list->active && !from; i++)
+        for (uint32_t i = entry_from(list, 0); i < list->used && !from; i = entry_from(list, i + 1))
             if (frame_in_use(s, list->at[i]))
                 from = s->frames.at[list->at[i]];
     }
@@ -160,7 +160,7 @@ static enum err gather(struct eval *e, const struct frame *from, const uint32_t 
         return visible(s, from, node) ? push_node(e, out, room, (struct node){0, from->number, node})
                                       : ERR_OK;
     const struct frame_list *list = frame_list(s, from, chain[depth - 1]);
-    for (uint32_t i = 0; i < list->active && !rc; i++)
+    for (uint32_t i = entry_from(list, 0); i < list->used && !rc; i = entry_from(list, i + 1))
         if (frame_in_use(s, list->at[i]))
             rc = gather(e, s->frames.at[list->at[i]], chain, depth - 1, node, out, room);
     return rc;
@@ -242,11 +242,12 @@ static bool primary_parent(const struct tree *t, struct node n, struct node *out
     return true;
 }
 
+/* At or behind a slot of its list. */
 static bool first_instance(const struct session *s, const struct frame *f, uint32_t node, uint32_t from,
                            struct node *out)
 {
     const struct frame_list *list = frame_list(s, f, node_at(s, node)->class);
-    for (uint32_t i = from; i < list->active; i++) {
+    for (uint32_t i = entry_from(list, from); i < list->used; i = entry_from(list, i + 1)) {
         if (frame_in_use(s, list->at[i])) {
             *out = (struct node){0, list->at[i], node};
             return true;
@@ -302,8 +303,7 @@ static bool primary_next_sibling(const struct tree *t, struct node n, struct nod
     if ((n.y & Y_TEXT) || n.y == 0)
         return false;
     const struct frame *around = frame_around(s, n);
-    if (node_at(s, n.y)->repeat &&
-        first_instance(s, around, n.y, frame_position(s, s->frames.at[n.x]) + 1, out))
+    if (node_at(s, n.y)->repeat && first_instance(s, around, n.y, entry_slot(s, s->frames.at[n.x]) + 1, out))
         return true;
     return first_of(s, around, node_at(s, n.y)->next, false, out);
 }
@@ -313,7 +313,7 @@ static bool last_instance(const struct session *s, const struct frame *f, uint32
 {
     const struct frame_list *list = frame_list(s, f, node_at(s, node)->class);
     for (uint32_t i = before; i-- > 0;) {
-        if (frame_in_use(s, list->at[i])) {
+        if (list->at[i] != NONE && frame_in_use(s, list->at[i])) {
             *out = (struct node){0, list->at[i], node};
             return true;
         }
@@ -328,7 +328,7 @@ static bool primary_prev_sibling(const struct tree *t, struct node n, struct nod
     if ((n.y & Y_TEXT) || n.y == 0 || node_at(s, n.y)->attribute)
         return false;
     const struct frame *around = frame_around(s, n);
-    if (node_at(s, n.y)->repeat && last_instance(s, around, n.y, frame_position(s, s->frames.at[n.x]), out))
+    if (node_at(s, n.y)->repeat && last_instance(s, around, n.y, entry_slot(s, s->frames.at[n.x]), out))
         return true;
     uint32_t parent = node_at(s, n.y)->parent;
     for (uint32_t c = node_at(s, parent)->first_child; c != n.y; c = node_at(s, c)->next) {
@@ -337,7 +337,7 @@ static bool primary_prev_sibling(const struct tree *t, struct node n, struct nod
             continue;
         bool there = true;
         if (node_at(s, c)->repeat)
-            there = last_instance(s, around, c, frame_list(s, around, node_at(s, c)->class)->active,
+            there = last_instance(s, around, c, frame_list(s, around, node_at(s, c)->class)->used,
                                   &candidate);
         else if (visible(s, around, c))
             candidate = (struct node){0, around->number, c};
@@ -410,7 +410,7 @@ static void text_inside(const struct session *s, const struct frame *f, uint32_t
         }
         uint32_t inner = form_class_at_depth(s->form, n->class, class->depth + 1);
         const struct frame_list *list = frame_list(s, f, inner);
-        for (uint32_t k = 0; k < list->active; k++)
+        for (uint32_t k = entry_from(list, 0); k < list->used; k = entry_from(list, k + 1))
             if (frame_in_use(s, list->at[k]))
                 text_inside(s, s->frames.at[list->at[k]], s->form->classes.at[inner].node, b);
         i = s->form->nodes.at[s->form->classes.at[inner].node].end - 1;

@@ -52,7 +52,7 @@ static void mark_below(struct session *s, const struct frame *from, const struct
         return;
     }
     const struct frame_list *list = frame_list(s, from, chain[depth - 1]);
-    for (uint32_t i = 0; i < list->active; i++)
+    for (uint32_t i = entry_from(list, 0); i < list->used; i = entry_from(list, i + 1))
         mark_below(s, s->frames.at[list->at[i]], d, chain, depth - 1, changed);
 }
 
@@ -93,11 +93,26 @@ void touch(struct session *s, struct frame *f, uint32_t node)
         mark_all_readers(s);
 }
 
+/* What asks an entry for its place from inside it; who asks from outside, such as count(), is told once. */
+static bool asks_position(const struct dependant *d, uint32_t class)
+{
+    return d->kind == READ_COUNT && d->base == class;
+}
+
+bool position_is_read(const struct form *f, uint32_t class)
+{
+    const struct schema_node *n = &f->nodes.at[f->classes.at[class].node];
+    bool read = false;
+    for (uint32_t i = n->dependant_first; i < n->dependant_end && !read; i++)
+        read = asks_position(&f->dependants.at[i], class);
+    return read;
+}
+
 void touch_position(struct session *s, const struct frame *f)
 {
     const struct schema_node *n = node_at(s, s->form->classes.at[f->class].node);
     for (uint32_t i = n->dependant_first; i < n->dependant_end; i++)
-        if (s->form->dependants.at[i].kind == READ_COUNT)
+        if (asks_position(&s->form->dependants.at[i], f->class))
             mark_dependant(s, f, &s->form->dependants.at[i]);
 }
 
@@ -107,7 +122,8 @@ void touch_frame(struct session *s, struct frame *f)
     for (uint32_t i = 0; i < class->slot_count; i++)
         touch(s, f, s->form->class_nodes.at[class->slots + i]);
     for (uint32_t k = 0; k < class->child_count; k++)
-        for (uint32_t i = 0; i < f->lists[k].active; i++)
+        for (uint32_t i = entry_from(&f->lists[k], 0); i < f->lists[k].used;
+             i = entry_from(&f->lists[k], i + 1))
             touch_frame(s, s->frames.at[f->lists[k].at[i]]);
 }
 
@@ -207,15 +223,13 @@ static enum err set_count(struct session *s, struct frame *f, uint32_t class, ui
     struct frame_list *list = frame_list(s, f, class);
     enum err rc = ERR_OK;
     while (list->active > wanted) {
-        struct frame *last = s->frames.at[list->at[list->active - 1]];
-        touch_frame(s, last);
-        list->active--;
-        frame_set_surplus(s, last, true);
+        touch_frame(s, s->frames.at[list->at[list->used - 1]]);
+        frame_set_surplus(s, order_put_aside(s, list), true);
     }
     while (list->active < wanted && !rc) {
         struct frame *next = NULL;
-        if (list->active < list->count) {
-            next = s->frames.at[list->at[list->active++]];
+        if (list->aside) {
+            next = order_take_back(s, list);
             frame_set_surplus(s, next, false);
             touch_frame(s, next);
             continue;
@@ -421,7 +435,8 @@ enum err run_insert_actions(struct session *s, struct frame *f)
             rc = run_action(s, a, f);
     }
     for (uint32_t k = 0; k < class->child_count && !rc; k++)
-        for (uint32_t i = 0; i < f->lists[k].active && !rc; i++)
+        for (uint32_t i = entry_from(&f->lists[k], 0); i < f->lists[k].used && !rc;
+             i = entry_from(&f->lists[k], i + 1))
             rc = run_insert_actions(s, s->frames.at[f->lists[k].at[i]]);
     return rc;
 }

@@ -169,17 +169,6 @@ static enum err saved_by_other(struct diag *d, const char *what, uint64_t number
                     (unsigned long long)number);
 }
 
-static void sort_list(struct session *s, struct frame_list *list)
-{
-    for (uint32_t i = 1; i < list->count; i++) {
-        uint32_t number = list->at[i], k = i;
-        for (; k > 0 && s->frames.at[list->at[k - 1]]->order > s->frames.at[number]->order; k--)
-            list->at[k] = list->at[k - 1];
-        list->at[k] = number;
-    }
-    list->sorted_to = 0;
-}
-
 static struct str key_text(const uint64_t *key)
 {
     return (struct str){(const char *)key, sizeof(*key)};
@@ -243,7 +232,7 @@ static enum err load_saved(struct session *s, const struct session_options *o, s
         rc = load_row(s, &o->rows[i], &keys, d);
     for (uint32_t i = 0; i < s->frames.count && !rc; i++)
         for (uint32_t k = 0; k < s->form->classes.at[s->frames.at[i]->class].child_count; k++)
-            sort_list(s, &s->frames.at[i]->lists[k]);
+            order_sort(s, &s->frames.at[i]->lists[k]);
     for (uint32_t i = 0; i < o->cell_count && !rc; i++)
         rc = load_cell(s, &o->cells[i], &keys, d);
     return rc;
@@ -503,7 +492,7 @@ enum err session_place(struct session *s, struct str ref, struct place *place_ou
         if (position < 1 || position > list->active)
             return diag_set(d, ERR_NOT_FOUND, "There is no %.*s: %.*s has %u entries.", STR_ARG(ref),
                             STR_ARG(local), list->active);
-        f = s->frames.at[list->at[position - 1]];
+        f = s->frames.at[list->at[order_slot(list, (uint32_t)position - 1)]];
     }
     if (node == NONE)
         return diag_set(d, ERR_NOT_FOUND, "The path is empty.");
@@ -578,7 +567,7 @@ uint32_t session_instances(struct session *s, struct place parent, uint32_t repe
     const struct frame_list *list = frame_list(s, frame_up(s, f, s->form->classes.at[class].parent), class);
     struct place *out = ARENA_ARRAY(a, struct place, list->active + 1);
     uint32_t count = 0;
-    for (uint32_t i = 0; out && i < list->active; i++)
+    for (uint32_t i = entry_from(list, 0); out && i < list->used; i = entry_from(list, i + 1))
         out[count++] = place_of(s, s->frames.at[list->at[i]], s->form->classes.at[class].node);
     *places_out = out;
     return count;

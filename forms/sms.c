@@ -68,7 +68,7 @@ static void put_node(struct message *m, const struct frame *f, uint32_t node)
             continue;
         }
         const struct frame_list *list = frame_list(m->s, f, n->class);
-        for (uint32_t i = 0; i < list->active; i++)
+        for (uint32_t i = entry_from(list, 0); i < list->used; i = entry_from(list, i + 1))
             put_node(m, m->s->frames.at[list->at[i]], c);
     }
 }

@@ -66,8 +66,8 @@ static void put_child(struct writer *w, const struct frame *f, uint32_t child, s
         return;
     }
     const struct frame_list *list = frame_list(w->s, f, n->class);
-    uint32_t count = w->draft ? list->count : list->active;
-    for (uint32_t i = 0; i < count; i++)
+    uint32_t end = w->draft ? list->room : list->used;
+    for (uint32_t i = any_entry_from(list, 0); i < end; i = any_entry_from(list, i + 1))
         put_element(w, w->s->frames.at[list->at[i]], child, default_uri);
 }
 

@@ -141,7 +141,7 @@ static void add_up(const struct session *s, const struct frame *from, const uint
                    uint32_t share, struct totals *out)
 {
     const struct frame_list *list = frame_list(s, from, chain[depth - 1]);
-    for (uint32_t i = 0; i < list->active; i++) {
+    for (uint32_t i = entry_from(list, 0); i < list->used; i = entry_from(list, i + 1)) {
         const struct frame *f = s->frames.at[list->at[i]];
         if (depth > 1) {
             add_up(s, f, chain, depth - 1, share, out);

@@ -42,18 +42,18 @@ static struct at after(struct session *s, uint32_t control, uint32_t frame);
 /* A repeat whose entries are all hidden is hidden itself: nobody is asked for another. */
 static bool none_applies(const struct session *s, const struct frame_list *list)
 {
-    for (uint32_t i = 0; i < list->active; i++)
+    for (uint32_t i = entry_from(list, 0); i < list->used; i = entry_from(list, i + 1))
         if (s->frames.at[list->at[i]]->cells[0].hidden == 0)
             return false;
     return list->active > 0;
 }
 
-/* The next instance of a repeat at or after a position, or its prompt. */
-static struct at instance_from(struct session *s, uint32_t control, uint32_t parent, uint32_t position)
+/* The next instance of a repeat at or after a slot of its list, or its prompt. */
+static struct at instance_from(struct session *s, uint32_t control, uint32_t parent, uint32_t slot)
 {
     const struct frame_list *list = frame_list(s, s->frames.at[parent],
                                                node_at(s, control_at(s, control)->node)->class);
-    for (uint32_t i = position; i < list->active; i++)
+    for (uint32_t i = entry_from(list, slot); i < list->used; i = entry_from(list, i + 1))
         if (s->frames.at[list->at[i]]->cells[0].hidden == 0)
             return (struct at){AT_INSTANCE, control, list->at[i]};
     if (none_applies(s, list))
@@ -64,7 +64,7 @@ static struct at instance_from(struct session *s, uint32_t control, uint32_t par
 static struct at next_instance(struct session *s, uint32_t control, uint32_t frame)
 {
     const struct frame *f = s->frames.at[frame];
-    return instance_from(s, control, f->parent, frame_position(s, f) + 1);
+    return instance_from(s, control, f->parent, entry_slot(s, f) + 1);
 }
 
 /* What comes when a control and everything in it is done. */
@@ -98,7 +98,7 @@ static void collect(struct session *s, uint32_t from, uint32_t end, uint32_t fra
         if (control->kind == CONTROL_REPEAT) {
             const struct frame_list *list = frame_list(s, s->frames.at[frame],
                                                        node_at(s, control->node)->class);
-            for (uint32_t i = 0; i < list->active; i++)
+            for (uint32_t i = entry_from(list, 0); i < list->used; i = entry_from(list, i + 1))
                 if (s->frames.at[list->at[i]]->cells[0].hidden == 0)
                     collect(s, c + 1, control->end, list->at[i], out);
             continue;
