@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "sync/courier.h"
 #include "sync/wire.h"
 
 #define NOW_MS INT64_C(1795442945000)
@@ -214,6 +215,55 @@ static void make_enrolments(void)
     buf_free(&b);
 }
 
+static enum err write_bundle(void *self, struct str bytes, struct diag *d)
+{
+    (void)d;
+    buf_put_str(self, bytes);
+    return ERR_OK;
+}
+
+static void make_bundle(void)
+{
+    const struct done done = {.epoch = 4, .cursor = 9, .device = 7, .inc = 1, .contiguous = 2};
+    struct frame_seal how = {.type = FRAME_UP,
+                             .device = 7,
+                             .inc = 1,
+                             .batch_seq = 3,
+                             .schema = BATCH_SCHEMA_CHANGES,
+                             .recipient = seal.public,
+                             .author = &sign,
+                             .ephemeral_seed = seed};
+    struct piece p = {.device = 7, .inc = 1};
+    struct bundle_writer w;
+    struct buf out, bytes;
+    unsigned char hash[SHA256_SIZE];
+    size_t size;
+
+    buf_init(&out, ROOM);
+    buf_init(&bytes, ROOM);
+    CHECK(bundle_begin(&w, (struct bundle_sink){&out, write_bundle}, NULL) == ERR_OK);
+    p.kind = PIECE_CERTIFICATE;
+    p.bytes = STR("doorstep-cert/1 7 1 00 00 1795442945000 00");
+    CHECK(bundle_put(&w, &p, NULL) == ERR_OK);
+    CHECK(frame_make(&how, STR("sealed"), &bytes, NULL) == ERR_OK);
+    p.kind = PIECE_FRAME;
+    p.bytes = buf_str(&bytes);
+    CHECK(frame_parse(p.bytes, &p.frame, &size, NULL) == ERR_OK && bundle_put(&w, &p, NULL) == ERR_OK);
+    buf_clear(&bytes);
+    CHECK(done_write(&done, &sign, &bytes) == ERR_OK);
+    p.kind = PIECE_DONE;
+    p.bytes = buf_str(&bytes);
+    CHECK(bundle_put(&w, &p, NULL) == ERR_OK);
+    CHECK(sha256(STR("a list"), hash) == ERR_OK);
+    CHECK(bundle_put_object(&w, hash, STR("a list"), NULL) == ERR_OK && bundle_end(&w, NULL) == ERR_OK);
+    bundle_writer_free(&w);
+    save("bundle", "usual", buf_str(&out));
+    out.n = out.n * 2 / 3;
+    save("bundle", "cut", buf_str(&out));
+    buf_free(&bytes);
+    buf_free(&out);
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc == 2);
@@ -223,5 +273,6 @@ int main(int argc, char **argv)
     make_batches();
     make_receipts();
     make_enrolments();
+    make_bundle();
     return 0;
 }

@@ -18,3 +18,4 @@ ds_fuzz_target(pack ds_risk)
 # Writes the seeds of the sync targets; run by hand when a format changes (see its head).
 ds_test_program(fuzz_seeds ${PROJECT_SOURCE_DIR}/tests/fuzz/seeds.c ds_sync)
 set_target_properties(fuzz_seeds PROPERTIES EXCLUDE_FROM_ALL TRUE)
+ds_fuzz_target(bundle ds_sync)
