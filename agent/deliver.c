@@ -15,6 +15,7 @@ struct run {
     struct sync_client *client;
     uint64_t frame_after; /* newest frame handed to the client */
     struct buf frame;
+    struct str ca;    /* PEM of the authorities the centre's certificate must come from; "" = the system's */
     struct diag http; /* what the last request said when it failed */
     struct deliver_result result;
 };
@@ -55,28 +56,48 @@ static enum err url_of(struct arena *a, struct str base, struct str path, struct
     return out->p ? ERR_OK : diag_set(d, ERR_USAGE, "the centre's address is too long");
 }
 
+static struct str header_of(const struct http_reply *reply, const char *name)
+{
+    return http_header_find(reply->headers, reply->header_count, name);
+}
+
+static void feed(struct run *run, const struct http_reply *reply, int64_t took_ms)
+{
+    const struct sync_reply told = {.status = reply->status,
+                                    .body = buf_str(&reply->body),
+                                    .content_type = header_of(reply, "Content-Type"),
+                                    .offset = header_of(reply, "Ds-Offset"),
+                                    .done = header_of(reply, "Ds-Done"),
+                                    .patch = header_of(reply, "Ds-Patch"),
+                                    .content_range = header_of(reply, "Content-Range"),
+                                    .bytes_up = reply->bytes_up,
+                                    .bytes_down = reply->bytes_down,
+                                    .took_ms = took_ms};
+    sync_feed_reply(run->client, &told);
+}
+
 static void step_http(struct run *run, const struct step *step)
 {
     struct arena a;
     struct http_request request = {.method = method_of(step->method),
                                    .body = step->body,
-                                   .body_max = step->reply_max};
+                                   .body_max = step->reply_max,
+                                   .ca = run->ca};
     struct http_reply reply = {0};
+    int64_t began_ms = run->seam->mono_ms(run->seam->self);
 
     diag_clear(&run->http);
     arena_init(&a, 1u << 20);
     add_header(&request, "Authorization", step->authorization);
-    add_header(&request, "Prefer", step->prefer);
     add_header(&request, "Range", step->range);
     enum err rc = url_of(&a, store_identity(run->store)->url, step->path, &request.url, &run->http);
     if (!rc)
         rc = run->seam->http(run->seam->self, &request, &a, &reply, &run->http);
+    int64_t took_ms = run->seam->mono_ms(run->seam->self) - began_ms;
     if (rc)
-        sync_feed_failure(run->client, rc, reply.bytes_up, reply.bytes_down);
+        sync_feed_failure(run->client, rc, reply.bytes_up, reply.bytes_down, took_ms);
     else
-        sync_feed_reply(run->client, reply.status, buf_str(&reply.body),
-                        http_header_find(reply.headers, reply.header_count, "Content-Type"), reply.bytes_up,
-                        reply.bytes_down);
+        feed(run, &reply, took_ms);
     buf_free(&reply.body);
     arena_free(&a);
 }
@@ -95,12 +116,14 @@ static enum err step_frame(struct run *run, struct diag *d)
 
 static enum err step_wanted(struct run *run, const struct step *step, struct diag *d)
 {
+    struct sync_wanted wanted = {0};
     unsigned char hash[SHA256_SIZE];
-    uint64_t size = 0;
     bool any = false;
-    enum err rc = store_object_wanted(run->store, step->refused, step->refused_count, hash, &size, &any, d);
+    enum err rc = store_object_wanted(run->store, step->refused, step->refused_count, hash, &wanted.size,
+                                      &any, d);
+    wanted.hash = hash;
     if (!rc)
-        sync_feed_wanted(run->client, any ? hash : NULL, size);
+        sync_feed_wanted(run->client, any ? &wanted : NULL);
     return rc;
 }
 
@@ -153,6 +176,7 @@ static enum err commit(struct run *run, const struct step *step, struct diag *d)
     switch (step->kind) {
     case STEP_RECEIPT: return step_receipt(run, step, d);
     case STEP_DOWN: return store_down(run->store, step, d);
+    case STEP_PIECE: return ERR_OK;
     default: return store_object_put(run->store, step->hash, step->object, d);
     }
 }
@@ -169,9 +193,11 @@ static enum err carry_out(struct run *run, bool *done_out, struct diag *d)
     case STEP_HTTP: step_http(run, &step); break;
     case STEP_FRAME: rc = step_frame(run, d); break;
     case STEP_WANTED: rc = step_wanted(run, &step, d); break;
+    case STEP_PART: sync_feed_frame(run->client, STR_NONE); break;
     case STEP_WAIT: wait_a_while(run, &step, &said); break;
     case STEP_RECEIPT:
     case STEP_DOWN:
+    case STEP_PIECE:
     case STEP_OBJECT:
         rc = commit(run, &step, d);
         sync_feed_done(run->client, rc);

@@ -3,6 +3,7 @@
  * made. */
 #include "sync/batch_zstd.h"
 
+#include <zdict.h>
 #include <zstd.h>
 
 /* Payloads are at most 64 KiB by habit; above this the highest level would need more memory than a handheld
@@ -26,18 +27,28 @@ static char *room(struct buf *b, size_t n)
     return b->failed || !b->p ? NULL : b->p + at;
 }
 
-static size_t compress(ZSTD_CCtx *c, char *out, size_t out_max, struct str raw)
+/* Without a tag of ours the library would take any bytes for a dictionary of raw content. */
+static bool load_dict(ZSTD_CCtx *c, struct str dict)
+{
+    return !dict.n || !ZSTD_isError(ZSTD_CCtx_loadDictionary(c, dict.p, dict.n));
+}
+
+static size_t compress(ZSTD_CCtx *c, char *out, size_t out_max, struct str raw, struct str dict)
 {
     int level = raw.n <= LEVEL_HIGH_MAX ? LEVEL_HIGH : LEVEL_LOW;
     size_t rc = ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level);
     if (!ZSTD_isError(rc))
         rc = ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, 0);
     if (!ZSTD_isError(rc))
+        rc = ZSTD_CCtx_setParameter(c, ZSTD_c_dictIDFlag, 0);
+    if (!ZSTD_isError(rc) && !load_dict(c, dict))
+        return (size_t)-1;
+    if (!ZSTD_isError(rc))
         rc = ZSTD_compress2(c, out, out_max, raw.p, raw.n);
     return rc;
 }
 
-enum err zstd_shorten(struct str raw, struct buf *out, bool *shorter_out, struct diag *d)
+enum err zstd_shorten(struct str raw, struct str dict, struct buf *out, bool *shorter_out, struct diag *d)
 {
     enum err rc = ERR_OK;
     struct buf work;
@@ -49,7 +60,7 @@ enum err zstd_shorten(struct str raw, struct buf *out, bool *shorter_out, struct
         goto done;
     }
     /* What does not fit does not pay: the library says so by an error. */
-    size_t n = compress(c, p, work.n, raw);
+    size_t n = compress(c, p, work.n, raw, dict);
     bool shorter = !ZSTD_isError(n) && n > sizeof(magic) && n - sizeof(magic) < raw.n;
     if (shorter) {
         CHECK(memcmp(p, magic, sizeof(magic)) == 0);
@@ -63,7 +74,7 @@ done:
     return rc;
 }
 
-enum err zstd_restore(struct str packed, size_t raw_size, struct buf *out, struct diag *d)
+enum err zstd_restore(struct str packed, struct str dict, size_t raw_size, struct buf *out, struct diag *d)
 {
     enum err rc = ERR_OK;
     struct buf whole;
@@ -78,7 +89,7 @@ enum err zstd_restore(struct str packed, size_t raw_size, struct buf *out, struc
                       "Not enough room to open a payload of %zu bytes.", raw_size);
         goto done;
     }
-    size_t n = ZSTD_decompressDCtx(c, p, raw_size, whole.p, whole.n);
+    size_t n = ZSTD_decompress_usingDict(c, p, raw_size, whole.p, whole.n, dict.p, dict.n);
     if (ZSTD_isError(n) || n != raw_size) {
         out->n = at;
         rc = diag_set(d, ERR_CORRUPT,
@@ -88,4 +99,31 @@ done:
     ZSTD_freeDCtx(c);
     buf_free(&whole);
     return rc;
+}
+
+#define DICT_LEVEL 19
+
+enum err zstd_train(struct str all, const size_t *sizes, uint32_t count, size_t size_max, struct buf *dict_out,
+                    struct diag *d)
+{
+    struct buf dict;
+    buf_init(&dict, size_max);
+    char *p = room(&dict, size_max);
+    ZDICT_fastCover_params_t how = {.d = 8, .steps = 8, .zParams = {.compressionLevel = DICT_LEVEL}};
+    size_t n = p ? ZDICT_optimizeTrainFromBuffer_fastCover(p, size_max, all.p, sizes, count, &how) : 0;
+    enum err rc = !p ? ERR_NOMEM : ZDICT_isError(n) ? ERR_LIMIT : ERR_OK;
+    if (rc == ERR_LIMIT)
+        diag_set(d, rc, "%u payloads of %zu bytes together are too few to learn from (%s).", (unsigned)count,
+                 all.n, ZDICT_getErrorName(n));
+    if (!rc) {
+        buf_put(dict_out, p, n);
+        rc = dict_out->failed;
+    }
+    buf_free(&dict);
+    return rc;
+}
+
+bool zstd_is_dict(struct str bytes)
+{
+    return bytes.n > 8 && ZDICT_getDictID(bytes.p, bytes.n) != 0;
 }

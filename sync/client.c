@@ -5,8 +5,7 @@
 
 #define TRIES_DEFAULT 8
 #define REPLY_MEMORY_MAX (64u << 20)
-#define HEAD_GUESS 600 /* what a request and the head of its reply cost beside their bodies */
-#define FRAME_REPLY_MAX (256u << 10)
+#define HEAD_GUESS 600          /* what a request and the head of its reply cost beside their bodies */
 #define DOWN_BYTES (128u << 10) /* asked for at once */
 #define DOWN_REPLY_MAX (FRAME_SIZE_MAX + 1024u)
 #define DOWN_BYTES_MIN 2048
@@ -99,11 +98,11 @@ enum err sync_client_open(struct arena *a, const struct sync_config *config, str
     c->cursor = config->cursor;
     c->epoch = config->epoch;
     c->random_state = config->jitter_seed;
-    c->piece = SYNC_PIECE_MIN;
+    c->piece = SYNC_PIECE_BEGIN;
+    c->pace = pace_begin();
     arena_init(&c->work, REPLY_MEMORY_MAX);
     buf_init(&c->token, SYNC_TOKEN_MAX + 8);
     buf_init(&c->path, 256);
-    buf_init(&c->prefer, 32);
     buf_init(&c->range, 64);
     buf_init(&c->reply, DOWN_REPLY_MAX);
     set_token(c, config->token);
@@ -122,7 +121,6 @@ void sync_client_close(struct sync_client *c)
         crypto_wipe(c->token.p, c->token.room);
     buf_free(&c->token);
     buf_free(&c->path);
-    buf_free(&c->prefer);
     buf_free(&c->range);
     buf_free(&c->reply);
     buf_free(&c->object);
@@ -138,7 +136,7 @@ struct sync_totals sync_totals(const struct sync_client *c)
 /* --- requests
  * ----------------------------------------------------------------------------------------------- */
 
-static uint64_t bytes_left(const struct sync_client *c)
+uint64_t client_bytes_left(const struct sync_client *c)
 {
     uint64_t used = c->totals.bytes_up + c->totals.bytes_down;
     if (!c->config.bytes_max)
@@ -147,9 +145,9 @@ static uint64_t bytes_left(const struct sync_client *c)
 }
 
 /* False, and the run ends, when `bytes` more would pass the budget. */
-static bool afford(struct sync_client *c, uint64_t bytes)
+bool client_afford(struct sync_client *c, uint64_t bytes)
 {
-    if (bytes_left(c) >= bytes + HEAD_GUESS)
+    if (client_bytes_left(c) >= bytes + HEAD_GUESS)
         return true;
     diag_set(&c->why, ERR_LIMIT,
              "The budget of %llu bytes for this run is used up; the rest goes with the next one.",
@@ -159,14 +157,13 @@ static bool afford(struct sync_client *c, uint64_t bytes)
     return false;
 }
 
-static void request(struct sync_client *c, const char *method, uint32_t reply_max)
+void client_request(struct sync_client *c, const char *method, uint32_t reply_max)
 {
     c->step = (struct step){.kind = STEP_HTTP,
                             .method = method,
                             .path = buf_str(&c->path),
                             .body = STR(""),
                             .authorization = buf_str(&c->token),
-                            .prefer = STR(""),
                             .range = STR(""),
                             .reply_max = reply_max};
     c->expect = EXPECT_REPLY;
@@ -177,30 +174,37 @@ static void request_receipts(struct sync_client *c)
     buf_clear(&c->path);
     buf_put_z(&c->path, "/v1/a?since=");
     buf_put_u64(&c->path, c->ask_after);
-    if (afford(c, 0))
-        request(c, "GET", FRAME_REPLY_MAX);
+    if (client_afford(c, 0))
+        client_request(c, "GET", FRAME_REPLY_MAX);
+}
+
+void client_put_cursor(struct sync_client *c, char before)
+{
+    if (c->parts) /* the downlink has been fetched by then */
+        return;
+    buf_put_char(&c->path, before);
+    buf_put_z(&c->path, "d=");
+    buf_put_u64(&c->path, c->cursor);
 }
 
 static void request_send(struct sync_client *c)
 {
-    if (!afford(c, c->frame.n))
+    if (!client_afford(c, c->frame.n))
         return;
     buf_clear(&c->path);
     buf_put_z(&c->path, "/v1/b");
-    buf_clear(&c->prefer);
-    buf_put_z(&c->prefer, "d=");
-    buf_put_u64(&c->prefer, c->cursor);
-    request(c, "POST", FRAME_REPLY_MAX);
+    client_put_cursor(c, '?');
+    client_request(c, "POST", FRAME_REPLY_MAX);
     c->step.body = c->frame;
-    c->step.prefer = buf_str(&c->prefer);
+    c->step.authorization = STR(""); /* the frame's signature says more than a token could */
     c->totals.frames_sent++;
 }
 
 static void request_down(struct sync_client *c)
 {
-    if (!afford(c, DOWN_BYTES_MIN))
+    if (!client_afford(c, DOWN_BYTES_MIN))
         return;
-    uint64_t room = bytes_left(c) - HEAD_GUESS;
+    uint64_t room = client_bytes_left(c) - HEAD_GUESS;
     buf_clear(&c->path);
     buf_put_z(&c->path, "/v1/d?c=");
     buf_put_u64(&c->path, c->cursor);
@@ -208,7 +212,31 @@ static void request_down(struct sync_client *c)
     buf_put_u64(&c->path, room < DOWN_BYTES ? room : DOWN_BYTES);
     buf_put_z(&c->path, "&e=");
     buf_put_u64(&c->path, c->epoch);
-    request(c, "GET", DOWN_REPLY_MAX);
+    client_request(c, "GET", DOWN_REPLY_MAX);
+}
+
+static void put_range(struct sync_client *c, uint64_t from, uint64_t size)
+{
+    buf_clear(&c->range);
+    buf_put_z(&c->range, "bytes=");
+    buf_put_u64(&c->range, from);
+    buf_put_char(&c->range, '-');
+    buf_put_u64(&c->range, from + size - 1);
+    c->step.range = buf_str(&c->range);
+}
+
+/* Against a version that is held. How long the patch is, its first piece tells; until then it may be the
+ * object itself, if the centre would rather send that. */
+static void request_patch(struct sync_client *c)
+{
+    uint64_t left = (c->patch_size ? c->patch_size : c->object_size) - c->object.n;
+    uint64_t piece = left < c->piece ? left : c->piece;
+    uint64_t room = client_bytes_left(c) - HEAD_GUESS;
+    piece = piece < room ? piece : room;
+    buf_put_z(&c->path, "?from=");
+    buf_put_hex(&c->path, c->base_hash, sizeof(c->base_hash));
+    client_request(c, "GET", (uint32_t)c->object_size + SYNC_PIECE_MIN);
+    put_range(c, c->object.n, piece);
 }
 
 static void request_piece(struct sync_client *c)
@@ -216,24 +244,24 @@ static void request_piece(struct sync_client *c)
     uint64_t left = c->object_size - c->object.n;
     uint64_t piece = left < c->piece ? left : c->piece;
     bool whole = !c->object_size || (!c->object.n && piece == left);
-    if (!afford(c, whole && c->object_size ? c->object_size : SYNC_PIECE_MIN < left ? SYNC_PIECE_MIN : left))
+    if (!client_afford(c, SYNC_PIECE_MIN < left ? SYNC_PIECE_MIN : left))
         return;
-    uint64_t room = bytes_left(c) - HEAD_GUESS;
-    if (piece > room)
+    uint64_t room = client_bytes_left(c) - HEAD_GUESS;
+    if (piece > room) {
         piece = room;
+        whole = false;
+    }
     buf_clear(&c->path);
     buf_put_z(&c->path, "/v1/o/");
     buf_put_hex(&c->path, c->hash, sizeof(c->hash));
-    uint32_t reply_max = c->object_size ? (uint32_t)c->object_size : SYNC_OBJECT_MAX;
-    request(c, "GET", reply_max > SYNC_PIECE_MIN ? reply_max : SYNC_PIECE_MIN);
-    if (whole)
+    if (c->base.p && c->object_size && (c->patching || !c->object.n)) {
+        request_patch(c);
         return;
-    buf_clear(&c->range);
-    buf_put_z(&c->range, "bytes=");
-    buf_put_u64(&c->range, c->object.n);
-    buf_put_char(&c->range, '-');
-    buf_put_u64(&c->range, c->object.n + piece - 1);
-    c->step.range = buf_str(&c->range);
+    }
+    uint32_t reply_max = c->object_size ? (uint32_t)c->object_size : SYNC_OBJECT_MAX;
+    client_request(c, "GET", reply_max > SYNC_PIECE_BEGIN ? reply_max : SYNC_PIECE_BEGIN);
+    if (!whole)
+        put_range(c, c->object.n, piece);
 }
 
 /* --- what next
@@ -260,11 +288,15 @@ static void choose(struct sync_client *c)
     switch (c->phase) {
     case PHASE_ASK: request_receipts(c); break;
     case PHASE_FRAME:
-        give(c, STEP_FRAME, EXPECT_FRAME);
+    case PHASE_PART:
+        give(c, c->phase == PHASE_PART ? STEP_PART : STEP_FRAME, EXPECT_FRAME);
         c->step.frames_refused = c->frames_refused;
         c->step.frames_refused_count = c->frames_refused_count;
         break;
     case PHASE_SEND: request_send(c); break;
+    case PHASE_OFFSET:
+    case PHASE_PUT:
+    case PHASE_COMMIT: upload_request(c); break;
     case PHASE_DOWN: request_down(c); break;
     case PHASE_WANTED:
         give(c, STEP_WANTED, EXPECT_WANTED);
@@ -326,7 +358,10 @@ static void count_exchange(struct sync_client *c, uint64_t bytes_up, uint64_t by
 static void no_more_frames(struct sync_client *c)
 {
     c->frame = STR_NONE;
-    c->phase = c->caught_up ? PHASE_WANTED : PHASE_DOWN;
+    if (c->parts)
+        c->phase = PHASE_DONE;
+    else
+        c->phase = c->caught_up ? PHASE_WANTED : PHASE_DOWN;
 }
 
 static bool frame_is_refused(const struct sync_client *c, uint64_t batch_seq)
@@ -346,7 +381,8 @@ void sync_feed_frame(struct sync_client *c, struct str frame)
         return;
     }
     enum err rc = frame_parse(frame, &c->head, &size, &c->why);
-    if (!rc && (size != frame.n || c->head.type != FRAME_UP || c->head.device != c->config.device ||
+    enum frame_type type = c->parts ? FRAME_OBJECT : FRAME_UP;
+    if (!rc && (size != frame.n || c->head.type != type || c->head.device != c->config.device ||
                 c->head.inc != c->config.inc))
         rc = diag_set(&c->why, ERR_CORRUPT, "The outbox holds a frame that is not this handheld's own.");
     if (rc) {
@@ -357,13 +393,17 @@ void sync_feed_frame(struct sync_client *c, struct str frame)
         c->frame = frame;
         c->receipted = false;
         c->phase = PHASE_SEND;
+        if (frame.n > SYNC_FAST_MAX)
+            upload_begin(c);
     }
 }
 
-void sync_feed_failure(struct sync_client *c, enum err cause, uint64_t bytes_up, uint64_t bytes_down)
+void sync_feed_failure(struct sync_client *c, enum err cause, uint64_t bytes_up, uint64_t bytes_down,
+                       int64_t took_ms)
 {
     told(c, EXPECT_REPLY);
     count_exchange(c, bytes_up, bytes_down);
+    pace_broke(&c->pace, took_ms);
     if (cause == ERR_OK)
         cause = ERR_NET;
     if (!err_action(cause)->retry && cause != ERR_LIMIT) {
@@ -375,10 +415,14 @@ void sync_feed_failure(struct sync_client *c, enum err cause, uint64_t bytes_up,
                  "The reply was longer than any of the centre's: this network answers instead of it (login "
                  "page?).");
     c->piece = c->piece / 2 < SYNC_PIECE_MIN ? SYNC_PIECE_MIN : c->piece / 2;
-    if (c->phase == PHASE_SEND && c->frame.n >= ASK_FRAME_MIN) {
+    if (c->phase == PHASE_SEND && c->frame.n >= ASK_FRAME_MIN && c->parts) {
+        upload_begin(c);
+    } else if (c->phase == PHASE_SEND && c->frame.n >= ASK_FRAME_MIN) {
         c->ask_after = c->head.batch_seq - 1;
         c->after_ask = PHASE_SEND;
         c->phase = PHASE_ASK;
+    } else if (c->phase != PHASE_SEND && phase_sends(c->phase)) {
+        upload_again(c);
     }
     client_fail(c, cause);
 }
@@ -388,20 +432,21 @@ static bool looks_like_frame(struct str body)
     return str_starts(body, STR("DSB1"));
 }
 
-void sync_feed_reply(struct sync_client *c, int status, struct str body, struct str content_type,
-                     uint64_t bytes_up, uint64_t bytes_down)
+void sync_feed_reply(struct sync_client *c, const struct sync_reply *reply)
 {
     told(c, EXPECT_REPLY);
-    count_exchange(c, bytes_up, bytes_down);
+    count_exchange(c, reply->bytes_up, reply->bytes_down);
+    pace_arrived(&c->pace, reply->bytes_up + reply->bytes_down, reply->took_ms);
     buf_clear(&c->reply);
     c->reply_at = 0;
     c->got_down = false;
-    if (c->phase == PHASE_OBJECT && (status < 400 || !looks_like_frame(body))) {
-        reply_object(c, status, body, content_type);
-    } else if (!looks_like_frame(body)) {
-        reply_not_ours(c, status, body, content_type);
+    if (c->phase == PHASE_OBJECT && (reply->status < 400 || !looks_like_frame(reply->body))) {
+        reply_object(c, reply);
+    } else if (!looks_like_frame(reply->body)) {
+        if (!upload_reply(c, reply))
+            reply_not_ours(c, reply);
     } else {
-        buf_put_str(&c->reply, body);
+        buf_put_str(&c->reply, reply->body);
         if (c->reply.failed) {
             buf_clear(&c->reply);
             client_fail(c, ERR_LIMIT);
@@ -409,29 +454,60 @@ void sync_feed_reply(struct sync_client *c, int status, struct str body, struct 
     }
 }
 
-void sync_feed_wanted(struct sync_client *c, const unsigned char *hash, uint64_t size)
+static bool is_refused_object(const struct sync_client *c, const unsigned char *hash)
+{
+    for (uint32_t i = 0; i < c->refused_count; i++)
+        if (memcmp(c->refused[i], hash, SHA256_SIZE) == 0)
+            return true;
+    return false;
+}
+
+static void take_wanted(struct sync_client *c, const struct sync_wanted *w)
+{
+    bool same = memcmp(c->hash, w->hash, SHA256_SIZE) == 0 && c->object_size == w->size;
+    c->base = w->base_hash && w->size && !w->have.n ? w->base : STR_NONE;
+    if (c->base.p)
+        memcpy(c->base_hash, w->base_hash, SHA256_SIZE);
+    if (same)
+        return;
+    memcpy(c->hash, w->hash, SHA256_SIZE);
+    c->object_size = w->size;
+    c->hash_failures = 0;
+    c->patching = false;
+    c->patch_size = 0;
+    buf_free(&c->object);
+    buf_init(&c->object, w->size ? w->size : SYNC_OBJECT_MAX);
+    c->object_kept = 0;
+    if (w->size && w->have.n < w->size) {
+        buf_put_str(&c->object, w->have);
+        c->object_kept = w->have.n;
+    }
+}
+
+void sync_feed_wanted(struct sync_client *c, const struct sync_wanted *w)
 {
     told(c, EXPECT_WANTED);
-    for (uint32_t i = 0; hash && i < c->refused_count; i++)
-        if (memcmp(c->refused[i], hash, SHA256_SIZE) == 0)
-            hash = NULL;
-    if (!hash) {
-        c->phase = PHASE_DONE;
+    if (!w || !w->hash || is_refused_object(c, w->hash)) {
+        c->parts = true;
+        c->frames_refused_count = 0;
+        c->phase = c->config.metered ? PHASE_DONE : PHASE_PART;
         return;
     }
-    if (memcmp(c->hash, hash, SHA256_SIZE) != 0 || c->object_size != size) {
-        memcpy(c->hash, hash, SHA256_SIZE);
-        c->object_size = size;
-        c->hash_failures = 0;
-        buf_free(&c->object);
-        buf_init(&c->object, size ? size : SYNC_OBJECT_MAX);
-    }
     c->phase = PHASE_OBJECT;
-    if (size > SYNC_OBJECT_MAX) {
+    if (w->size > SYNC_OBJECT_MAX) {
+        memcpy(c->hash, w->hash, SHA256_SIZE);
         diag_set(&c->why, ERR_LIMIT,
                  "An object of %llu bytes is too large for this handheld; %u are allowed.",
-                 (unsigned long long)size, (unsigned)SYNC_OBJECT_MAX);
+                 (unsigned long long)w->size, (unsigned)SYNC_OBJECT_MAX);
         client_refuse_object(c, ERR_LIMIT);
+        return;
+    }
+    take_wanted(c, w);
+    if (c->object.failed) {
+        client_stop(c, ERR_NOMEM);
+    } else if (c->config.metered && w->size - c->object.n > SYNC_METERED_OBJECT_MAX && !c->base.p) {
+        c->totals.objects_put_off++;
+        client_refuse_object(c, ERR_OK);
     }
 }
 
@@ -441,7 +517,7 @@ void sync_feed_wanted(struct sync_client *c, const unsigned char *hash, uint64_t
 /* `asked`: receipts of an earlier run's frames, none of which is under way. */
 static void count_item(struct sync_client *c, const struct receipt_item *item, bool asked)
 {
-    bool ours = c->frame.p && item->batch_seq == c->head.batch_seq &&
+    bool ours = c->frame.p && !c->parts && item->batch_seq == c->head.batch_seq &&
                 memcmp(item->batch_id, c->head.batch_id, BATCH_ID_SIZE) == 0;
     if (!asked && (!ours || c->receipted))
         return;
@@ -450,12 +526,24 @@ static void count_item(struct sync_client *c, const struct receipt_item *item, b
     c->receipted = c->receipted || ours;
 }
 
+static void count_part(struct sync_client *c, const struct receipt_part *part)
+{
+    if (!c->parts || !c->frame.p || c->receipted ||
+        memcmp(part->batch_id, c->head.batch_id, BATCH_ID_SIZE) != 0)
+        return;
+    c->receipted = true;
+    c->totals.parts_receipted++;
+    c->totals.parts_quarantined += part->status == RECEIPT_QUARANTINED;
+}
+
 static void done_receipt(struct sync_client *c)
 {
     const struct receipt *r = &c->step.receipt;
     bool asked = c->phase == PHASE_ASK && c->after_ask == PHASE_FRAME;
     for (uint32_t i = 0; i < r->item_count; i++)
         count_item(c, &r->items[i], asked);
+    for (uint32_t i = 0; i < r->part_count; i++)
+        count_part(c, &r->parts[i]);
     if (r->token.n)
         set_token(c, r->token);
     c->caught_up = r->epoch == c->epoch && c->step.cursor == r->cursor;
@@ -489,8 +577,11 @@ void sync_feed_done(struct sync_client *c, enum err result)
     switch (c->step.kind) {
     case STEP_RECEIPT: done_receipt(c); break;
     case STEP_DOWN: done_down(c); break;
+    case STEP_PIECE: c->object_kept = c->object.n; break;
     case STEP_OBJECT:
         c->totals.objects_received++;
+        c->totals.objects_patched += c->patching;
+        c->patching = false;
         buf_free(&c->object);
         memset(c->hash, 0, sizeof(c->hash));
         c->phase = PHASE_WANTED;

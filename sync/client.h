@@ -4,7 +4,9 @@
  *   while (sync_next(c, &step) ...) { do it; sync_feed_...(c, ...); }
  *
  * Order of a run: unsent frames oldest first (urgent ones before), receipts, downlink from the cursor until
- * it is empty, then objects that are named by the catalogue and not held. Progress resets the back-off. A
+ * it is empty, then objects that are named by the catalogue and not held, then parts of attachments. A frame
+ * of up to SYNC_FAST_MAX bytes goes in one round trip; a larger one in pieces that the centre counts, so that
+ * what arrived before a link broke is not sent again. Progress resets the back-off. A
  * reply that is not ours (a captive portal's page, a proxy's error) is recognised by its missing signature
  * and never counts as success. A device marks a frame as delivered only through STEP_RECEIPT. What the centre
  * refuses (one frame, one object) is passed over in this run and does not block what stands behind it.
@@ -16,6 +18,9 @@
 
 struct sync_client;
 
+#define SYNC_FAST_MAX (32u << 10)           /* a frame of this size goes whole */
+#define SYNC_METERED_OBJECT_MAX (64u << 10) /* larger objects wait for a link that costs nothing */
+
 struct sync_config {
     uint64_t device;
     uint32_t inc;
@@ -26,6 +31,7 @@ struct sync_config {
     uint32_t epoch;
     uint64_t bytes_max; /* budget of this run, 0 = none */
     uint32_t tries_max; /* failures in a row before STEP_STOPPED; 0 = 8 */
+    bool metered;       /* every byte costs: no attachments, no large objects */
     uint64_t jitter_seed;
     /* batch_seq of the oldest frame that was sent and has no receipt, 0 = none: the run then begins by asking
      * for the receipts from there on, so that nothing large goes twice. */
@@ -34,10 +40,12 @@ struct sync_config {
 
 enum sync_step_kind {
     STEP_FRAME,   /* give the next frozen, unreceipted frame that is not in `frames_refused`, or none */
+    STEP_PART,    /* the same of attachments: the next object frame; sync_feed_frame */
     STEP_HTTP,    /* carry out `request`: sync_feed_reply or sync_feed_failure */
     STEP_RECEIPT, /* commit this verified receipt (and token, and `cursor`): sync_feed_done */
     STEP_DOWN,    /* apply these changes and the cursor in one transaction: sync_feed_done */
     STEP_WANTED,  /* name the next object hash that is needed, other than `refused`: sync_feed_wanted */
+    STEP_PIECE,   /* keep these bytes of an object at `at` for a later run: sync_feed_done */
     STEP_OBJECT,  /* keep these bytes, whose hash was checked: sync_feed_done */
     STEP_WAIT,    /* wait_ms, then sync_feed_done; cause and the diag say why */
     STEP_DONE,    /* nothing left */
@@ -46,8 +54,8 @@ enum sync_step_kind {
 
 struct step {
     enum sync_step_kind kind;
-    /* FRAME: numbers of frames that the centre did not take in this run. A caller that gives one of them
-     * again is taken to have no other. */
+    /* FRAME, PART: numbers of frames that the centre did not take in this run. A caller that gives one of
+     * them again is taken to have no other. */
     const uint64_t *frames_refused;
     uint32_t frames_refused_count;
     /* HTTP: path below the centre's address ("/v1/b"), headers, body. Valid until the next call. */
@@ -55,7 +63,6 @@ struct step {
     struct str path;
     struct str body;
     struct str authorization; /* value of that header, "" = none */
-    struct str prefer;        /* value of "Prefer", "" = none */
     struct str range;         /* value of "Range", "" = none */
     uint32_t reply_max;
     /* RECEIPT */
@@ -70,9 +77,10 @@ struct step {
     /* WANTED: what the centre does not have */
     const unsigned char (*refused)[SHA256_SIZE];
     uint32_t refused_count;
-    /* OBJECT */
+    /* OBJECT, PIECE */
     unsigned char hash[SHA256_SIZE];
     struct str object;
+    uint64_t at; /* PIECE */
     /* WAIT, STOPPED */
     int64_t wait_ms;
     enum err cause;
@@ -86,20 +94,43 @@ enum err sync_client_open(struct arena *a, const struct sync_config *config, str
 void sync_client_close(struct sync_client *c); /* accepts NULL */
 /* Asking again before the answer was fed gives the same step. */
 void sync_next(struct sync_client *c, struct step *step_out, struct diag *d);
-/* p NULL = none left; bytes must live until the next STEP_FRAME or the end of the run. */
+/* Of FRAME, PART. p NULL = none left; bytes must live until the next step of that kind or the run's end. */
 void sync_feed_frame(struct sync_client *c, struct str frame);
-/* `body` need not outlive the call. Any status. */
-void sync_feed_reply(struct sync_client *c, int status, struct str body, struct str content_type,
-                     uint64_t bytes_up, uint64_t bytes_down);
-void sync_feed_failure(struct sync_client *c, enum err cause, uint64_t bytes_up, uint64_t bytes_down);
-/* NULL = none. size 0 = not known. */
-void sync_feed_wanted(struct sync_client *c, const unsigned char *hash, uint64_t size);
-/* Of RECEIPT, DOWN, OBJECT, WAIT. What could not be committed stops the run. */
+
+/* Any status. Texts need not outlive the call. */
+struct sync_reply {
+    int status;
+    struct str body, content_type;
+    struct str offset;        /* "Ds-Offset", "" = none */
+    struct str done;          /* "Ds-Done" */
+    struct str patch;         /* "Ds-Patch" */
+    struct str content_range; /* "Content-Range" */
+    uint64_t bytes_up, bytes_down;
+    int64_t took_ms;
+};
+void sync_feed_reply(struct sync_client *c, const struct sync_reply *reply);
+void sync_feed_failure(struct sync_client *c, enum err cause, uint64_t bytes_up, uint64_t bytes_down,
+                       int64_t took_ms);
+
+/* What of an object is here already. */
+struct sync_wanted {
+    const unsigned char *hash; /* SHA256_SIZE */
+    uint64_t size;             /* 0 = not known */
+    struct str have;           /* its first bytes, kept by an earlier run */
+    /* An earlier version, whole: the centre may then send only what differs. `base` must live until the next
+     * STEP_WANTED. */
+    const unsigned char *base_hash; /* NULL = none */
+    struct str base;
+};
+/* NULL = none. */
+void sync_feed_wanted(struct sync_client *c, const struct sync_wanted *wanted);
+/* Of RECEIPT, DOWN, PIECE, OBJECT, WAIT. What could not be committed stops the run. */
 void sync_feed_done(struct sync_client *c, enum err result);
 
 struct sync_totals {
-    uint64_t frames_sent, frames_receipted, frames_quarantined, changes_received, objects_received, bytes_up,
-        bytes_down, exchanges, failures;
+    uint64_t frames_sent, frames_receipted, frames_quarantined, parts_receipted, parts_quarantined,
+        changes_received, objects_received, objects_patched, objects_put_off, bytes_up, bytes_down, exchanges,
+        failures;
 };
 struct sync_totals sync_totals(const struct sync_client *c);
 

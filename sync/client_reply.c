@@ -1,6 +1,7 @@
 /* Judging replies. Nothing is believed that the centre has not signed and sealed to this handheld, except the
  * bytes of an object, which its hash vouches for, and bad news: an unsigned refusal can only make a run end
  * sooner. */
+#include "sync/batch_zstd.h"
 #include "sync/client_impl.h"
 
 #define HASH_FAILURES_MAX 2
@@ -56,7 +57,8 @@ static const struct refusal *refusal_of(int status)
 static bool ask_for_token(struct sync_client *c, int status)
 {
     bool may_be_token = (status == 401 || status == 403) &&
-                        (c->phase == PHASE_DOWN || c->phase == PHASE_OBJECT);
+                        (c->phase == PHASE_DOWN || c->phase == PHASE_OBJECT || c->phase == PHASE_OFFSET ||
+                         c->phase == PHASE_PUT || c->phase == PHASE_COMMIT);
     if (!may_be_token || c->renewed)
         return false;
     c->renewed = true;
@@ -67,9 +69,9 @@ static bool ask_for_token(struct sync_client *c, int status)
 }
 
 /* The centre says that it cannot take this one frame: the next may be better. */
-static bool frame_refused(struct sync_client *c, int status)
+bool client_refuse_frame(struct sync_client *c, int status)
 {
-    if (c->phase != PHASE_SEND || c->frames_refused_count == SYNC_REFUSED_MAX ||
+    if (!phase_sends(c->phase) || c->frames_refused_count == SYNC_REFUSED_MAX ||
         (status != 400 && status != 409 && status != 413 && status != 422))
         return false;
     enum err cause = status == 413 ? ERR_LIMIT : ERR_CORRUPT;
@@ -80,7 +82,7 @@ static bool frame_refused(struct sync_client *c, int status)
     client_pass_over(c, cause);
     c->frames_refused[c->frames_refused_count++] = c->head.batch_seq;
     c->frame = STR_NONE;
-    c->phase = PHASE_FRAME;
+    c->phase = c->parts ? PHASE_PART : PHASE_FRAME;
     return true;
 }
 
@@ -99,15 +101,18 @@ static bool nothing_new(struct sync_client *c, int status, struct str body)
     return true;
 }
 
-void reply_not_ours(struct sync_client *c, int status, struct str body, struct str content_type)
+void reply_not_ours(struct sync_client *c, const struct sync_reply *reply)
 {
-    if (nothing_new(c, status, body))
+    int status = reply->status;
+    if (nothing_new(c, status, reply->body))
         return;
-    if (is_html(body, content_type) || status == 511 || (status >= 200 && status < 400)) {
+    if (c->phase != PHASE_SEND && phase_sends(c->phase))
+        upload_again(c);
+    if (is_html(reply->body, reply->content_type) || status == 511 || (status >= 200 && status < 400)) {
         portal(c, status);
         return;
     }
-    if (ask_for_token(c, status) || frame_refused(c, status))
+    if (ask_for_token(c, status) || client_refuse_frame(c, status))
         return;
     const struct refusal *refusal = refusal_of(status);
     diag_clear(&c->why);
@@ -126,7 +131,8 @@ void reply_not_ours(struct sync_client *c, int status, struct str body, struct s
 
 void client_refuse_object(struct sync_client *c, enum err cause)
 {
-    client_pass_over(c, cause);
+    if (cause)
+        client_pass_over(c, cause);
     if (c->refused_count == SYNC_REFUSED_MAX) {
         c->phase = PHASE_DONE;
         return;
@@ -136,18 +142,19 @@ void client_refuse_object(struct sync_client *c, enum err cause)
     c->phase = PHASE_WANTED;
 }
 
-static void check_object(struct sync_client *c)
+/* What was fetched is not what it should be: from the start, and without a patch. */
+static void object_again(struct sync_client *c)
 {
-    unsigned char hash[SHA256_SIZE];
-    enum err rc = sha256(buf_str(&c->object), hash);
-    if (!rc && memcmp(hash, c->hash, sizeof(hash)) == 0) {
-        c->step = (struct step){.kind = STEP_OBJECT, .object = buf_str(&c->object)};
-        memcpy(c->step.hash, c->hash, sizeof(c->hash));
-        c->expect = EXPECT_DONE;
-        client_progress(c);
-        return;
-    }
     buf_clear(&c->object);
+    c->object_kept = 0;
+    c->patching = false;
+    c->patch_size = 0;
+    c->base = STR_NONE;
+}
+
+static void object_damaged(struct sync_client *c)
+{
+    object_again(c);
     diag_clear(&c->why);
     diag_set(&c->why, ERR_CORRUPT,
              "The bytes of an object (%02x%02x%02x%02x...) do not have the hash they were asked for by; they "
@@ -161,6 +168,42 @@ static void check_object(struct sync_client *c)
     client_fail(c, ERR_CORRUPT);
 }
 
+/* A patch that does not fit costs its own few bytes and nothing else: the object is fetched whole. */
+static bool patch_apply(struct sync_client *c)
+{
+    struct buf whole;
+    buf_init(&whole, c->object_size);
+    enum err rc = zstd_unpatch(c->base, buf_str(&c->object), c->object_size, &whole, NULL);
+    if (!rc) {
+        buf_free(&c->object);
+        c->object = whole;
+        return true;
+    }
+    buf_free(&whole);
+    return false;
+}
+
+static void check_object(struct sync_client *c)
+{
+    unsigned char hash[SHA256_SIZE];
+    bool patched = c->patching;
+    if (patched && !patch_apply(c)) {
+        object_again(c);
+        return;
+    }
+    enum err rc = sha256(buf_str(&c->object), hash);
+    if (!rc && memcmp(hash, c->hash, sizeof(hash)) == 0) {
+        c->step = (struct step){.kind = STEP_OBJECT, .object = buf_str(&c->object)};
+        memcpy(c->step.hash, c->hash, sizeof(c->hash));
+        c->expect = EXPECT_DONE;
+        client_progress(c);
+    } else if (patched) {
+        object_again(c);
+    } else {
+        object_damaged(c);
+    }
+}
+
 /* Is this the length that was asked for? What is held already stays until better bytes are here. */
 static bool piece_fits(const struct sync_client *c, int status, struct str body)
 {
@@ -169,18 +212,36 @@ static bool piece_fits(const struct sync_client *c, int status, struct str body)
     return body.n && c->step.range.n && body.n <= c->object_size - c->object.n;
 }
 
+static void wrong_length(struct sync_client *c)
+{
+    diag_clear(&c->why);
+    diag_set(&c->why, ERR_NET,
+             "A piece of an object came with another length than was asked for; something on the way "
+             "changes replies.");
+    client_fail(c, ERR_NET);
+}
+
+/* A run that ends here need not fetch these bytes again. */
+static void keep_for_later(struct sync_client *c)
+{
+    c->step = (struct step){.kind = STEP_PIECE,
+                            .object = str_sub(buf_str(&c->object), c->object_kept,
+                                              c->object.n - c->object_kept),
+                            .at = c->object_kept};
+    memcpy(c->step.hash, c->hash, sizeof(c->hash));
+    c->expect = EXPECT_DONE;
+}
+
 static void keep_piece(struct sync_client *c, int status, struct str body)
 {
     if (!piece_fits(c, status, body)) {
-        diag_clear(&c->why);
-        diag_set(&c->why, ERR_NET,
-                 "A piece of an object came with another length than was asked for; something on the way "
-                 "changes replies.");
-        client_fail(c, ERR_NET);
+        wrong_length(c);
         return;
     }
-    if (status == 200)
+    if (status == 200) {
         buf_clear(&c->object);
+        c->object_kept = 0;
+    }
     buf_put_str(&c->object, body);
     if (c->object.failed) {
         buf_clear(&c->object);
@@ -188,29 +249,86 @@ static void keep_piece(struct sync_client *c, int status, struct str body)
         return;
     }
     c->piece = c->piece * 2 > SYNC_PIECE_MAX ? SYNC_PIECE_MAX : c->piece * 2;
-    if (status == 200 || c->object.n == c->object_size)
+    if (status == 200 || c->object.n == c->object_size) {
         check_object(c);
-    else
-        client_progress(c);
+        return;
+    }
+    client_progress(c);
+    keep_for_later(c);
 }
 
-void reply_object(struct sync_client *c, int status, struct str body, struct str content_type)
+/* "bytes A-B/TOTAL" */
+static uint64_t range_total(struct str content_range)
 {
-    if ((status == 200 || status == 206) && !str_eq_nocase(str_sub(content_type, 0, 9), STR("text/html"))) {
-        keep_piece(c, status, body);
-    } else if ((status == 404 || status == 410) && !is_html(body, content_type)) {
+    uint64_t total = 0;
+    ptrdiff_t slash = str_find(content_range, STR("/"));
+    if (slash < 0 || !str_to_u64(str_sub(content_range, (size_t)slash + 1, content_range.n), &total))
+        return 0;
+    return total;
+}
+
+static void keep_patch(struct sync_client *c, const struct sync_reply *reply)
+{
+    uint64_t total = reply->status == 200 ? reply->body.n : range_total(reply->content_range);
+    bool begins = !c->patching || reply->status == 200;
+    uint64_t had = begins ? 0 : c->object.n;
+    if (!total || total > c->object_size || (!begins && total != c->patch_size) || !reply->body.n ||
+        reply->body.n > total - had) {
+        object_again(c);
+        wrong_length(c);
+        return;
+    }
+    if (begins)
+        buf_clear(&c->object);
+    c->patching = true;
+    c->patch_size = total;
+    buf_put_str(&c->object, reply->body);
+    if (c->object.failed) {
+        client_stop(c, ERR_NOMEM);
+        return;
+    }
+    client_progress(c);
+    if (c->object.n == total)
+        check_object(c);
+}
+
+static void keep_reply(struct sync_client *c, const struct sync_reply *reply)
+{
+    bool asked = str_find(c->step.path, STR("?from=")) >= 0;
+    if (asked && str_eq_z(reply->patch, "1")) {
+        keep_patch(c, reply);
+        return;
+    }
+    if (asked) /* the centre would rather send the object itself */
+        c->base = STR_NONE;
+    if (c->patching)
+        object_again(c);
+    else
+        keep_piece(c, reply->status, reply->body);
+}
+
+void reply_object(struct sync_client *c, const struct sync_reply *reply)
+{
+    int status = reply->status;
+    bool page = is_html(reply->body, reply->content_type);
+    if ((status == 200 || status == 206) &&
+        !str_eq_nocase(str_sub(reply->content_type, 0, 9), STR("text/html"))) {
+        keep_reply(c, reply);
+    } else if ((status == 404 || status == 410) && !page) {
         diag_clear(&c->why);
         diag_set(&c->why, ERR_NOT_FOUND,
                  "The centre does not have an object that it named (%02x%02x%02x%02x...).", c->hash[0],
                  c->hash[1], c->hash[2], c->hash[3]);
         client_refuse_object(c, ERR_NOT_FOUND);
+    } else if (status == 416 && (c->patching || c->object_kept)) {
+        object_again(c);
     } else if (status == 416) {
         buf_clear(&c->object);
         diag_clear(&c->why);
         diag_set(&c->why, ERR_CORRUPT, "An object has another size at the centre than was told.");
         client_refuse_object(c, ERR_CORRUPT);
     } else {
-        reply_not_ours(c, status, body, content_type);
+        reply_not_ours(c, reply);
     }
 }
 
@@ -323,8 +441,10 @@ bool reply_take(struct sync_client *c)
         if (rc) {
             /* What was committed stays so; the rest comes again. A receipt that came first counts. */
             buf_clear(&c->reply);
-            if (c->phase == PHASE_SEND && c->receipted)
-                c->phase = PHASE_FRAME;
+            if (phase_sends(c->phase) && c->receipted)
+                c->phase = c->parts ? PHASE_PART : PHASE_FRAME;
+            else if (c->phase != PHASE_SEND && phase_sends(c->phase))
+                upload_again(c);
             client_fail(c, rc);
             return false;
         }
@@ -350,10 +470,12 @@ static void end_of_send(struct sync_client *c)
 {
     if (c->receipted) {
         c->frame = STR_NONE;
-        c->phase = PHASE_FRAME;
+        c->phase = c->parts ? PHASE_PART : PHASE_FRAME;
         client_progress(c);
         return;
     }
+    if (c->phase != PHASE_SEND)
+        upload_again(c);
     end_without(c);
 }
 
@@ -379,7 +501,10 @@ void reply_end(struct sync_client *c)
 {
     buf_clear(&c->reply);
     switch (c->phase) {
-    case PHASE_SEND: end_of_send(c); break;
+    case PHASE_SEND:
+    case PHASE_OFFSET:
+    case PHASE_PUT:
+    case PHASE_COMMIT: end_of_send(c); break;
     case PHASE_ASK: end_of_ask(c); break;
     case PHASE_DOWN: end_of_down(c); break;
     case PHASE_OBJECT: end_without(c); break;

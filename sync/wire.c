@@ -166,7 +166,14 @@ bool root_print_read(struct str text, unsigned char out[static 16])
 /* --- receipts
  * ----------------------------------------------------------------------------------------------- */
 
-enum { RECEIPT_TOKEN = 1, RECEIPT_CLOCK = 2, RECEIPT_CAUGHT_UP = 4, RECEIPT_REFUSED = 8, RECEIPT_FLAGS = 15 };
+enum {
+    RECEIPT_TOKEN = 1,
+    RECEIPT_CLOCK = 2,
+    RECEIPT_CAUGHT_UP = 4,
+    RECEIPT_REFUSED = 8,
+    RECEIPT_PARTS = 16,
+    RECEIPT_FLAGS = 31
+};
 #define BATCHES_MAX 10000
 #define TOKEN_MAX 1024
 #define REASON_MAX 2048
@@ -206,6 +213,16 @@ static void put_item(struct buf *b, const struct receipt *r, const struct receip
         buf_put_sv(b, (int64_t)(r->cursor - item->server_seq));
 }
 
+static void put_part_item(struct buf *b, const struct receipt_part *part)
+{
+    buf_put(b, part->batch_id, sizeof(part->batch_id));
+    buf_put_char(b, (char)part->status);
+    if (part->status == RECEIPT_QUARANTINED) {
+        buf_put_char(b, (char)part->cause);
+        put_text(b, part->reason);
+    }
+}
+
 enum err receipt_write(const struct receipt *r, struct buf *payload_out)
 {
     int64_t time_s = floor_seconds(r->server_time_ms), until_s = floor_seconds(r->token_until_ms);
@@ -213,7 +230,8 @@ enum err receipt_write(const struct receipt *r, struct buf *payload_out)
     CHECK(!r->caught_up || r->cursor_from <= r->cursor);
     buf_put_char(payload_out,
                  (char)((r->token.n ? RECEIPT_TOKEN : 0) | (r->clock_off_ms ? RECEIPT_CLOCK : 0) |
-                        (r->caught_up ? RECEIPT_CAUGHT_UP : 0) | (r->refused ? RECEIPT_REFUSED : 0)));
+                        (r->caught_up ? RECEIPT_CAUGHT_UP : 0) | (r->refused ? RECEIPT_REFUSED : 0) |
+                        (r->part_count ? RECEIPT_PARTS : 0)));
     buf_put_uv(payload_out, r->epoch);
     buf_put_u64le(payload_out, r->device);
     buf_put_uv(payload_out, r->inc);
@@ -233,6 +251,10 @@ enum err receipt_write(const struct receipt *r, struct buf *payload_out)
     buf_put_uv(payload_out, r->item_count);
     for (uint32_t i = 0; i < r->item_count; i++)
         put_item(payload_out, r, &r->items[i]);
+    if (r->part_count)
+        buf_put_uv(payload_out, r->part_count);
+    for (uint32_t i = 0; i < r->part_count; i++)
+        put_part_item(payload_out, &r->parts[i]);
     return payload_out->failed;
 }
 
@@ -257,6 +279,24 @@ static void get_item(struct reader *r, const struct receipt *receipt, struct rec
     }
 }
 
+static void get_part_item(struct reader *r, struct receipt_part *part)
+{
+    struct str id = read_bytes(r, BATCH_ID_SIZE);
+    if (id.n == BATCH_ID_SIZE)
+        memcpy(part->batch_id, id.p, BATCH_ID_SIZE);
+    uint8_t status = read_u8(r);
+    if (status != RECEIPT_STORED && status != RECEIPT_QUARANTINED)
+        r->failed = true;
+    part->status = (enum receipt_status)status;
+    part->reason = STR("");
+    if (status != RECEIPT_QUARANTINED)
+        return;
+    uint8_t cause = read_u8(r);
+    r->failed = r->failed || cause >= ERR_COUNT;
+    part->cause = (enum err)cause;
+    part->reason = get_text(r, REASON_MAX);
+}
+
 static int64_t get_seconds(struct reader *r, int64_t base)
 {
     int64_t v = read_sv(r);
@@ -265,7 +305,7 @@ static int64_t get_seconds(struct reader *r, int64_t base)
     return r->failed ? 0 : (base + v) * 1000;
 }
 
-static void get_head(struct reader *r, struct receipt *out)
+static void get_head(struct reader *r, struct receipt *out, bool *parts_out)
 {
     uint8_t flags = read_u8(r);
     uint64_t epoch = read_uv(r);
@@ -289,28 +329,52 @@ static void get_head(struct reader *r, struct receipt *out)
     if (epoch > UINT32_MAX || inc > UINT32_MAX || flags & ~RECEIPT_FLAGS || refused >= ERR_COUNT ||
         out->cursor_from > out->cursor)
         r->failed = true;
+    *parts_out = flags & RECEIPT_PARTS;
+}
+
+static enum err malformed(struct str payload, const struct reader *r, struct diag *d)
+{
+    return diag_set(d, ERR_CORRUPT, "The receipt is malformed near byte %zu.", payload.n - reader_left(r));
+}
+
+static enum err get_parts(struct arena *a, struct reader *r, struct receipt *out)
+{
+    uint64_t count = read_uv(r);
+    if (r->failed || count == 0 || count > BATCHES_MAX) {
+        r->failed = true;
+        return ERR_OK;
+    }
+    struct receipt_part *parts = ARENA_ARRAY(a, struct receipt_part, count);
+    if (!parts)
+        return ERR_NOMEM;
+    for (uint64_t i = 0; i < count && !r->failed; i++)
+        get_part_item(r, &parts[i]);
+    out->parts = parts;
+    out->part_count = (uint32_t)count;
+    return ERR_OK;
 }
 
 enum err receipt_read(struct arena *a, struct str payload, struct receipt *out, struct diag *d)
 {
     struct reader r = reader_of(payload);
     struct receipt receipt = {.epoch = 0};
-    get_head(&r, &receipt);
+    bool parts = false;
+    get_head(&r, &receipt, &parts);
     uint64_t count = read_uv(&r);
     if (r.failed || count > BATCHES_MAX)
-        return diag_set(d, ERR_CORRUPT, "The receipt is malformed near byte %zu.",
-                        payload.n - reader_left(&r));
+        return malformed(payload, &r, d);
     struct receipt_item *items = ARENA_ARRAY(a, struct receipt_item, count);
     if (!items)
         return diag_set(d, ERR_NOMEM, "Not enough memory for a receipt of %llu batches.",
                         (unsigned long long)count);
     for (uint64_t i = 0; i < count && !r.failed; i++)
         get_item(&r, &receipt, &items[i]);
-    if (r.failed || reader_left(&r))
-        return diag_set(d, ERR_CORRUPT, "The receipt is malformed near byte %zu.",
-                        payload.n - reader_left(&r));
     receipt.items = items;
     receipt.item_count = (uint32_t)count;
+    if (parts && !r.failed && get_parts(a, &r, &receipt))
+        return diag_set(d, ERR_NOMEM, "Not enough memory for a receipt.");
+    if (r.failed || reader_left(&r))
+        return malformed(payload, &r, d);
     *out = receipt;
     return ERR_OK;
 }

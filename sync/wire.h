@@ -62,8 +62,8 @@ enum err enrol_request_write(const struct enrol_request *r, const unsigned char 
 enum err enrol_request_read(struct arena *a, struct str body, const struct key_pair_x25519 *recipient,
                             struct enrol_request *out, struct diag *d) MUST_USE;
 
-/* Centre -> device, in the clear but signed by the centre's sign key (the bearer token is sealed to the
- * device inside, info "doorstep-token/1"). */
+/* Centre -> device, signed by the centre's sign key. Who the person is, their area and the bearer token are
+ * sealed to the device inside (info "doorstep-reply/1"). */
 struct enrol_reply {
     uint64_t device;
     uint32_t inc;
@@ -95,6 +95,13 @@ struct receipt_item {
     enum err cause; /* QUARANTINED: ERR_STATE asks for the same changes in a new batch, with full row ids */
     struct str reason; /* QUARANTINED: a sentence */
 };
+/* One object frame: a part of an attachment. */
+struct receipt_part {
+    unsigned char batch_id[BATCH_ID_SIZE];
+    enum receipt_status status; /* STORED or QUARANTINED */
+    enum err cause;             /* QUARANTINED */
+    struct str reason;          /* QUARANTINED: a sentence */
+};
 /* Times travel in whole seconds, cut downwards. */
 struct receipt {
     uint32_t epoch;
@@ -113,9 +120,39 @@ struct receipt {
     int64_t token_until_ms;
     const struct receipt_item *items;
     uint32_t item_count;
+    const struct receipt_part *parts;
+    uint32_t part_count;
 };
 #define BATCH_SCHEMA_RECEIPT 2
 enum err receipt_write(const struct receipt *r, struct buf *payload_out) MUST_USE;
 enum err receipt_read(struct arena *a, struct str payload, struct receipt *out, struct diag *d) MUST_USE;
+
+/* Attachments (photos, sound, audit.csv) travel behind the data, in object frames: each carries one part of a
+ * file that is named by its SHA-256, and which visits hold it under which name. Parts are independent of each
+ * other, may come twice and in any order, by radio or courier. Their batch_seq counts apart from the
+ * changes'.
+ */
+#define BATCH_SCHEMA_PART 4
+#define PART_SIZE_MAX (192u << 10)      /* bytes of a file in one frame */
+#define ATTACHMENT_SIZE_MAX (16u << 20) /* a few minutes of sound, a photo of any handheld */
+#define PART_LINKS_MAX 64
+#define ATTACHMENT_NAME_MAX 255
+struct part_link {
+    unsigned char visit[16]; /* ROW_ID_SIZE bytes of the visit's row */
+    struct str name;         /* as the answer says */
+};
+struct part {
+    unsigned char hash[SHA256_SIZE]; /* of the whole file */
+    uint64_t size, at;               /* of the whole file; where `bytes` lie in it */
+    const struct part_link *links;
+    uint32_t link_count;
+    struct str bytes;
+};
+enum err part_write(const struct part *p, struct buf *payload_out) MUST_USE;
+/* ERR_CORRUPT for what does not lie within the file, names that are no file names, and sizes above the caps.
+ * Texts point into `payload`. */
+enum err part_read(struct arena *a, struct str payload, struct part *out, struct diag *d) MUST_USE;
+/* A name that is safe in every file system: no slash, no control character, not "." or "..", UTF-8. */
+bool attachment_name_ok(struct str name);
 
 #endif

@@ -167,7 +167,7 @@ enum err enrol_code_read(struct arena *a, struct str text, struct enrol_code *ou
  * ------------------------------------------------------------------------------------------------ */
 
 #define ENROL_INFO STR("doorstep-enrol/1")
-#define TOKEN_INFO STR("doorstep-token/1")
+#define REPLY_INFO STR("doorstep-reply/1")
 #define REQUEST_MAX 4096
 #define FACT_MAX 256
 
@@ -275,35 +275,52 @@ static struct str device_aad(uint64_t device, unsigned char out[static 8])
 #define TOKEN_MAX 1024
 #define REPLY_MAX (64u << 10)
 
+/* Who the person is and where they work is nobody's business on the way. */
+static enum err seal_private(const struct enrol_reply *r, const unsigned char device_seal[static X25519_SIZE],
+                             struct str aad, const unsigned char *ephemeral_seed, struct buf *sealed)
+{
+    struct buf plain;
+    buf_init(&plain, REPLY_MAX);
+    json_member_i64(&plain, "person", r->person);
+    json_member_i64(&plain, "role", r->role);
+    json_member_text(&plain, "person_name", r->person_name);
+    json_member_text(&plain, "area", r->area);
+    json_member_text(&plain, "token", r->token);
+    buf_put_char(&plain, '}');
+    enum err rc = plain.failed;
+    if (!rc)
+        rc = seal_to(device_seal, REPLY_INFO, aad, buf_str(&plain), ephemeral_seed, sealed);
+    if (plain.p)
+        crypto_wipe(plain.p, plain.room);
+    buf_free(&plain);
+    return rc;
+}
+
 enum err enrol_reply_write(const struct enrol_reply *r, const struct key_pair_p256 *centre,
                            const unsigned char device_seal[static X25519_SIZE],
                            const unsigned char *ephemeral_seed, struct buf *out, struct diag *d)
 {
     unsigned char id[8];
     struct str aad = device_aad(r->device, id);
-    struct buf body, token;
-    buf_init(&body, REPLY_MAX);
-    buf_init(&token, REQUEST_MAX);
+    struct buf body, sealed;
+    buf_init(&body, 3 * REPLY_MAX);
+    buf_init(&sealed, REPLY_MAX + 64);
     CHECK(r->token.n && r->token.n <= TOKEN_MAX);
-    enum err rc = seal_to(device_seal, TOKEN_INFO, aad, r->token, ephemeral_seed, &token);
+    enum err rc = seal_private(r, device_seal, aad, ephemeral_seed, &sealed);
     if (rc)
         goto done;
     json_member_hex(&body, "device", id, sizeof(id));
     json_member_i64(&body, "inc", r->inc);
-    json_member_i64(&body, "person", r->person);
-    json_member_i64(&body, "role", r->role);
-    json_member_text(&body, "person_name", r->person_name);
     json_member_text(&body, "county", r->county);
-    json_member_text(&body, "area", r->area);
     json_member_i64(&body, "epoch", r->epoch);
     json_member_i64(&body, "server_time_ms", r->server_time_ms);
-    json_member_hex(&body, "token", token.p, token.n);
     json_member_i64(&body, "token_until_ms", r->token_until_ms);
     json_member_hex(&body, "certificate", r->certificate.p, r->certificate.n);
+    json_member_hex(&body, "sealed", sealed.p, sealed.n);
     buf_put_char(&body, '}');
     rc = body.failed ? body.failed : signed_json_write(buf_str(&body), centre, out, d);
 done:
-    buf_free(&token);
+    buf_free(&sealed);
     buf_free(&body);
     return rc ? diag_set(d, rc, "The reply to an enrolment could not be written.") : ERR_OK;
 }
@@ -328,29 +345,42 @@ static bool token_ok(struct str token)
     return ok;
 }
 
+static enum err read_private(struct arena *a, struct str plain, struct enrol_reply *r)
+{
+    const struct json *body;
+    uint32_t role;
+    enum err rc = json_read(a, plain, &body, NULL);
+    if (rc)
+        return rc;
+    if (!json_u32(body, "person", &r->person) || !json_u32(body, "role", &role) || role > UINT8_MAX)
+        return ERR_CORRUPT;
+    r->role = (uint8_t)role;
+    r->person_name = json_text(body, "person_name");
+    r->area = json_text(body, "area");
+    r->token = json_text(body, "token");
+    return token_ok(r->token) ? ERR_OK : ERR_CORRUPT;
+}
+
 static enum err read_reply(struct arena *a, const struct json *body, const struct key_pair_x25519 *device,
                            struct enrol_reply *r)
 {
     unsigned char id[8];
-    uint32_t role;
     if (!hex_read(json_text(body, "device"), id, sizeof(id)) || !json_u32(body, "inc", &r->inc) ||
-        !json_u32(body, "person", &r->person) || !json_u32(body, "role", &role) || role > UINT8_MAX ||
         !json_u32(body, "epoch", &r->epoch) || !json_i64(body, "server_time_ms", &r->server_time_ms) ||
         !json_i64(body, "token_until_ms", &r->token_until_ms))
         return ERR_CORRUPT;
     for (unsigned i = 0; i < 8; i++)
         r->device = r->device << 8 | id[i];
-    r->role = (uint8_t)role;
-    r->person_name = json_text(body, "person_name");
     r->county = json_text(body, "county");
-    r->area = json_text(body, "area");
-    struct str sealed;
+    struct str sealed, plain;
     enum err rc = get_hex(a, body, "certificate", &r->certificate);
     if (!rc)
-        rc = get_hex(a, body, "token", &sealed);
+        rc = get_hex(a, body, "sealed", &sealed);
     if (!rc)
-        rc = open_from(a, device, TOKEN_INFO, device_aad(r->device, id), sealed, &r->token);
-    return rc ? rc : !r->device || !token_ok(r->token) ? ERR_CORRUPT : ERR_OK;
+        rc = open_from(a, device, REPLY_INFO, device_aad(r->device, id), sealed, &plain);
+    if (!rc)
+        rc = read_private(a, plain, r);
+    return rc ? rc : !r->device ? ERR_CORRUPT : ERR_OK;
 }
 
 enum err enrol_reply_read(struct arena *a, struct str body, const struct keyset *keys,

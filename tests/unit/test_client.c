@@ -68,6 +68,7 @@ struct world {
     struct buf reply;
     int status;
     const char *content_type;
+    char offset[24], done[4], patch[4], content_range[64]; /* headers of the reply */
     char requests[4096];
 };
 
@@ -309,7 +310,7 @@ static void serve(struct world *w, const struct step *s, enum fate fate)
     w->content_type = "application/vnd.doorstep.frame";
     if (fate == TOKEN_OVER_PLAIN) {
         give_error(w, 403, "application/json", "{\"error\":\"denied\"}");
-    } else if (str_eq_z(s->path, "/v1/b")) {
+    } else if (str_starts(s->path, STR("/v1/b"))) {
         take_batch(w, s->body, fate);
     } else if (str_starts(s->path, STR("/v1/a"))) {
         give_receipts(w, number_behind(s->path, "since="));
@@ -350,21 +351,34 @@ static void exchange(struct world *w, const struct step *s)
             sizeof(w->requests) - strlen(w->requests) - 1);
     strncat(w->requests, "\n", sizeof(w->requests) - strlen(w->requests) - 1);
     if (fate == REQUEST_LOST) {
-        sync_feed_failure(w->client, ERR_NET, s->body.n + 100, 0);
+        sync_feed_failure(w->client, ERR_NET, s->body.n + 100, 0, 900);
         return;
     }
     if (fate == REFUSED_422) {
-        sync_feed_reply(w->client, 422, STR("{}"), STR("application/json"), s->body.n + 100, 100);
+        sync_feed_reply(w->client, &(struct sync_reply){.status = 422,
+                                                        .body = STR("{}"),
+                                                        .content_type = STR("application/json"),
+                                                        .bytes_up = s->body.n + 100,
+                                                        .bytes_down = 100,
+                                                        .took_ms = 900});
         return;
     }
     serve(w, s, fate);
     if (fate == REPLY_LOST) {
-        sync_feed_failure(w->client, ERR_NET, s->body.n + 100, 0);
+        sync_feed_failure(w->client, ERR_NET, s->body.n + 100, 0, 900);
         return;
     }
     assert_true(w->reply.n <= s->reply_max);
-    sync_feed_reply(w->client, w->status, buf_str(&w->reply), str_of(w->content_type), s->body.n + 100,
-                    w->reply.n + 100);
+    sync_feed_reply(w->client, &(struct sync_reply){.status = w->status,
+                                                    .body = buf_str(&w->reply),
+                                                    .content_type = str_of(w->content_type),
+                                                    .offset = str_of(w->offset),
+                                                    .done = str_of(w->done),
+                                                    .patch = str_of(w->patch),
+                                                    .content_range = str_of(w->content_range),
+                                                    .bytes_up = s->body.n + 100,
+                                                    .bytes_down = w->reply.n + 100,
+                                                    .took_ms = 900});
 }
 
 /* --- the handheld
@@ -407,11 +421,11 @@ static void next_wanted(struct world *w, const struct step *s)
         for (uint32_t k = 0; k < s->refused_count; k++)
             refused = refused || memcmp(s->refused[k], hash, sizeof(hash)) == 0;
         if (!w->held[i] && !refused) {
-            sync_feed_wanted(w->client, hash, w->wanted[i].n);
+            sync_feed_wanted(w->client, &(struct sync_wanted){.hash = hash, .size = w->wanted[i].n});
             return;
         }
     }
-    sync_feed_wanted(w->client, NULL, 0);
+    sync_feed_wanted(w->client, NULL);
 }
 
 static void keep_object(struct world *w, const struct step *s)
@@ -446,6 +460,8 @@ static enum sync_step_kind run(struct world *w)
             w->cursor = s.cursor;
             sync_feed_done(w->client, ERR_OK);
             break;
+        case STEP_PIECE: sync_feed_done(w->client, ERR_OK); break;
+        case STEP_PART: sync_feed_frame(w->client, STR_NONE); break;
         case STEP_OBJECT:
             keep_object(w, &s);
             sync_feed_done(w->client, ERR_OK);
