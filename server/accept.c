@@ -170,6 +170,19 @@ static int64_t clock_off(const struct batch_head *head, int64_t now_ms)
     return off > CLOCK_NEAR_MS || off < -CLOCK_NEAR_MS ? off : 0;
 }
 
+/* Numbers, times and hashes may be read by whoever carries them; tokens and sentences about content may not.
+ */
+static bool receipt_is_open(const struct receipt *r)
+{
+    for (uint32_t i = 0; i < r->item_count; i++)
+        if (r->items[i].status == RECEIPT_QUARANTINED)
+            return false;
+    for (uint32_t i = 0; i < r->part_count; i++)
+        if (r->parts[i].status == RECEIPT_QUARANTINED)
+            return false;
+    return r->token.n == 0;
+}
+
 static enum err receipt_make(struct server *s, const struct device_row *device, const struct receipt *r,
                              struct buf *frame_out, struct diag *d)
 {
@@ -180,7 +193,7 @@ static enum err receipt_make(struct server *s, const struct device_row *device, 
                              .inc = s->centre.epoch,
                              .batch_seq = r->cursor ? r->cursor : 1,
                              .schema = BATCH_SCHEMA_RECEIPT,
-                             .recipient = device->seal_public,
+                             .recipient = receipt_is_open(r) ? NULL : device->seal_public,
                              .author = &s->centre.sign,
                              .ephemeral_seed = seed};
     enum err rc = s->seam->random(s->seam->self, seed, sizeof seed);
@@ -197,17 +210,20 @@ static enum err receipt_make(struct server *s, const struct device_row *device, 
     return rc;
 }
 
-static bool bearer_is_of(const struct bearer *b, const struct device_row *device)
+/* A frame is proof enough of its author and comes without a token. The first one in each third of a token's
+ * life brings a fresh token back, so that what a device holds is good for as long again; should that receipt
+ * be lost, it is still good for a third. */
+static bool token_due(const struct server *s, const struct device_row *device, int64_t now_ms)
 {
-    return b->state == BEARER_GOOD && b->device == device->device && b->inc == device->inc;
+    int64_t third = s->token_life_ms / 3;
+    return device->contact_ms / third != now_ms / third;
 }
 
-/* A fresh token when the one that came is none, over, or in its last third. Revoked devices get none. */
-static enum err token_renew(struct server *s, const struct device_row *device, const struct bearer *now,
+/* Revoked devices get none. */
+static enum err token_renew(struct server *s, const struct device_row *device,
                             char out[static BEARER_TEXT_MAX], struct receipt *r)
 {
-    int64_t left = bearer_is_of(now, device) ? now->until_ms - srv_now_ms(s) : 0;
-    if (device->revoked_ms || left > s->token_life_ms / 3)
+    if (device->revoked_ms)
         return ERR_OK;
     r->token_until_ms = srv_now_ms(s) + s->token_life_ms;
     enum err rc = bearer_write(s->centre.secret, device->device, device->inc, r->token_until_ms, out);
@@ -223,7 +239,6 @@ struct accepting {
     struct cstore *st;
     struct arena *a;
     const struct ingest *in;
-    struct bearer bearer;
     struct device_row *device;
     struct batch_row *batch; /* being made */
     const struct batch_rows *rows;
@@ -304,8 +319,8 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
     enum err rc = caught_up(x, &r.caught_up, d);
     r.cursor_from = r.caught_up ? x->cursor : 0;
     x->caught_up = r.caught_up;
-    if (!rc)
-        rc = token_renew(x->s, x->device, &x->bearer, token, &r);
+    if (!rc && token_due(x->s, x->device, x->now_ms))
+        rc = token_renew(x->s, x->device, token, &r);
     if (!rc)
         rc = receipt_make(x->s, x->device, &r, &frame, d);
     if (!rc) {
@@ -355,10 +370,10 @@ static enum err changes_apply(struct accepting *x, struct diag *d)
 
 static enum err batch_keep(struct accepting *x, struct diag *d)
 {
-    x->device->contact_ms = x->now_ms;
     enum err rc = contiguous_move(x, x->batch->batch_seq, d);
     if (!rc)
         rc = receipt_add(x, d);
+    x->device->contact_ms = x->now_ms;
     if (!rc)
         rc = cstore_batch_put(x->st, x->batch, d);
     if (!rc)
@@ -474,7 +489,7 @@ static enum err batch_begin(struct batch_row *b, const struct ingest *in, int64_
 }
 
 enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str bytes,
-                    const struct accept_with *with, struct accepted *out, struct diag *d)
+                    uint64_t cursor, struct accepted *out, struct diag *d)
 {
     struct frame f;
     struct ingest_author author;
@@ -513,11 +528,9 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
                           .batch = &out->batch,
                           .rows = &rows,
                           .area = out->person.area,
-                          .cursor = with->cursor,
+                          .cursor = cursor,
                           .now_ms = srv_now_ms(s)};
-    rc = bearer_read(s->centre.secret, with->authorization, x.now_ms, &x.bearer);
-    if (!rc)
-        rc = batch_begin(x.batch, &in, x.now_ms);
+    rc = batch_begin(x.batch, &in, x.now_ms);
     if (!rc)
         rc = transaction(&x, &why, &out->duplicate, d);
     if (is_contents_fault(rc) && !why.code) { /* found only while merging: keep it apart instead */
@@ -526,7 +539,6 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
         rc = transaction(&x, &why, &out->duplicate, d);
     }
     out->caught_up = !out->duplicate && x.caught_up;
-    out->proven = bearer_is_of(&x.bearer, &out->device);
     log_accepted(s, x.batch, out->duplicate, rc);
     return rc;
 }
@@ -558,7 +570,7 @@ enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, cons
                         .items = items,
                         .item_count = count};
     if (fresh_token)
-        rc = token_renew(s, device, &(struct bearer){0}, token, &r);
+        rc = token_renew(s, device, token, &r);
     if (!rc)
         rc = receipt_make(s, device, &r, frame_out, d);
     crypto_wipe(token, sizeof token);

@@ -3,8 +3,8 @@
  *
  * Always true: a frame ends only where a transaction ended, and its cursor is one up to which everything the
  * device may see has been told; so `seen` in the device's later changes means what it says. A device's own
- * versions are left out: it holds them, and the receipt told their server sequences; but the birth of a row
- * it made comes back once, with the row's server number.
+ * versions are left out: it holds them, and the receipt told their server sequences. Rows of its own it names by
+ * its own counter, which is as short as the centre's number.
  */
 #include <stdlib.h>
 
@@ -38,7 +38,7 @@ static enum err version_tell(struct down *w, const struct record_row *row, uint3
 {
     const struct device_row *device = w->ask->device;
     bool own = v->device == device->device && v->inc == device->inc;
-    if (own && v->op != CHANGE_ROW_CREATE)
+    if (own)
         return ERR_OK;
     struct told *t = vec_push(w->a, &w->told);
     if (!t)

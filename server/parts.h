@@ -254,18 +254,11 @@ struct accepted {
     struct batch_row batch; /* with the receipt to send */
     bool duplicate;
     bool caught_up; /* the receipt says so: no downlink is needed */
-    bool proven;    /* it came with a good token of its device, and was not only overheard */
 };
-/* How a frame came: the value of its Authorization header, and the cursor its sender told (UINT64_MAX =
- * none). */
-struct accept_with {
-    struct str authorization;
-    uint64_t cursor;
-};
-/* Takes the write turn itself. ERR_OK: stored or quarantined, `batch.receipt` answers. Otherwise nothing was
- * kept. */
-enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str frame,
-                    const struct accept_with *with, struct accepted *out, struct diag *d) MUST_USE;
+/* Takes the write turn itself. `cursor`: as its sender told, UINT64_MAX = not told. ERR_OK: stored or
+ * quarantined, `batch.receipt` answers. Otherwise nothing was kept. */
+enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str frame, uint64_t cursor,
+                    struct accepted *out, struct diag *d) MUST_USE;
 /* A receipt for what is in the ledger after `since`, made on request and not stored. A revoked device is told
  * so, signed. */
 enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,

@@ -1,8 +1,8 @@
 /* What each address of the centre does. Frames in, frames out; everything that a device receives is signed by
- * the centre, so that a captive portal's page is never taken for it. */
+ * the centre, so that a captive portal's page is never taken for it. Replies of frames name no content type:
+ * it would travel with every one of them, and says nothing that the first four bytes do not. */
 #include "server/routes.h"
 
-#define FRAME_TYPE STR("application/dsb1") /* short: it travels with every reply */
 #define JSON_TYPE STR("application/json")
 #define DOWN_DEFAULT 65536
 #define DOWN_MIN 512
@@ -12,38 +12,22 @@ static bool query_u64(struct call *c, const char *name, uint64_t *out)
     return str_to_u64(http_query(c->a, c->request->url, name), out);
 }
 
-/* "d=123" among the preferences: the device's cursor, when it wants downlink with its receipt. */
-static bool prefer_cursor(struct call *c, uint64_t *cursor_out)
-{
-    struct str rest = http_header_find(c->request->headers, c->request->header_count, "Prefer");
-    struct str item;
-    while (str_split(&rest, ',', &item)) {
-        item = str_trim(item);
-        if (str_starts(item, STR("d=")) && str_to_u64(str_sub(item, 2, item.n), cursor_out))
-            return true;
-    }
-    return false;
-}
-
 static enum err post_batch(struct call *c, struct diag *d)
 {
     struct accepted x = {0};
-    struct accept_with with = {.authorization = http_header_find(c->request->headers,
-                                                                 c->request->header_count, "Authorization"),
-                               .cursor = UINT64_MAX};
+    uint64_t cursor = UINT64_MAX;
     struct buf down;
     bool any = false;
-    bool wants_down = prefer_cursor(c, &with.cursor);
-    enum err rc = srv_accept(c->server, c->st, c->a, c->request->body, &with, &x, d);
+    bool wants_down = query_u64(c, "d", &cursor);
+    enum err rc = srv_accept(c->server, c->st, c->a, c->request->body, cursor, &x, d);
     c->who_is_it = rc == ERR_DENIED; /* an unknown handheld */
     if (rc)
         return rc;
-    reply_header(c->reply, "Content-Type", FRAME_TYPE);
     buf_put_str(&c->reply->body, x.batch.receipt);
-    if (x.device.revoked_ms || x.caught_up || !wants_down || !x.proven)
+    if (x.device.revoked_ms || x.caught_up || !wants_down || x.duplicate)
         return ERR_OK;
     /* What rides along is a gift: when it cannot be made, the receipt still counts. */
-    const struct down_ask ask = {&x.device, x.person.area, with.cursor, SRV_REPLY_DOWN_MAX};
+    const struct down_ask ask = {&x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX};
     buf_init(&down, FRAME_SIZE_MAX);
     rc = down_build(c->server, c->st, c->a, &ask, &down, &any, NULL);
     if (!rc && any && down.n <= SRV_REPLY_DOWN_MAX)
@@ -60,10 +44,8 @@ static enum err get_receipts(struct call *c, struct diag *d)
     buf_init(&frame, FRAME_SIZE_MAX);
     bool renew = c->token_left_ms <= c->server->token_life_ms / 3;
     enum err rc = srv_receipts(c->server, c->st, c->a, &c->device, since, renew, &frame, d);
-    if (!rc) {
-        reply_header(c->reply, "Content-Type", FRAME_TYPE);
+    if (!rc)
         buf_put_str(&c->reply->body, buf_str(&frame));
-    }
     buf_free(&frame);
     return rc;
 }
@@ -81,7 +63,6 @@ static enum err get_down(struct call *c, struct diag *d)
     if (bytes_max < DOWN_MIN)
         bytes_max = DOWN_MIN;
     const struct down_ask ask = {&c->device, c->person.area, cursor, (size_t)bytes_max};
-    reply_header(c->reply, "Content-Type", FRAME_TYPE);
     return down_build(c->server, c->st, c->a, &ask, &c->reply->body, &any, d);
 }
 

@@ -27,7 +27,6 @@ static char *room(struct buf *b, size_t n)
     return b->failed || !b->p ? NULL : b->p + at;
 }
 
-/* Without a tag of ours the library would take any bytes for a dictionary of raw content. */
 static bool load_dict(ZSTD_CCtx *c, struct str dict)
 {
     return !dict.n || !ZSTD_isError(ZSTD_CCtx_loadDictionary(c, dict.p, dict.n));
@@ -101,16 +100,13 @@ done:
     return rc;
 }
 
-#define DICT_LEVEL 19
-
-enum err zstd_train(struct str all, const size_t *sizes, uint32_t count, size_t size_max, struct buf *dict_out,
-                    struct diag *d)
+enum err zstd_train(struct str all, const size_t *sizes, uint32_t count, size_t size_max,
+                    struct buf *dict_out, struct diag *d)
 {
     struct buf dict;
     buf_init(&dict, size_max);
     char *p = room(&dict, size_max);
-    ZDICT_fastCover_params_t how = {.d = 8, .steps = 8, .zParams = {.compressionLevel = DICT_LEVEL}};
-    size_t n = p ? ZDICT_optimizeTrainFromBuffer_fastCover(p, size_max, all.p, sizes, count, &how) : 0;
+    size_t n = p ? ZDICT_trainFromBuffer(p, size_max, all.p, sizes, count) : 0;
     enum err rc = !p ? ERR_NOMEM : ZDICT_isError(n) ? ERR_LIMIT : ERR_OK;
     if (rc == ERR_LIMIT)
         diag_set(d, rc, "%u payloads of %zu bytes together are too few to learn from (%s).", (unsigned)count,
@@ -126,4 +122,79 @@ enum err zstd_train(struct str all, const size_t *sizes, uint32_t count, size_t 
 bool zstd_is_dict(struct str bytes)
 {
     return bytes.n > 8 && ZDICT_getDictID(bytes.p, bytes.n) != 0;
+}
+
+/* --- patches
+ * ----------------------------------------------------------------------------------------------- */
+
+#define WINDOW_LOG_MIN 17
+#define WINDOW_LOG_MAX 27
+
+/* The window must reach over the whole of the base. */
+static int window_log(size_t n)
+{
+    int log = WINDOW_LOG_MIN;
+    while (log < WINDOW_LOG_MAX && n >> log)
+        log++;
+    return log;
+}
+
+enum err zstd_patch(struct str base, struct str whole, struct buf *patch_out, struct diag *d)
+{
+    enum err rc = ERR_OK;
+    struct buf work;
+    size_t bound = ZSTD_compressBound(whole.n);
+    buf_init(&work, bound);
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    char *p = room(&work, bound);
+    if (!c || !p) {
+        rc = diag_set(d, ERR_NOMEM, "Not enough memory to compare two objects of %zu and %zu bytes.", base.n,
+                      whole.n);
+        goto done;
+    }
+    size_t n = ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel,
+                                      whole.n <= LEVEL_HIGH_MAX ? LEVEL_HIGH : LEVEL_LOW);
+    if (!ZSTD_isError(n))
+        n = ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log(base.n + whole.n));
+    if (!ZSTD_isError(n))
+        n = ZSTD_CCtx_setParameter(c, ZSTD_c_enableLongDistanceMatching, 1);
+    if (!ZSTD_isError(n))
+        n = ZSTD_CCtx_refPrefix(c, base.p, base.n);
+    if (!ZSTD_isError(n))
+        n = ZSTD_compress2(c, p, bound, whole.p, whole.n);
+    if (ZSTD_isError(n)) {
+        rc = diag_set(d, ERR_NOMEM, "Two objects of %zu and %zu bytes could not be compared (%s).", base.n,
+                      whole.n, ZSTD_getErrorName(n));
+        goto done;
+    }
+    buf_put(patch_out, p, n);
+    rc = patch_out->failed;
+done:
+    ZSTD_freeCCtx(c);
+    buf_free(&work);
+    return rc;
+}
+
+enum err zstd_unpatch(struct str base, struct str patch, uint64_t size, struct buf *whole_out, struct diag *d)
+{
+    enum err rc = ERR_OK;
+    size_t at = whole_out->n;
+    char *p = size <= SIZE_MAX ? room(whole_out, (size_t)size) : NULL;
+    ZSTD_DCtx *c = ZSTD_createDCtx();
+    if (!c || !p) {
+        rc = diag_set(d, whole_out->failed == ERR_LIMIT ? ERR_LIMIT : ERR_NOMEM,
+                      "Not enough room for an object of %llu bytes.", (unsigned long long)size);
+        goto done;
+    }
+    size_t n = ZSTD_DCtx_refPrefix(c, base.p, base.n);
+    if (!ZSTD_isError(n))
+        n = ZSTD_decompressDCtx(c, p, (size_t)size, patch.p, patch.n);
+    if (ZSTD_isError(n) || n != size) {
+        whole_out->n = at;
+        rc = diag_set(d, ERR_CORRUPT, "The patch does not give the %llu bytes that were told.",
+                      (unsigned long long)size);
+    }
+done:
+    ZSTD_freeDCtx(c);
+    return rc;
 }

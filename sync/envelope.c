@@ -7,7 +7,6 @@
 
 #define AAD_SIZE 52
 #define VERSION 1
-#define FLAG_ZSTD 1
 
 static const char magic[4] = {'D', 'S', 'B', '1'};
 static const char sign_prefix[8] = {'d', 's', 'b', '1', '-', 's', 'i', 'g'};
@@ -20,17 +19,33 @@ void key_id_of(const unsigned char public[static X25519_SIZE], unsigned char out
     memcpy(out, hash, KEY_ID_SIZE);
 }
 
+static uint32_t head_size_of(enum frame_suite suite)
+{
+    return suite == SUITE_OPEN ? FRAME_OPEN_HEAD_SIZE : FRAME_HEAD_SIZE;
+}
+
+static uint32_t tag_size_of(enum frame_suite suite)
+{
+    return suite == SUITE_OPEN ? 0 : AEAD_TAG_SIZE;
+}
+
 static enum err check_kind(const struct frame *f, struct diag *d)
 {
     if (f->type < FRAME_UP || f->type > FRAME_MANIFEST)
         return diag_set(d, ERR_VERSION, "Frames of type %u are not known here; update this program.",
                         (unsigned)f->type);
-    if (f->suite != SUITE_CHACHA && f->suite != SUITE_AES)
+    if (f->suite > SUITE_AES)
         return diag_set(d, ERR_VERSION, "The frame is sealed with suite %u, which is not known here.",
                         (unsigned)f->suite);
-    if (f->flags & ~FLAG_ZSTD || f->dict)
-        return diag_set(d, ERR_VERSION,
-                        "The frame asks for what this program does not have (flags %u, dictionary %u).",
+    if (f->suite == SUITE_OPEN && f->type != FRAME_RECEIPT)
+        return diag_set(d, ERR_CORRUPT, "A frame of type %u must be sealed, and this one is not.",
+                        (unsigned)f->type);
+    if (f->flags & ~(FRAME_ZSTD | FRAME_DICT))
+        return diag_set(d, ERR_VERSION, "The frame asks for what this program does not have (flags %u).",
+                        (unsigned)f->flags);
+    bool dict = f->flags & FRAME_DICT;
+    if (dict != (f->dict != 0) || (dict && !(f->flags & FRAME_ZSTD)))
+        return diag_set(d, ERR_CORRUPT, "The frame's flags (%u) and dictionary (%u) do not fit together.",
                         (unsigned)f->flags, (unsigned)f->dict);
     return ERR_OK;
 }
@@ -40,9 +55,10 @@ static enum err check_sizes(const struct frame *f, uint32_t cipher_size, struct 
     if (f->raw_size > FRAME_RAW_MAX)
         return diag_set(d, ERR_LIMIT, "The frame claims a payload of %u bytes; %u are allowed.",
                         (unsigned)f->raw_size, (unsigned)FRAME_RAW_MAX);
-    uint32_t plain_max = f->flags & FLAG_ZSTD ? f->raw_size - (f->raw_size > 0) : f->raw_size;
-    uint32_t plain_min = f->flags & FLAG_ZSTD ? 1 : f->raw_size;
-    if (cipher_size < AEAD_TAG_SIZE + plain_min || cipher_size > AEAD_TAG_SIZE + plain_max)
+    uint32_t plain_max = f->flags & FRAME_ZSTD ? f->raw_size - (f->raw_size > 0) : f->raw_size;
+    uint32_t plain_min = f->flags & FRAME_ZSTD ? 1 : f->raw_size;
+    uint32_t tag_size = tag_size_of(f->suite);
+    if (cipher_size < tag_size + plain_min || cipher_size > tag_size + plain_max)
         return diag_set(d, ERR_CORRUPT, "The frame's two lengths, %u sealed and %u raw, do not fit together.",
                         (unsigned)cipher_size, (unsigned)f->raw_size);
     return ERR_OK;
@@ -58,7 +74,7 @@ static void batch_id_of(struct frame *f)
 
 enum err frame_parse(struct str bytes, struct frame *frame_out, size_t *size_out, struct diag *d)
 {
-    if (bytes.n < FRAME_HEAD_SIZE)
+    if (bytes.n < FRAME_OPEN_HEAD_SIZE)
         return diag_set(d, ERR_CORRUPT, "The frame breaks off after %zu bytes, in its head.", bytes.n);
     struct reader r = reader_of(bytes);
     if (memcmp(read_bytes(&r, sizeof(magic)).p, magic, sizeof(magic)) != 0)
@@ -85,11 +101,12 @@ enum err frame_parse(struct str bytes, struct frame *frame_out, size_t *size_out
         rc = check_sizes(&f, cipher_size, d);
     if (rc)
         return rc;
-    size_t size = (size_t)FRAME_HEAD_SIZE + cipher_size + SIGNATURE_SIZE;
+    size_t head_size = head_size_of(f.suite);
+    size_t size = head_size + cipher_size + SIGNATURE_SIZE;
     if (bytes.n < size)
         return diag_set(d, ERR_CORRUPT, "The frame breaks off after %zu of %zu bytes.", bytes.n, size);
     f.bytes = (struct str){bytes.p, size};
-    f.cipher = (struct str){bytes.p + FRAME_HEAD_SIZE, cipher_size};
+    f.cipher = (struct str){bytes.p + head_size, cipher_size};
     batch_id_of(&f);
     *frame_out = f;
     *size_out = size;
@@ -160,44 +177,87 @@ static enum err open_plain(const struct frame *f, const struct key_pair_x25519 *
     return ERR_OK;
 }
 
-enum err frame_open(const struct frame *f, const struct key_pair_x25519 *recipient, struct buf *payload,
-                    struct diag *d)
+/* What was sealed; for suite 0 what was signed, which the caller has verified. */
+static enum err unseal(const struct frame *f, const struct key_pair_x25519 *recipient, struct buf *plain,
+                       struct diag *d)
 {
     unsigned char key_id[KEY_ID_SIZE];
+    if (f->suite == SUITE_OPEN) {
+        buf_put_str(plain, f->cipher);
+        return plain->failed
+                   ? diag_set(d, plain->failed, "Not enough room to open a frame of %zu bytes.", f->bytes.n)
+                   : ERR_OK;
+    }
     key_id_of(recipient->public, key_id);
     if (memcmp(key_id, f->key_id, KEY_ID_SIZE) != 0)
         return diag_set(d, ERR_DENIED, "The frame is sealed for another key (%02x%02x%02x%02x).",
                         f->key_id[0], f->key_id[1], f->key_id[2], f->key_id[3]);
-    if (!(f->flags & FLAG_ZSTD))
-        return open_plain(f, recipient, payload, d);
+    return open_plain(f, recipient, plain, d);
+}
+
+static enum err find_dict(const struct frame *f, const struct frame_dicts *dicts, struct str *bytes_out,
+                          struct diag *d)
+{
+    *bytes_out = STR("");
+    if (!f->dict)
+        return ERR_OK;
+    enum err rc = dicts ? dicts->find(dicts->self, f->dict, bytes_out, d) : ERR_NOT_FOUND;
+    return rc == ERR_NOT_FOUND ? diag_set(d, ERR_STATE,
+                                          "The frame was compressed with dictionary %u, which is not here; "
+                                          "the same must be sent without it.",
+                                          (unsigned)f->dict)
+                               : rc;
+}
+
+enum err frame_open_with(const struct frame *f, const struct key_pair_x25519 *recipient,
+                         const struct frame_dicts *dicts, struct buf *payload, struct diag *d)
+{
+    if (!(f->flags & FRAME_ZSTD))
+        return unseal(f, recipient, payload, d);
 
     struct buf plain;
+    struct str dict;
     buf_init(&plain, f->raw_size);
-    enum err rc = open_plain(f, recipient, &plain, d);
+    enum err rc = unseal(f, recipient, &plain, d);
     if (!rc)
-        rc = zstd_restore(buf_str(&plain), f->raw_size, payload, d);
+        rc = find_dict(f, dicts, &dict, d);
+    if (!rc)
+        rc = zstd_restore(buf_str(&plain), dict, f->raw_size, payload, d);
     if (plain.p)
         crypto_wipe(plain.p, plain.room);
     buf_free(&plain);
     return rc;
 }
 
-static void put_head(struct buf *b, const struct frame_seal *how, uint8_t flags, const unsigned char *key_id,
-                     size_t raw_size, size_t cipher_size)
+enum err frame_open(const struct frame *f, const struct key_pair_x25519 *recipient, struct buf *payload,
+                    struct diag *d)
 {
+    return frame_open_with(f, recipient, NULL, payload, d);
+}
+
+/* How the plain bytes were made short. */
+struct packing {
+    uint8_t flags;
+    uint16_t dict;
+};
+
+static void put_head(struct buf *b, const struct frame_seal *how, struct packing packing,
+                     const unsigned char *key_id, size_t raw_size, size_t plain_size)
+{
+    enum frame_suite suite = how->recipient ? SUITE_CHACHA : SUITE_OPEN;
     buf_put(b, magic, sizeof(magic));
     buf_put_char(b, VERSION);
     buf_put_char(b, (char)how->type);
-    buf_put_char(b, SUITE_CHACHA);
-    buf_put_char(b, (char)flags);
+    buf_put_char(b, (char)suite);
+    buf_put_char(b, (char)packing.flags);
     buf_put_u64le(b, how->device);
     buf_put_u32le(b, how->inc);
     buf_put_u64le(b, how->batch_seq);
     buf_put(b, key_id, KEY_ID_SIZE);
-    buf_put_u16le(b, 0);
+    buf_put_u16le(b, packing.dict);
     buf_put_u16le(b, how->schema);
     buf_put_u32le(b, (uint32_t)raw_size);
-    buf_put_u32le(b, (uint32_t)cipher_size);
+    buf_put_u32le(b, (uint32_t)plain_size + tag_size_of(suite));
     buf_put(b, how->prev, sizeof(how->prev));
 }
 
@@ -205,6 +265,10 @@ static void put_head(struct buf *b, const struct frame_seal *how, uint8_t flags,
 static enum err put_sealed(struct buf *frame, const struct frame_seal *how, const unsigned char *key_id,
                            struct str plain)
 {
+    if (!how->recipient) {
+        buf_put_str(frame, plain);
+        return frame->failed;
+    }
     char info_bytes[INFO_SIZE];
     struct str info = seal_info(how->type, how->device, how->inc, key_id, info_bytes);
     unsigned char enc[X25519_SIZE];
@@ -239,23 +303,51 @@ static enum err put_signature(struct buf *frame, const struct key_pair_p256 *aut
     return frame->failed;
 }
 
+/* With the dictionary and without, whichever is shorter: what a dictionary was trained on is not what every
+ * frame is like. */
+static enum err shorten(const struct frame_seal *how, struct str payload, struct buf *out,
+                        struct packing *packing, struct diag *d)
+{
+    bool packed = false;
+    struct buf other;
+    buf_init(&other, payload.n);
+    enum err rc = zstd_shorten(payload, STR(""), out, &packed, d);
+    packing->flags = packed ? FRAME_ZSTD : 0;
+    packing->dict = 0;
+    bool with_dict = how->dict && how->dict->id;
+    if (!rc && with_dict)
+        rc = zstd_shorten(payload, how->dict->bytes, &other, &packed, d);
+    if (!rc && with_dict && packed && (!packing->flags || other.n < out->n)) {
+        buf_clear(out);
+        buf_put_str(out, buf_str(&other));
+        rc = out->failed;
+        *packing = (struct packing){FRAME_ZSTD | FRAME_DICT, how->dict->id};
+    }
+    if (other.p)
+        crypto_wipe(other.p, other.room);
+    buf_free(&other);
+    return rc;
+}
+
 enum err frame_make(const struct frame_seal *how, struct str payload, struct buf *frame_out, struct diag *d)
 {
+    CHECK(how->recipient || how->type == FRAME_RECEIPT);
     if (payload.n > FRAME_RAW_MAX)
         return diag_set(d, ERR_LIMIT, "A payload of %zu bytes does not fit into a frame; %u are allowed.",
                         payload.n, (unsigned)FRAME_RAW_MAX);
-    unsigned char key_id[KEY_ID_SIZE];
-    key_id_of(how->recipient, key_id);
+    unsigned char key_id[KEY_ID_SIZE] = {0};
+    if (how->recipient)
+        key_id_of(how->recipient, key_id);
     struct buf shorter = {0}, frame = {0};
     buf_init(&shorter, payload.n);
     buf_init(&frame, FRAME_SIZE_MAX);
-    bool packed = false;
+    struct packing packing;
 
-    enum err rc = zstd_shorten(payload, &shorter, &packed, d);
+    enum err rc = shorten(how, payload, &shorter, &packing, d);
     if (rc)
         goto done;
-    struct str plain = packed ? buf_str(&shorter) : payload;
-    put_head(&frame, how, packed ? FLAG_ZSTD : 0, key_id, payload.n, plain.n + AEAD_TAG_SIZE);
+    struct str plain = packing.flags ? buf_str(&shorter) : payload;
+    put_head(&frame, how, packing, key_id, payload.n, plain.n);
     rc = frame.failed;
     if (!rc)
         rc = put_sealed(&frame, how, key_id, plain);
