@@ -104,6 +104,7 @@ static bool foldable(const struct compiler *c, uint32_t first)
             if (c->x->functions.at[op->a]->uses & ~EXPR_TAKES_UNKNOWN)
                 return false;
             break;
+        case OP_KEPT:
         case OP_SCALAR:
         case OP_REFS:
         case OP_CONTEXT:
@@ -322,29 +323,6 @@ static bool keep_constants(struct arena *a, struct expr *x)
     return true;
 }
 
-static void mark_aggregates(struct expr *x)
-{
-    static const struct {
-        const char *name;
-        enum aggregate what;
-    } known[] = {{"count", AGGREGATE_COUNT},
-                 {"count-non-empty", AGGREGATE_GIVEN},
-                 {"sum", AGGREGATE_SUM},
-                 {"min", AGGREGATE_MIN},
-                 {"max", AGGREGATE_MAX}};
-    for (uint32_t i = 0; i + 1 < x->ops.count; i++) {
-        struct op *op = &x->ops.at[i];
-        const struct op *call = op + 1;
-        if (op->code != OP_REFS || call->code != OP_CALL || call->b != 1)
-            continue;
-        for (size_t k = 0; k < sizeof(known) / sizeof(*known); k++)
-            if (strcmp(x->functions.at[call->a]->name, known[k].name) == 0) {
-                op->code = OP_AGGREGATE;
-                op->b |= (uint32_t)known[k].what << 1;
-            }
-    }
-}
-
 /* What lists are asked for: terms and wishes. */
 static bool keep_questions(struct arena *a, struct expr *x)
 {
@@ -363,6 +341,26 @@ static bool keep_questions(struct arena *a, struct expr *x)
     return true;
 }
 
+static enum err finish(struct arena *a, struct expr *half, const struct expr **expr_out);
+
+/* Their conditions are expressions without aggregates: this goes one level deep. */
+static bool keep_aggregates(struct arena *a, struct expr *x)
+{
+    uint32_t count = x->kept_halves.count;
+    if (count && !vec_reserve(a, &x->kept, count))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct kept_half *half = &x->kept_halves.at[i];
+        struct expr_kept *kept = vec_push(a, &x->kept);
+        *kept = half->kept;
+        if (half->condition && finish(a, half->condition, &kept->condition))
+            return false;
+    }
+    x->kept_halves.at = NULL;
+    x->kept_halves.count = x->kept_halves.room = 0;
+    return true;
+}
+
 static enum err finish(struct arena *a, struct expr *half, const struct expr **expr_out)
 {
     struct expr *x = ARENA_NEW(a, struct expr);
@@ -370,10 +368,9 @@ static enum err finish(struct arena *a, struct expr *half, const struct expr **e
         return ERR_NOMEM;
     *x = *half;
     if (!KEEP(a, &x->ops) || !KEEP(a, &x->constants) || !KEEP(a, &x->steps) || !KEEP(a, &x->predicates) ||
-        !KEEP(a, &x->functions) || !KEEP(a, &x->reads) || !keep_constants(a, x) || !keep_questions(a, x))
+        !KEEP(a, &x->functions) || !KEEP(a, &x->reads) || !keep_constants(a, x) || !keep_questions(a, x) ||
+        !keep_aggregates(a, x))
         return ERR_NOMEM;
-    if (x->library == EXPR_ODK && !x->rules)
-        mark_aggregates(x);
     if (x->ops.count == 1 && x->ops.at[0].code == OP_CONST &&
         x->constants.at[x->ops.at[0].a].type != VALUE_NODES) {
         x->constant = true;
@@ -410,17 +407,10 @@ enum err expr_compile(struct arena *a, const struct expr_scope *scope, struct st
     return rc;
 }
 
-bool expr_next_aggregate(const struct expr *e, uint32_t *at, uint32_t *ref_out, enum aggregate *what_out)
+struct expr_kept *expr_aggregates(const struct expr *e, uint32_t *count_out)
 {
-    while (*at < e->ops.count) {
-        const struct op *op = &e->ops.at[(*at)++];
-        if (op->code != OP_AGGREGATE)
-            continue;
-        *ref_out = op->a;
-        *what_out = (enum aggregate)(op->b >> 1);
-        return true;
-    }
-    return false;
+    *count_out = e->kept.count;
+    return e->kept.at;
 }
 
 uint32_t expr_reads(const struct expr *e, const struct expr_read **reads_out)

@@ -195,6 +195,9 @@ static enum err compile_table_call(struct compiler *c, const struct ast *n, cons
     }
     if (str_eq_z(n->text, "jr:choice-name"))
         rc = check_quoted_path(c, n);
+    uint32_t kept = EXPR_REF_NONE;
+    if (!rc)
+        rc = kept_begin(c, f->name, n, &kept);
     for (uint32_t i = 0; !rc && i < n->item_count; i++) {
         struct made one = made_any;
         rc = compile_argument(c, f, i, n->items[i], &one);
@@ -215,6 +218,7 @@ static enum err compile_table_call(struct compiler *c, const struct ast *n, cons
     *made = made_of(f->returns);
     made->foreign = foreign || str_eq_z(STR("instance"), f->name);
     rc = emit(c, OP_CALL, c->x->functions.count - 1, n->item_count, n->at, 1 - (int)n->item_count);
+    kept_end(c, kept);
     return rc ? rc : fold(c, first);
 }
 

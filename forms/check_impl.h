@@ -56,6 +56,16 @@ enum err compile_call(struct compiler *c, const struct ast *n, enum want want, s
 /* The value (or node) the expression stands on, or is bound to (`current`). */
 enum err compile_self(struct compiler *c, uint32_t at, bool current, enum want want, struct made *made);
 
+/* Asks the schema for the path with its predicates left out. *ref_out is EXPR_REF_NONE when it cannot tell.
+ */
+enum err path_ref(struct compiler *c, uint32_t schema, bool absolute, const struct ast_step *steps,
+                  uint32_t count, uint32_t *ref_out, struct diag *what);
+
+/* --- aggregates (check_kept.c): around the operations of the call; EXPR_REF_NONE = not one to keep --- */
+
+enum err kept_begin(struct compiler *c, const char *function, const struct ast *call, uint32_t *kept_out);
+void kept_end(struct compiler *c, uint32_t kept);
+
 /* --- predicates on lists (check_path.c, check_filter.c) --- */
 
 bool ast_independent(const struct ast *n);

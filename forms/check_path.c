@@ -49,10 +49,8 @@ static bool has_predicates(const struct ast *n)
     return false;
 }
 
-/* Asks the schema for the path with its predicates left out. *ref_out is EXPR_REF_NONE when it cannot tell.
- */
-static enum err path_ref(struct compiler *c, uint32_t schema, bool absolute, const struct ast_step *steps,
-                         uint32_t count, uint32_t *ref_out, struct diag *what)
+enum err path_ref(struct compiler *c, uint32_t schema, bool absolute, const struct ast_step *steps,
+                  uint32_t count, uint32_t *ref_out, struct diag *what)
 {
     *ref_out = EXPR_REF_NONE;
     if (!c->scope->path || (!absolute && schema == EXPR_CONTEXT_NONE) || !steps_are_plain(steps, count))

@@ -379,14 +379,6 @@ static enum err reference_nodes(struct eval *e, struct node context, uint32_t re
     return rc;
 }
 
-static enum err run_aggregate(struct eval *e, const struct op *op, struct value *out)
-{
-    struct node context = op->b & 1 ? e->current : e->context;
-    if (e->aggregate && e->aggregate(e, context, op->a, (enum aggregate)(op->b >> 1), out))
-        return ERR_OK;
-    return reference_nodes(e, context, op->a, out);
-}
-
 /* -- functions
  * -------------------------------------------------------------------------------------------------- */
 
@@ -535,9 +527,11 @@ enum err expr_run(const struct expr *x, struct eval *e, uint32_t first, uint32_t
             sp++;
             break;
         case OP_REFS: rc = reference_nodes(e, op->b ? e->current : e->context, op->a, sp++); break;
-        case OP_AGGREGATE:
-            rc = run_aggregate(e, op, sp++);
-            pc += sp[-1].type != VALUE_NODES;
+        case OP_KEPT:
+            if (e->aggregate && e->aggregate(e, &x->kept.at[op->a], sp)) {
+                sp++;
+                pc = x->kept.at[op->a].behind;
+            }
             break;
         case OP_CONTEXT: rc = one_node(e, e->context, sp++); break;
         case OP_CURRENT: rc = one_node(e, e->current, sp++); break;

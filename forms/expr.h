@@ -88,10 +88,19 @@ uint32_t expr_reads(const struct expr *e, const struct expr_read **reads_out);
 #define EXPR_TAKES_UNKNOWN 64u /* is called even when an argument is UNKNOWN (else the result is UNKNOWN) */
 #define EXPR_USES_ZONE 128u    /* depends on the time zone, so it is not folded */
 uint32_t expr_uses(const struct expr *e);
-/* References that a function only adds up, such as sum(/data/member/age): the host may keep the result. *at
- * begins at 0; false when there are no more. */
+/* References that a function only adds up, such as sum(/data/member/age) or count(/data/member[age < 16]):
+ * the host may keep the result. */
 enum aggregate { AGGREGATE_COUNT, AGGREGATE_GIVEN, AGGREGATE_SUM, AGGREGATE_MIN, AGGREGATE_MAX };
-bool expr_next_aggregate(const struct expr *e, uint32_t *at, uint32_t *ref_out, enum aggregate *what_out);
+struct expr_kept {
+    enum aggregate what;
+    uint32_t ref;  /* what is added up */
+    uint32_t from; /* the node (or what is below it) only counts where `condition` holds for it: */
+    const struct expr *condition; /* bound to that node; reads single values only. NULL = all count */
+    uint32_t number;              /* the host's own; EXPR_REF_NONE at first */
+    uint32_t behind;              /* private */
+};
+/* To write the host's numbers into. */
+struct expr_kept *expr_aggregates(const struct expr *e, uint32_t *count_out);
 /* The value when it is a constant, e.g. true(). */
 bool expr_constant(const struct expr *e, struct value *out);
 struct str expr_text(const struct expr *e);
@@ -106,10 +115,9 @@ struct eval {
      * relevant ones only. */
     enum err (*scalar)(struct eval *e, struct node context, uint32_t ref, struct value *out);
     enum err (*nodes)(struct eval *e, struct node context, uint32_t ref, struct nodes *out);
-    /* What an aggregate of these nodes comes to, where the host keeps it; false: the nodes are asked for and
-     * added up. May be NULL. */
-    bool (*aggregate)(struct eval *e, struct node context, uint32_t ref, enum aggregate what,
-                      struct value *out);
+    /* What an aggregate comes to, where the host keeps it; false: the nodes are asked for and added up. May
+     * be NULL. */
+    bool (*aggregate)(struct eval *e, const struct expr_kept *kept, struct value *out);
     /* Typed value of one node found by evaluation; may be NULL: then its text. */
     enum err (*typed)(struct eval *e, struct node n, struct value *out);
     const struct tree *const *trees; /* by node.tree; entries may be NULL */

@@ -130,18 +130,16 @@ enum err expr_parse(struct arena *a, struct str text, struct ast **ast_out, stru
 
 /* Operations. Each names its effect on the value stack. */
 enum op_code {
-    OP_CONST,     /* a: constant                          -> value */
-    OP_SCALAR,    /* a: reference, b: 1 = from current()  -> value */
-    OP_REFS,      /* a: reference, b: 1 = from current()  -> nodes */
-    OP_AGGREGATE, /* as REFS, with b: 1 = from current(), + 2 * enum aggregate: what the call behind it makes
-                     of them. Where the host keeps the result -> value, and the call is passed over; else
-                     -> nodes */
-    OP_CONTEXT,   /* -> the context node */
-    OP_CURRENT,   /* -> the node current() */
-    OP_ROOT,      /* b: 1 = of current()'s tree           -> root node */
-    OP_STEP,      /* a: step                              nodes -> nodes */
-    OP_FILTER,    /* a: first predicate, b: end           nodes -> nodes */
-    OP_UNION,     /* nodes nodes -> nodes */
+    OP_CONST,   /* a: constant                          -> value */
+    OP_SCALAR,  /* a: reference, b: 1 = from current()  -> value */
+    OP_REFS,    /* a: reference, b: 1 = from current()  -> nodes */
+    OP_KEPT,    /* a: aggregate. Where the host keeps it -> value, and its operations are passed over */
+    OP_CONTEXT, /* -> the context node */
+    OP_CURRENT, /* -> the node current() */
+    OP_ROOT,    /* b: 1 = of current()'s tree           -> root node */
+    OP_STEP,    /* a: step                              nodes -> nodes */
+    OP_FILTER,  /* a: first predicate, b: end           nodes -> nodes */
+    OP_UNION,   /* nodes nodes -> nodes */
     OP_NEGATE,
     OP_ADD,
     OP_SUB,
@@ -212,6 +210,12 @@ struct filter_wish {
     bool file; /* `list` names a file, as pulldata() does */
 };
 
+/* An aggregate while its condition is being compiled. */
+struct kept_half {
+    struct expr_kept kept;
+    struct expr *condition;
+};
+
 struct expr {
     struct str text;
     enum expr_library library;
@@ -226,6 +230,8 @@ struct expr {
     VEC(struct predicate) predicates;
     VEC(const struct expr_function *) functions;
     VEC(struct expr_read) reads;
+    VEC(struct expr_kept) kept;
+    VEC(struct kept_half) kept_halves; /* while compiling */
     VEC(struct filter_term) filters;
     VEC(struct filter_wish) wishes;
 };

@@ -14,6 +14,12 @@ struct edge {
     bool soft;
 };
 
+/* An aggregate that reads a condition. */
+struct wanted {
+    uint32_t reader, pick; /* properties */
+    uint32_t kept;         /* which aggregate of the reader's expression */
+};
+
 struct graph {
     struct loader *l;
     VEC(struct prop) props; /* in the order of nodes, to be numbered */
@@ -23,6 +29,7 @@ struct graph {
     uint32_t *component;      /* with soft edges */
     uint32_t *hard_component; /* without those inside a component */
     VEC(uint32_t) order;
+    VEC(struct wanted) wanted;
 };
 
 /* --- vertices --- */
@@ -261,8 +268,10 @@ static void components(struct graph *g, uint32_t *component, bool all_soft)
 
 /* --- cycles --- */
 
-static const char *const prop_names[PROP_KINDS] = {"relevant", "calculate", "required",
-                                                   "readonly", "jr:count",  "constraint"};
+static const char *const prop_names[] = {
+    [PROP_RELEVANT] = "relevant", [PROP_CALCULATE] = "calculate", [PROP_REQUIRED] = "required",
+    [PROP_READONLY] = "readonly", [PROP_COUNT] = "jr:count",      [PROP_VALID] = "constraint",
+    [PROP_PICK] = "condition"};
 
 static void describe(struct graph *g, struct buf *b, uint32_t p)
 {
@@ -374,7 +383,8 @@ static void take(struct graph *g, uint32_t old, uint32_t *number)
     *p = g->props.at[old];
     p->group = g->component[old];
     number[old] = f->props.count - 1;
-    f->nodes.at[p->node].prop[p->kind] = number[old];
+    if (p->kind != PROP_PICK)
+        f->nodes.at[p->node].prop[p->kind] = number[old];
 }
 
 static void number_props(struct graph *g, uint32_t *number)
@@ -506,55 +516,141 @@ static void list_dependants(struct graph *g)
 
 /* --- aggregates --- */
 
-static bool has_tally(const struct form *f, uint32_t node, uint32_t base)
+/* Is there anything to keep: several nodes, and what the aggregate needs of them? */
+static bool worth_keeping(const struct form *f, const struct expr_kept *kept, uint32_t class)
 {
-    for (uint32_t i = f->nodes.at[node].tally; i != NONE; i = f->tallies.at[i].next)
-        if (f->tallies.at[i].base == base)
-            return true;
-    return false;
+    const struct schema_node *n = &f->nodes.at[ref_node(kept->ref)];
+    return n->class != form_base_class(f, class, kept->ref, false) &&
+           (!n->has_elements || kept->what == AGGREGATE_COUNT);
 }
 
-static void add_tally(struct loader *l, uint32_t node, uint32_t base)
+/* Its condition becomes a property of the nodes it is asked of. The aggregate reads it as softly as it reads
+ * what stands in it. */
+static void add_pick(struct graph *g, uint32_t reader, uint32_t index, const struct expr_kept *kept)
+{
+    struct form *f = g->l->form;
+    uint32_t node = ref_node(kept->from), class = f->nodes.at[node].class;
+    struct pick *pick = vec_push(g->l->a, &f->picks);
+    struct prop *p = pick ? vec_push(g->l->scratch, &g->props) : NULL;
+    struct wanted *w = p ? vec_push(g->l->scratch, &g->wanted) : NULL;
+    if (!w) {
+        load_nomem(g->l);
+        return;
+    }
+    *pick = (struct pick){.class = class, .slot = f->classes.at[class].pick_count++, .tallied = NONE};
+    *p = (struct prop){.kind = PROP_PICK,
+                       .node = node,
+                       .class = class,
+                       .expr = kept->condition,
+                       .uses = expr_uses(kept->condition),
+                       .pick = f->picks.count - 1};
+    *w = (struct wanted){reader, g->props.count - 1, index};
+    const struct prop *r = &g->props.at[reader];
+    struct expr_read read = {kept->from, READ_DYNAMIC};
+    if (r->kind != PROP_VALID && r->kind != PROP_COUNT)
+        add_edge(g, g->props.count - 1, reader, is_soft(f, r, &read));
+}
+
+static void add_picks(struct graph *g)
+{
+    uint32_t props = g->props.count;
+    for (uint32_t i = 0; i < props && !g->l->rc; i++) {
+        uint32_t count = 0;
+        struct expr_kept *kept = g->props.at[i].expr ? expr_aggregates(g->props.at[i].expr, &count) : NULL;
+        for (uint32_t k = 0; k < count && !g->l->rc; k++)
+            if (kept[k].condition && worth_keeping(g->l->form, &kept[k], g->props.at[i].class))
+                add_pick(g, i, k, &kept[k]);
+    }
+}
+
+static uint32_t find_tallied(struct loader *l, uint32_t node, uint32_t pick)
 {
     struct form *f = l->form;
+    for (uint32_t t = f->nodes.at[node].tallied; t != NONE; t = f->tallied.at[t].next)
+        if (f->tallied.at[t].pick == pick)
+            return t;
+    struct tallied *t = vec_push(l->a, &f->tallied);
+    if (!t) {
+        load_nomem(l);
+        return NONE;
+    }
+    *t = (struct tallied){.node = node, .pick = pick, .place = NONE, .next = f->nodes.at[node].tallied};
+    f->nodes.at[node].tallied = f->tallied.count - 1;
+    return f->tallied.count - 1;
+}
+
+static uint32_t find_place(struct loader *l, uint32_t tallied, uint32_t base)
+{
+    struct form *f = l->form;
+    for (uint32_t i = f->tallied.at[tallied].place; i != NONE; i = f->tallies.at[i].next)
+        if (f->tallies.at[i].base == base)
+            return i;
     struct tally_place *p = vec_push(l->a, &f->tallies);
     if (!p) {
         load_nomem(l);
-        return;
+        return NONE;
     }
-    *p = (struct tally_place){node, base, f->classes.at[base].tally_count++, f->nodes.at[node].tally};
-    f->nodes.at[node].tally = f->tallies.count - 1;
+    *p = (struct tally_place){tallied, base, f->classes.at[base].tally_count++, f->tallied.at[tallied].place};
+    f->tallied.at[tallied].place = f->tallies.count - 1;
+    return f->tallies.count - 1;
 }
 
-static void tallies_of(struct loader *l, const struct expr *x, uint32_t class)
+static void keep(struct loader *l, struct expr_kept *kept, uint32_t class, uint32_t pick)
 {
-    const struct form *f = l->form;
-    uint32_t at = 0, ref;
-    enum aggregate what;
-    while (x && expr_next_aggregate(x, &at, &ref, &what)) {
-        uint32_t node = ref_node(ref), base = form_base_class(f, class, ref, false);
-        if (f->nodes.at[node].class == base || has_tally(f, node, base) ||
-            (f->nodes.at[node].has_elements && what != AGGREGATE_COUNT))
+    uint32_t base = form_base_class(l->form, class, kept->ref, false);
+    uint32_t tallied = find_tallied(l, ref_node(kept->ref), pick);
+    if (tallied != NONE)
+        kept->number = find_place(l, tallied, base);
+}
+
+/* Conditions that feed each other through the aggregate are left to be walked. */
+static void keep_picked(struct graph *g, const uint32_t *number)
+{
+    struct form *f = g->l->form;
+    for (uint32_t i = 0; i < g->wanted.count && !g->l->rc; i++) {
+        const struct wanted *w = &g->wanted.at[i];
+        const struct prop *reader = &f->props.at[number[w->reader]];
+        uint32_t pick = f->props.at[number[w->pick]].pick, count;
+        struct expr_kept *kept = &expr_aggregates(reader->expr, &count)[w->kept];
+        if (g->component[w->pick] == g->component[w->reader])
             continue;
-        add_tally(l, node, base);
+        keep(g->l, kept, reader->class, pick);
+        f->picks.at[pick].tallied = f->nodes.at[ref_node(kept->ref)].tallied;
+        f->picks.at[pick].reader = (struct dependant){.prop = number[w->reader],
+                                                      .kind = READ_DYNAMIC,
+                                                      .base = form_base_class(f, reader->class, kept->ref,
+                                                                              false)};
     }
 }
 
-static void list_tallies(struct loader *l)
+static void keep_whole(struct loader *l)
 {
     struct form *f = l->form;
-    for (uint32_t i = 0; i < f->props.count && !l->rc; i++)
-        tallies_of(l, f->props.at[i].expr, f->props.at[i].class);
+    for (uint32_t i = 0; i < f->props.count && !l->rc; i++) {
+        const struct prop *p = &f->props.at[i];
+        uint32_t count = 0;
+        struct expr_kept *kept = p->expr ? expr_aggregates(p->expr, &count) : NULL;
+        for (uint32_t k = 0; k < count && !l->rc; k++)
+            if (!kept[k].condition && worth_keeping(f, &kept[k], p->class))
+                keep(l, &kept[k], p->class, NONE);
+    }
+}
+
+static void number_shares(struct loader *l)
+{
+    struct form *f = l->form;
     for (uint32_t c = 0; c < f->classes.count && f->tallies.count && !l->rc; c++) {
-        f->classes.at[c].share_first = f->tallied.count;
+        f->classes.at[c].share_first = f->shares.count;
         for (uint32_t k = 0; k < f->classes.at[c].slot_count && !l->rc; k++) {
             uint32_t node = f->class_nodes.at[f->classes.at[c].slots + k];
-            uint32_t *slot = f->nodes.at[node].tally == NONE ? NULL : vec_push(l->a, &f->tallied);
-            if (slot) {
-                *slot = node;
-                f->nodes.at[node].share = f->classes.at[c].share_count++;
-            } else if (f->nodes.at[node].tally != NONE) {
-                load_nomem(l);
+            for (uint32_t t = f->nodes.at[node].tallied; t != NONE && !l->rc; t = f->tallied.at[t].next) {
+                uint32_t *slot = vec_push(l->a, &f->shares);
+                if (!slot) {
+                    load_nomem(l);
+                    return;
+                }
+                *slot = t;
+                f->tallied.at[t].share = f->classes.at[c].share_count++;
             }
         }
     }
@@ -565,6 +661,7 @@ void load_graph(struct loader *l)
     struct graph g = {.l = l};
     for (uint32_t n = 0; n < l->form->nodes.count && !l->rc; n++)
         add_node_props(&g, n);
+    add_picks(&g);
     add_edges(&g);
     if (l->rc || !sort_edges(&g))
         return;
@@ -584,5 +681,7 @@ void load_graph(struct loader *l)
     number_props(&g, number);
     list_class_props(&g);
     list_dependants(&g);
-    list_tallies(l);
+    keep_whole(l);
+    keep_picked(&g, number);
+    number_shares(l);
 }

@@ -110,7 +110,8 @@ static size_t frame_size(const struct frame_class *class)
 {
     return sizeof(struct frame) + class->slot_count * sizeof(struct cell) +
            class->child_count * sizeof(struct frame_list) + class->tally_count * sizeof(struct tally) +
-           class->share_count * sizeof(struct share) + (class->prop_count + 63) / 64 * sizeof(uint64_t);
+           class->share_count * sizeof(struct share) + (class->prop_count + 63) / 64 * sizeof(uint64_t) +
+           class->pick_count * sizeof(bool);
 }
 
 static struct frame *frame_alloc(struct session *s, const struct frame_class *class)
@@ -131,6 +132,8 @@ static struct frame *frame_alloc(struct session *s, const struct frame_class *cl
     f->shares = (struct share *)(void *)p;
     p += class->share_count * sizeof(struct share);
     f->dirty = (uint64_t *)(void *)p;
+    p += (class->prop_count + 63) / 64 * sizeof(uint64_t);
+    f->picked = (bool *)p;
     return f;
 }
 

@@ -65,6 +65,7 @@ struct frame {
     struct tally *tallies;
     struct share *shares;
     uint64_t *dirty; /* by prop.bit */
+    bool *picked;    /* by pick.slot: its condition holds */
 };
 
 struct pending {
@@ -141,8 +142,9 @@ struct session {
     int64_t now_ms;
     uint32_t language;
     struct cursor at;
-    bool loading; /* events of value-changed wait until the first computation is done */
-    bool resumed; /* saved values of volatile calculations stand */
+    bool *unpicked; /* by pick: some condition of it could not be computed; NULL = none so far */
+    bool loading;   /* events of value-changed wait until the first computation is done */
+    bool resumed;   /* saved values of volatile calculations stand */
     bool finalised;
     bool frozen;
     bool tallying;  /* tallies hold; before the first is asked for, nothing is counted */
@@ -227,9 +229,10 @@ bool cell_readonly(const struct session *s, const struct frame *f, uint32_t node
 void tally_update(struct session *s, struct frame *f, uint32_t node);
 /* The same for all cells of a frame; not `there`: it is about to go. */
 void tally_frame(struct session *s, struct frame *f, bool there);
+/* A condition of the frame came out differently. */
+void tally_pick(struct session *s, struct frame *f, const struct pick *pick);
 /* False when no tally is kept of it. */
-bool tally_read(struct session *s, const struct frame *from, uint32_t ref, enum aggregate what,
-                struct value *out);
+bool tally_read(struct session *s, const struct frame *from, const struct expr_kept *kept, struct value *out);
 
 /* --- recompute.c --- */
 

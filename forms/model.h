@@ -29,7 +29,8 @@ enum prop_kind {
     PROP_READONLY,
     PROP_COUNT,
     PROP_VALID,
-    PROP_KINDS
+    PROP_KINDS,
+    PROP_PICK /* the condition of an aggregate, of each node it may count; no node has it as its own */
 };
 
 /* How a node's text is read as a value; the bind's type. */
@@ -49,9 +50,8 @@ struct schema_node {
     uint32_t control; /* the first one bound to it */
     uint32_t prop[PROP_KINDS];
     uint32_t dependant_first, dependant_end; /* who reads it */
-    uint32_t tally;                          /* first of the tallies over it, NONE */
-    uint32_t share;   /* when there is one: its place among the tallied nodes of its class */
-    uint32_t actions; /* first action of control-level xforms-value-changed, chained */
+    uint32_t tallied;                        /* first of its places in form->tallied, NONE */
+    uint32_t actions;                        /* first action of control-level xforms-value-changed, chained */
     uint32_t line, column;
     enum cast cast;
     enum field_type type;
@@ -70,14 +70,23 @@ struct frame_class {
     uint32_t blueprint;
     uint32_t control;
     uint32_t tally_count;              /* tallies that a frame of it holds */
-    uint32_t share_first, share_count; /* in form->tallied: its nodes that stand under a tally */
+    uint32_t share_first, share_count; /* in form->shares: what of its nodes stands under a tally */
+    uint32_t pick_count;               /* conditions that a frame of it holds the outcome of */
 };
 
-/* An aggregate that some expression asks for: of a node, over all its instances below a frame of `base`. */
+/* What aggregates are made of: all instances of a node, or those for which a condition holds. */
+struct tallied {
+    uint32_t node, pick; /* NONE = all */
+    uint32_t share;      /* in a frame of the node's class */
+    uint32_t place;      /* first in form->tallies */
+    uint32_t next;       /* of the same node */
+};
+
+/* An aggregate that some expression asks for: of that, over all instances below a frame of `base`. */
 struct tally_place {
-    uint32_t node, base;
+    uint32_t tallied, base;
     uint32_t slot; /* in a frame of that class */
-    uint32_t next; /* of the same node */
+    uint32_t next; /* of the same tallied */
 };
 
 /* What a new frame contains: itself, nested instances, and default texts. */
@@ -192,6 +201,7 @@ struct prop {
     uint32_t bit;            /* in the dirty set of a frame of that class */
     const struct expr *expr; /* NULL: only VALID without a constraint */
     uint32_t uses;           /* EXPR_USES_* of all its expressions */
+    uint32_t pick;           /* PICK: its number */
     bool ordered;            /* reads its own kind in earlier instances: frames are taken in document order */
     uint32_t group;          /* properties that feed each other through earlier instances share a number */
 };
@@ -203,6 +213,13 @@ struct dependant {
     uint32_t base;
     enum read_kind kind;
     bool later; /* only frames behind F: the property reads earlier instances of what it feeds */
+};
+
+/* The condition of one aggregate. */
+struct pick {
+    uint32_t class, slot; /* where its outcome is kept */
+    uint32_t tallied;     /* what is counted where it holds; NONE = nothing is kept, the aggregate walks */
+    struct dependant reader;
 };
 
 /* A bind's attributes that say nothing to the engine itself: entities, audit and what others may read. */
@@ -265,7 +282,9 @@ struct form {
     VEC(struct prop) props;
     VEC(struct dependant) dependants;
     VEC(struct tally_place) tallies;
-    VEC(uint32_t) tallied;            /* nodes under a tally, by class */
+    VEC(struct tallied) tallied;
+    VEC(uint32_t) shares; /* of tallied, by class */
+    VEC(struct pick) picks;
     VEC(uint32_t) all_readers;        /* properties with reads_all */
     VEC(struct node_name) namespaces; /* prefix and uri to declare in a submission; local unused */
     struct map prefixes;

@@ -177,11 +177,10 @@ static enum err read_nodes(struct eval *e, struct node context, uint32_t ref, st
     return gather(e, frame_up(s, from, base), chain, depth, node, out, &room);
 }
 
-static bool read_aggregate(struct eval *e, struct node context, uint32_t ref, enum aggregate what,
-                           struct value *out)
+static bool read_aggregate(struct eval *e, const struct expr_kept *kept, struct value *out)
 {
     struct session *s = e->host;
-    return !e->rules && tally_read(s, context_frame(s, context), ref, what, out);
+    return tally_read(s, context_frame(s, e->context), kept, out);
 }
 
 static enum err read_typed(struct eval *e, struct node n, struct value *out)

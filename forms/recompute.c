@@ -265,6 +265,36 @@ static enum err do_count(struct session *s, const struct prop *p, struct frame *
     return wanted == list->active ? ERR_OK : set_count(s, f, class, wanted, d);
 }
 
+/* Does this entry count? Where that cannot be said, the aggregate is computed as it is written. */
+static enum err do_pick(struct session *s, const struct prop *p, struct frame *f)
+{
+    const struct pick *pick = &s->form->picks.at[p->pick];
+    struct value v;
+    bool held = f->picked[pick->slot], holds = false;
+    if (pick->tallied == NONE)
+        return ERR_OK;
+    s->work.context = (struct node){0, f->number, p->node};
+    s->work.fuel = EXPR_FUEL_DEFAULT;
+    enum err rc = expr_eval(p->expr, &s->work, &v);
+    if (rc == ERR_NOMEM)
+        return rc;
+    if (rc && !s->unpicked) {
+        s->unpicked = ARENA_ARRAY(&s->arena, bool, s->form->picks.count);
+        if (!s->unpicked)
+            return ERR_NOMEM;
+    }
+    if (rc)
+        s->unpicked[p->pick] = true;
+    else
+        holds = value_truth(&s->work, &v) == TRUTH_TRUE;
+    if (!rc && holds == held)
+        return ERR_OK;
+    f->picked[pick->slot] = holds;
+    tally_pick(s, f, pick);
+    mark_dependant(s, f, &pick->reader);
+    return ERR_OK;
+}
+
 static enum err do_prop(struct session *s, uint32_t prop, struct frame *f, struct diag *d)
 {
     const struct prop *p = &s->form->props.at[prop];
@@ -277,6 +307,7 @@ static enum err do_prop(struct session *s, uint32_t prop, struct frame *f, struc
     case PROP_READONLY: rc = do_flag(s, p, f, CELL_READONLY); break;
     case PROP_COUNT: rc = do_count(s, p, f, d); break;
     case PROP_VALID: rc = do_valid(s, p, f); break;
+    case PROP_PICK: rc = do_pick(s, p, f); break;
     case PROP_KINDS: break;
     }
     arena_release(&s->scratch, mark);

@@ -4,7 +4,10 @@
  * A tally belongs to a frame and a node below it: what sum(/data/member/age) or sum(../asset/value) runs over
  * from there. Each node under a tally has a share, which is what it last brought in; a change takes the old
  * share out and puts the new one in, whoever changed and why. Always true once the first tally was asked for:
- * every share says what its cell says now.
+ * every share says what its cell says now. count(/data/member[age < 16]) has shares of its own, empty where
+ * the condition does not hold: the condition is a property of the member (PROP_PICK), computed anew when
+ * something it reads changes and before whoever reads the count. Where it cannot be computed, the members are
+ * walked.
  *
  * The sum is the one that adding up in document order would give, to the last bit: while all shares are
  * multiples of 2^-16 and small, no order can make a difference, and the sum moves by the difference. When one
@@ -23,11 +26,13 @@
 enum share_flags { SHARE_PRESENT = 1, SHARE_GIVEN = 2, SHARE_NUMBER = 4, SHARE_EXACT = 8 };
 enum tally_flags { TALLY_SUM_KNOWN = 1, TALLY_LOW_KNOWN = 2, TALLY_HIGH_KNOWN = 4 };
 
-static struct share share_now(struct session *s, const struct frame *f, uint32_t node)
+static struct share share_now(struct session *s, const struct frame *f, const struct tallied *t)
 {
     struct share now = {0};
+    uint32_t node = t->node;
     const struct cell *c = cell_at(s, f, node);
-    if (c->hidden)
+    const struct pick *pick = t->pick == NONE ? NULL : &s->form->picks.at[t->pick];
+    if (c->hidden || (pick && !frame_up(s, f, pick->class)->picked[pick->slot]))
         return now;
     now.flags = SHARE_PRESENT;
     if (c->text.n == 0 || node_at(s, node)->has_elements)
@@ -92,13 +97,12 @@ static void put_in(struct tally *t, const struct share *now)
         t->high = now->number;
 }
 
-static void set_share(struct session *s, struct frame *f, uint32_t node, struct share now)
+static void set_share(struct session *s, struct frame *f, const struct tallied *of, struct share now)
 {
-    const struct schema_node *n = node_at(s, node);
-    struct share *old = &f->shares[n->share];
+    struct share *old = &f->shares[of->share];
     if (old->flags == now.flags && (old->number == now.number || !(now.flags & SHARE_NUMBER)))
         return;
-    for (uint32_t i = n->tally; i != NONE; i = s->form->tallies.at[i].next) {
+    for (uint32_t i = of->place; i != NONE; i = s->form->tallies.at[i].next) {
         const struct tally_place *p = &s->form->tallies.at[i];
         struct tally *t = &s->frames.at[frame_up(s, f, p->base)->number]->tallies[p->slot];
         take_out(t, old);
@@ -109,17 +113,39 @@ static void set_share(struct session *s, struct frame *f, uint32_t node, struct 
 
 void tally_update(struct session *s, struct frame *f, uint32_t node)
 {
-    if (s->tallying && node_at(s, node)->tally != NONE)
-        set_share(s, f, node, share_now(s, f, node));
+    for (uint32_t t = node_at(s, node)->tallied; s->tallying && t != NONE; t = s->form->tallied.at[t].next)
+        set_share(s, f, &s->form->tallied.at[t], share_now(s, f, &s->form->tallied.at[t]));
 }
 
 void tally_frame(struct session *s, struct frame *f, bool there)
 {
     const struct frame_class *class = &s->form->classes.at[f->class];
     for (uint32_t i = 0; s->tallying && i < class->share_count; i++) {
-        uint32_t node = s->form->tallied.at[class->share_first + i];
-        set_share(s, f, node, there ? share_now(s, f, node) : (struct share){0});
+        const struct tallied *t = &s->form->tallied.at[s->form->shares.at[class->share_first + i]];
+        set_share(s, f, t, there ? share_now(s, f, t) : (struct share){0});
     }
+}
+
+static void update_below(struct session *s, struct frame *f, const struct tallied *t, const uint32_t *chain,
+                         uint32_t depth)
+{
+    if (depth == 0) {
+        set_share(s, f, t, share_now(s, f, t));
+        return;
+    }
+    const struct frame_list *list = frame_list(s, f, chain[depth - 1]);
+    for (uint32_t i = entry_from(list, 0); i < list->used; i = entry_from(list, i + 1))
+        update_below(s, s->frames.at[list->at[i]], t, chain, depth - 1);
+}
+
+void tally_pick(struct session *s, struct frame *f, const struct pick *pick)
+{
+    const struct tallied *t = &s->form->tallied.at[pick->tallied];
+    uint32_t chain[REF_DEPTH_MAX + 1], depth = 0;
+    for (uint32_t c = node_at(s, t->node)->class; c != pick->class; c = s->form->classes.at[c].parent)
+        chain[depth++] = c;
+    if (s->tallying)
+        update_below(s, f, t, chain, depth);
 }
 
 static void begin(struct session *s)
@@ -162,12 +188,13 @@ static void add_up(const struct session *s, const struct frame *from, const uint
 static void bring_up_to_date(const struct session *s, const struct frame *base, const struct tally_place *p,
                              struct tally *t)
 {
+    const struct tallied *of = &s->form->tallied.at[p->tallied];
     uint32_t chain[REF_DEPTH_MAX + 1], depth = 0;
     struct totals totals = {0};
-    for (uint32_t c = node_at(s, p->node)->class; c != p->base; c = s->form->classes.at[c].parent)
+    for (uint32_t c = node_at(s, of->node)->class; c != p->base; c = s->form->classes.at[c].parent)
         chain[depth++] = c;
     CHECK(depth > 0); /* a tally stands above its node */
-    add_up(s, base, chain, depth, node_at(s, p->node)->share, &totals);
+    add_up(s, base, chain, depth, of->share, &totals);
     t->sum = totals.sum;
     t->low = totals.low;
     t->high = totals.high;
@@ -194,25 +221,37 @@ static double record(const struct session *s, const struct frame *base, const st
     return low ? t->low : t->high;
 }
 
-bool tally_read(struct session *s, const struct frame *from, uint32_t ref, enum aggregate what,
-                struct value *out)
+/* An expression that no property has, such as a label's, asks without a number: the same may be kept for
+ * another. */
+static uint32_t place_of_kept(const struct session *s, const struct frame *from, const struct expr_kept *kept)
 {
-    uint32_t node = ref_node(ref);
-    const struct schema_node *n = node_at(s, node);
-    if (n->tally == NONE || s->supposing || (n->has_elements && what != AGGREGATE_COUNT))
+    const struct schema_node *n = node_at(s, ref_node(kept->ref));
+    if (kept->number != EXPR_REF_NONE || kept->condition ||
+        (n->has_elements && kept->what != AGGREGATE_COUNT))
+        return kept->number;
+    uint32_t base = form_base_class(s->form, from->class, kept->ref, false);
+    for (uint32_t t = n->tallied; t != NONE; t = s->form->tallied.at[t].next)
+        for (uint32_t i = s->form->tallied.at[t].place; i != NONE; i = s->form->tallies.at[i].next)
+            if (s->form->tallied.at[t].pick == NONE && s->form->tallies.at[i].base == base)
+                return i;
+    return NONE;
+}
+
+bool tally_read(struct session *s, const struct frame *from, const struct expr_kept *kept, struct value *out)
+{
+    uint32_t place = s->supposing ? NONE : place_of_kept(s, from, kept);
+    if (place == NONE)
         return false;
-    uint32_t base_class = form_base_class(s->form, from->class, ref, false), i = n->tally;
-    while (i != NONE && s->form->tallies.at[i].base != base_class)
-        i = s->form->tallies.at[i].next;
-    if (i == NONE)
+    const struct tally_place *p = &s->form->tallies.at[place];
+    uint32_t pick = s->form->tallied.at[p->tallied].pick;
+    if (pick != NONE && s->unpicked && s->unpicked[pick])
         return false;
     if (!s->tallying)
         begin(s);
-    const struct tally_place *p = &s->form->tallies.at[i];
-    const struct frame *base = frame_up(s, from, base_class);
+    const struct frame *base = frame_up(s, from, p->base);
     struct tally *t = &base->tallies[p->slot];
     *out = (struct value){.type = VALUE_NUMBER};
-    switch (what) {
+    switch (kept->what) {
     case AGGREGATE_COUNT: out->number = t->present; break;
     case AGGREGATE_GIVEN: out->number = t->given; break;
     case AGGREGATE_SUM: out->number = total(s, base, p, t); break;

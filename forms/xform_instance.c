@@ -134,7 +134,7 @@ static uint32_t add_node(struct schema_builder *b, uint32_t doc_name, uint32_t e
                               .bind = NONE,
                               .control = NONE,
                               .actions = NONE,
-                              .tally = NONE,
+                              .tallied = NONE,
                               .line = e->line,
                               .column = e->column};
     for (uint32_t k = 0; k < PROP_KINDS; k++)

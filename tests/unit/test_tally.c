@@ -3,14 +3,18 @@
  */
 #include "tests/support/forms.h"
 
+/* With a condition: kept, and beside it (w) the same with a position, which is walked. */
+#define CONDITIONAL "<p1/><p1w/><p2/><p2w/><p3/><p3w/><p4/><p4w/><p5/><p5w/><p6/><p6w/><p7/><p7w/>"
+#define IN_ENTRY "<q1/><q1w/><q2/><q2w/>"
+
 /* Sums, counts and extremes from outside, from beside and from two repeats below; some entries do not apply,
  * some amounts have digits that no double holds, and one constraint asks for the sum it takes part in. */
 static const char *const model =
     "<instance><d id=\"d\"><on>1</on>"
-    "<r jr:template=\"\"><x/><y/><z/><part/><all/><place/><m jr:template=\"\"><v/><w/></m></r>"
-    "<r><x>3</x><y>0.1</y><z/><part/><all/><place/><m><v>2</v><w/></m></r>"
+    "<r jr:template=\"\"><x/><y/><z/><part/><all/><place/>" IN_ENTRY "<m jr:template=\"\"><v/><w/></m></r>"
+    "<r><x>3</x><y>0.1</y><z/><part/><all/><place/>" IN_ENTRY "<m><v>2</v><w/></m></r>"
     "<g><k><a/></k></g>"
-    "<n/><given/><sx/><sy/><sz/><sv/><parts/><low/><high/><deep/><ks/></d></instance>"
+    "<n/><given/><sx/><sy/><sz/><sv/><parts/><low/><high/><deep/><ks/>" CONDITIONAL "</d></instance>"
     "<bind nodeset=\"/d/r\" relevant=\"/d/on != 3\"/>"
     "<bind nodeset=\"/d/r/x\" type=\"int\" constraint=\"sum(../../r/x) &lt; 300\"/>"
     "<bind nodeset=\"/d/r/y\" type=\"decimal\"/>"
@@ -32,7 +36,28 @@ static const char *const model =
     "<bind nodeset=\"/d/low\" calculate=\"min(/d/r/y)\"/>"
     "<bind nodeset=\"/d/high\" calculate=\"max(/d/r/x)\"/>"
     "<bind nodeset=\"/d/deep\" calculate=\"count(/d/r/m)\"/>"
-    "<bind nodeset=\"/d/ks\" calculate=\"sum(/d/g/k/a)\"/>";
+    "<bind nodeset=\"/d/ks\" calculate=\"sum(/d/g/k/a)\"/>"
+    "<bind nodeset=\"/d/p1\" calculate=\"count(/d/r[x &lt; 20])\"/>"
+    "<bind nodeset=\"/d/p1w\" calculate=\"count(/d/r[x &lt; 20][position() &gt; 0])\"/>"
+    "<bind nodeset=\"/d/p2\" calculate=\"sum(/d/r[x &gt; 2 and /d/on = 1]/y)\"/>"
+    "<bind nodeset=\"/d/p2w\" calculate=\"sum(/d/r[x &gt; 2 and /d/on = 1][position() &gt; 0]/y)\"/>"
+    "<bind nodeset=\"/d/p3\" calculate=\"concat(max(/d/r[y &gt; 5 or z != '']/x), '/', min(/d/r[not(x = "
+    "3)]/y))\"/>"
+    "<bind nodeset=\"/d/p3w\" calculate=\"concat(max(/d/r[y &gt; 5 or z != ''][position() &gt; 0]/x), '/', "
+    "min(/d/r[not(x = 3)][position() &gt; 0]/y))\"/>"
+    "<bind nodeset=\"/d/p4\" calculate=\"sum(/d/r[x &gt; 2][y != '']/m/v)\"/>"
+    "<bind nodeset=\"/d/p4w\" calculate=\"sum(/d/r[x &gt; 2][y != ''][position() &gt; 0]/m/v)\"/>"
+    "<bind nodeset=\"/d/p5\" calculate=\"sum(/d/r/m[v &gt; ../x]/v)\"/>"
+    "<bind nodeset=\"/d/p5w\" calculate=\"sum(/d/r/m[v &gt; ../x][position() &gt; 0]/v)\"/>"
+    "<bind nodeset=\"/d/p6\" calculate=\"count-non-empty(/d/r/y[. &gt; 5])\"/>"
+    "<bind nodeset=\"/d/p6w\" calculate=\"count-non-empty(/d/r/y[. &gt; 5][position() &gt; 0])\"/>"
+    "<bind nodeset=\"/d/p7\" calculate=\"count(/d/r[part &gt; 3])\"/>"
+    "<bind nodeset=\"/d/p7w\" calculate=\"count(/d/r[part &gt; 3][position() &gt; 0])\"/>"
+    "<bind nodeset=\"/d/r/q1\" calculate=\"sum(../m[v &gt; 1]/v)\"/>"
+    "<bind nodeset=\"/d/r/q1w\" calculate=\"sum(../m[v &gt; 1][position() &gt; 0]/v)\"/>"
+    "<bind nodeset=\"/d/r/q2\" calculate=\"count(../../r[x &gt; 10]) + count(../m)\"/>"
+    "<bind nodeset=\"/d/r/q2w\" calculate=\"count(../../r[x &gt; 10][position() &gt; 0]) + "
+    "count(../m[position() &gt; 0])\"/>";
 static const char *const body =
     "<input ref=\"/d/on\"/>"
     "<group ref=\"/d/r\"><repeat nodeset=\"/d/r\"><input ref=\"/d/r/x\"/><input ref=\"/d/r/y\"/>"
@@ -108,6 +133,29 @@ static void edit(struct interview *v, uint64_t *state)
     }
 }
 
+static void same_as_walked(struct interview *v, const char *kept)
+{
+    char walked[40];
+    snprintf(walked, sizeof(walked), "%sw", kept);
+    if (strcmp(value_of(v, kept), value_of(v, walked)) != 0)
+        fail_msg("%s is %s kept and %s walked", kept, value_of(v, kept), value_of(v, walked));
+}
+
+static void conditions_hold_where_they_hold(struct interview *v)
+{
+    char ref[40];
+    for (uint32_t i = 1; i <= 7; i++) {
+        snprintf(ref, sizeof(ref), "/d/p%u", i);
+        same_as_walked(v, ref);
+    }
+    for (uint32_t i = entries(v, "/d", "/d/r"); i > 0 && applies(v, "/d/on"); i--) {
+        snprintf(ref, sizeof(ref), "/d/r[%u]/q1", i);
+        same_as_walked(v, ref);
+        snprintf(ref, sizeof(ref), "/d/r[%u]/q2", i);
+        same_as_walked(v, ref);
+    }
+}
+
 static void same_as_opened_anew(struct interview *v, uint64_t seed, uint32_t step)
 {
     struct interview fresh;
@@ -135,6 +183,7 @@ static void any_history_of_edits_ends_where_a_fresh_interview_begins(void **stat
         interview_open(&v, model, body);
         for (uint32_t i = 0; i < 240; i++) {
             edit(&v, &random);
+            conditions_hold_where_they_hold(&v);
             if (i % 8 == 0)
                 same_as_opened_anew(&v, seed, i);
         }
@@ -169,6 +218,51 @@ static void a_constraint_counts_the_answer_it_is_asked_about(void **state)
     assert_string_equal(value_of(&v, "/d/sx"), "3");
     answer(&v, "/d/r[1]/x", "299");
     assert_string_equal(value_of(&v, "/d/sx"), "299");
+    interview_close(&v);
+}
+
+/* What cannot be asked of each entry by itself is computed as it is written. */
+static void conditions_that_look_elsewhere_are_walked(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(
+        &v,
+        "<instance><d id=\"d\"><limit>5</limit><r><x>4</x><above/></r><r><x>7</x><above/></r>"
+        "<r><x>9</x><above/></r><beyond/><most/><first/></d></instance>"
+        "<bind nodeset=\"/d/limit\" type=\"int\"/><bind nodeset=\"/d/r/x\" type=\"int\"/>"
+        "<bind nodeset=\"/d/r/above\" calculate=\"count(../../r[x &gt; current()/../x])\"/>"
+        "<bind nodeset=\"/d/beyond\" calculate=\"count(/d/r[x &gt; /d/limit])\"/>"
+        "<bind nodeset=\"/d/most\" calculate=\"count(/d/r[x = max(/d/r/x)])\"/>"
+        "<bind nodeset=\"/d/first\" calculate=\"sum(/d/r[2]/x)\"/>",
+        "<input ref=\"/d/limit\"/><group ref=\"/d/r\"><repeat nodeset=\"/d/r\"><input ref=\"/d/r/x\"/>"
+        "</repeat></group>");
+    assert_string_equal(value_of(&v, "/d/r[1]/above"), "2");
+    assert_string_equal(value_of(&v, "/d/beyond"), "2");
+    answer(&v, "/d/limit", "8");
+    answer(&v, "/d/r[1]/x", "9");
+    assert_string_equal(value_of(&v, "/d/r[1]/above"), "0");
+    assert_string_equal(value_of(&v, "/d/r[2]/above"), "2");
+    assert_string_equal(value_of(&v, "/d/beyond"), "2");
+    assert_string_equal(value_of(&v, "/d/most"), "2");
+    assert_string_equal(value_of(&v, "/d/first"), "7");
+    interview_close(&v);
+}
+
+/* The condition reads what the count feeds: no count can be right, and the form loads as it always did. */
+static void a_condition_that_hangs_on_its_own_count_does_no_harm(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v,
+                   "<instance><d id=\"d\"><r jr:template=\"\"><x/><n/></r><r><x>1</x><n/></r></d></instance>"
+                   "<bind nodeset=\"/d/r/x\" type=\"int\"/>"
+                   "<bind nodeset=\"/d/r/n\" calculate=\"count(../../r[n &lt; 1])\"/>",
+                   "<group ref=\"/d/r\"><repeat nodeset=\"/d/r\"><input ref=\"/d/r/x\"/></repeat></group>");
+    add(&v, "/d", "/d/r");
+    answer(&v, "/d/r[2]/x", "5");
+    drop(&v, "/d/r[1]");
+    assert_string_equal(value_of(&v, "/d/r[1]/x"), "5");
     interview_close(&v);
 }
 
@@ -221,6 +315,8 @@ int main(void)
         cmocka_unit_test(any_history_of_edits_ends_where_a_fresh_interview_begins),
         cmocka_unit_test(a_sum_has_the_digits_of_adding_up_in_order),
         cmocka_unit_test(a_constraint_counts_the_answer_it_is_asked_about),
+        cmocka_unit_test(conditions_that_look_elsewhere_are_walked),
+        cmocka_unit_test(a_condition_that_hangs_on_its_own_count_does_no_harm),
         cmocka_unit_test(the_largest_goes_and_the_next_takes_its_place),
         cmocka_unit_test(entries_put_aside_come_back_up_to_date),
     };
