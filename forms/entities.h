@@ -40,6 +40,9 @@ struct entity_delta {
  * session, the arrays lie in `a`. */
 enum err session_entities(struct session *s, struct arena *a, struct entity_delta **deltas_out,
                           uint32_t *count_out, struct diag *d) MUST_USE;
+/* The lists that a form makes or changes entities of, as its author wrote them; one may stand there twice. */
+uint32_t form_entity_count(const struct form *f);
+struct str form_entity_dataset(const struct form *f, uint32_t i);
 /* What is wrong, as a sentence. */
 const char *entity_fault_text(enum entity_fault fault);
 
