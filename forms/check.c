@@ -6,6 +6,7 @@
  * of their own that ends with the compilation; the caller's arena gets the finished arrays, and nothing else.
  */
 #include "forms/check_impl.h"
+#include "forms/regex.h"
 
 enum err fault_at(struct compiler *c, uint32_t at, enum err rc)
 {
@@ -341,6 +342,31 @@ static bool keep_questions(struct arena *a, struct expr *x)
     return true;
 }
 
+static bool keep_patterns(struct arena *a, struct expr *x)
+{
+    if (!KEEP(a, &x->regexes))
+        return false;
+    for (uint32_t i = 0; i < x->regexes.count; i++) {
+        if (!keep_text(a, x, &x->regexes.at[i].pattern))
+            return false;
+        x->regexes.at[i].code = regex_compile(a, x->regexes.at[i].pattern, NULL);
+    }
+    return true;
+}
+
+/* A pattern that nothing can match is told, not refused. */
+static void tell_pattern(struct arena *work, const struct expr *x, struct diag *d)
+{
+    for (uint32_t i = 0; i < x->regexes.count && d->code == ERR_OK; i++) {
+        if (x->regexes.at[i].code)
+            continue;
+        struct diag why = {0};
+        regex_compile(work, x->regexes.at[i].pattern, &why);
+        diag_set_at(d, ERR_USAGE, 1, lexer_column(x->text, x->regexes.at[i].at), "%s; nothing matches it",
+                    why.text);
+    }
+}
+
 static enum err finish(struct arena *a, struct expr *half, const struct expr **expr_out);
 
 /* Their conditions are expressions without aggregates: this goes one level deep. */
@@ -369,7 +395,7 @@ static enum err finish(struct arena *a, struct expr *half, const struct expr **e
     *x = *half;
     if (!KEEP(a, &x->ops) || !KEEP(a, &x->constants) || !KEEP(a, &x->steps) || !KEEP(a, &x->predicates) ||
         !KEEP(a, &x->functions) || !KEEP(a, &x->reads) || !keep_constants(a, x) || !keep_questions(a, x) ||
-        !keep_aggregates(a, x))
+        !keep_aggregates(a, x) || !keep_patterns(a, x))
         return ERR_NOMEM;
     if (x->ops.count == 1 && x->ops.at[0].code == OP_CONST &&
         x->constants.at[x->ops.at[0].a].type != VALUE_NODES) {
@@ -399,6 +425,8 @@ enum err expr_compile(struct arena *a, const struct expr_scope *scope, struct st
     }
     if (!rc)
         rc = finish(a, &half, expr_out);
+    if (!rc && mine.code == ERR_OK)
+        tell_pattern(&work, *expr_out, &mine);
     arena_free(&work);
     if (rc == ERR_NOMEM)
         diag_set(&mine, rc, "no memory left to compile this expression");

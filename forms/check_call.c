@@ -181,6 +181,17 @@ static enum err wish_for_file(struct compiler *c, const struct ast *n)
     return ERR_OK;
 }
 
+static enum err note_pattern(struct compiler *c, const struct ast *n)
+{
+    if (n->items[1]->kind != AST_LITERAL)
+        return ERR_OK;
+    struct regex_written *r = vec_push(c->a, &c->x->regexes);
+    if (!r)
+        return ERR_NOMEM;
+    *r = (struct regex_written){.pattern = n->items[1]->text, .at = n->items[1]->at};
+    return ERR_OK;
+}
+
 static enum err compile_table_call(struct compiler *c, const struct ast *n, const struct expr_function *f,
                                    struct made *made)
 {
@@ -210,6 +221,8 @@ static enum err compile_table_call(struct compiler *c, const struct ast *n, cons
     *slot = f;
     if (str_eq_z(n->text, "pulldata") || str_eq_z(n->text, "search"))
         rc = wish_for_file(c, n);
+    else if (str_eq_z(n->text, "regex"))
+        rc = note_pattern(c, n);
     if (rc)
         return rc;
     c->x->uses |= f->uses & ~(EXPR_TAKES_UNKNOWN | EXPR_USES_ZONE);

@@ -419,6 +419,7 @@ static enum err run_call(const struct expr *x, struct eval *e, const struct op *
     }
     struct value result = value_unknown();
     enum err rc = ERR_OK;
+    e->running = x;
     if (!unknown || (f->uses & EXPR_TAKES_UNKNOWN))
         rc = f->call(e, args, op->b, &result);
     args[0] = result;

@@ -139,7 +139,9 @@ struct eval {
     bool rules;
     struct diag
         *diag; /* first non-fatal trouble (a bad date, a wrong type): the value is then empty or UNKNOWN */
+    struct regex_cache *regexes; /* patterns that stay compiled between calls; NULL = none do */
     /* private to eval.c */
+    const struct expr *running;
     struct node current;
     uint32_t position, size;
     uint32_t depth;

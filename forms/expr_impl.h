@@ -216,6 +216,13 @@ struct kept_half {
     struct expr *condition;
 };
 
+/* A pattern that is written in the text. */
+struct regex_written {
+    struct str pattern;
+    uint32_t at;
+    const void *code; /* NULL = cannot be read */
+};
+
 struct expr {
     struct str text;
     enum expr_library library;
@@ -232,6 +239,7 @@ struct expr {
     VEC(struct expr_read) reads;
     VEC(struct expr_kept) kept;
     VEC(struct kept_half) kept_halves; /* while compiling */
+    VEC(struct regex_written) regexes;
     VEC(struct filter_term) filters;
     VEC(struct filter_wish) wishes;
 };

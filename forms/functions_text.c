@@ -1,11 +1,6 @@
-/* Functions on text, choices and conditions: XForms, JavaRosa and ODK. Regular expressions go through PCRE2
- * with the meaning Java gives them in the field (the whole text must match), with memory from the scratch
- * arena and limits on steps, so that no pattern can hang an interview.
- */
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
+/* Functions on text, choices and conditions: XForms, JavaRosa and ODK. */
 #include "forms/expr_impl.h"
+#include "forms/regex.h"
 
 #define COUNT_OF(rows) ((uint32_t)(sizeof(rows) / sizeof(*(rows))))
 
@@ -214,61 +209,11 @@ static enum err fn_depend(struct eval *e, const struct value *args, uint32_t cou
 /* -- regular expressions
  * ---------------------------------------------------------------------------------------- */
 
-static void *regex_alloc(size_t n, void *arena)
-{
-    return arena_alloc(arena, n);
-}
-
-static void regex_free(void *p, void *arena)
-{
-    (void)p, (void)arena;
-}
-
-#define REGEX_STEPS_MAX 1000000 /* a second or less on a slow handheld */
-#define REGEX_HEAP_KB_MAX 4096
-#define REGEX_PATTERN_MAX 10000
-
-static bool regex_matches(struct eval *e, struct str text, struct str pattern)
-{
-    pcre2_general_context *memory = pcre2_general_context_create(regex_alloc, regex_free, e->scratch);
-    int error = 0;
-    PCRE2_SIZE at = 0;
-    if (!memory || pattern.n > REGEX_PATTERN_MAX || !utf8_valid(text) || !utf8_valid(pattern)) {
-        expr_trouble(e, "the pattern of regex() is too long, or its text is not UTF-8");
-        return false;
-    }
-    pcre2_compile_context *compile = pcre2_compile_context_create(memory);
-    pcre2_match_context *match = pcre2_match_context_create(memory);
-    if (!compile || !match)
-        return false;
-    pcre2_set_parens_nest_limit(compile, EXPR_DEPTH_MAX);
-    pcre2_set_match_limit(match, REGEX_STEPS_MAX);
-    pcre2_set_heap_limit(match, REGEX_HEAP_KB_MAX);
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n,
-                                     PCRE2_UTF | PCRE2_ANCHORED | PCRE2_ENDANCHORED, &error, &at, compile);
-    if (!code) {
-        char why[120] = "";
-        pcre2_get_error_message(error, (PCRE2_UCHAR *)why, sizeof(why));
-        expr_trouble(e, "the pattern of regex() cannot be read at character %zu: %s",
-                     utf8_length(str_sub(pattern, 0, at)) + 1, why);
-        return false;
-    }
-    pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, memory);
-    if (!data)
-        return false;
-    int found = pcre2_match(code, (PCRE2_SPTR)text.p, text.n, 0, 0, data, match);
-    if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-        expr_trouble(e, "the pattern of regex() takes too long on this text");
-    return found >= 0;
-}
-
 static enum err fn_regex(struct eval *e, const struct value *args, uint32_t count, struct value *out)
 {
     (void)count;
     struct str text = args[0].text.p ? args[0].text : STR("");
-    struct arena_mark mark = arena_mark(e->scratch);
     *out = value_bool(regex_matches(e, text, args[1].text.p ? args[1].text : STR("")));
-    arena_release(e->scratch, mark);
     return ERR_OK;
 }
 

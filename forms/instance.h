@@ -10,6 +10,7 @@
 #define DOORSTEP_FORMS_INSTANCE_H
 
 #include "forms/model.h"
+#include "forms/regex.h"
 
 enum cell_flags {
     CELL_IRRELEVANT = 1, /* its own relevance is false */
@@ -129,6 +130,7 @@ struct session {
     uint32_t pending_low; /* no set bit below this word */
     uint32_t running;     /* property under evaluation, NONE */
     struct eval work;     /* of the properties under evaluation */
+    struct regex_cache regexes;
     uint32_t transaction;
     VEC(struct cell_id) violations;
     VEC(struct change_entry) changes;

@@ -557,6 +557,7 @@ void eval_init(struct session *s, struct eval *e, struct arena *scratch)
         .zone = s->host->zone ? s->host->zone : zone_utc(),
         .language = form_language(s->form, s->language),
         .fuel = EXPR_FUEL_DEFAULT,
+        .regexes = &s->regexes,
     };
 }
 

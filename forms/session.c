@@ -328,6 +328,7 @@ void session_close(struct session *s)
 {
     if (!s)
         return;
+    regex_cache_free(&s->regexes);
     arena_free(&s->told);
     arena_free(&s->scratch);
     arena_free(&s->arena);

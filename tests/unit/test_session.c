@@ -809,6 +809,33 @@ static void a_thousand_members(void **state)
     interview_close(&v);
 }
 
+/* More patterns than stay compiled, each used again after the others. */
+static void patterns_may_come_from_answers(void **state)
+{
+    struct interview v;
+    char pattern[40], text[16];
+    (void)state;
+    interview_open(&v,
+                   "<instance><d id=\"d\"><like/><code/><fits/><plain/></d></instance>"
+                   "<bind nodeset=\"/d/fits\" calculate=\"regex(/d/code, /d/like)\"/>"
+                   "<bind nodeset=\"/d/plain\" calculate=\"regex(/d/code, '[0-9]+')\"/>",
+                   "<input ref=\"/d/like\"/><input ref=\"/d/code\"/>");
+    for (uint32_t i = 0; i < 60; i++) {
+        snprintf(pattern, sizeof(pattern), "x{%u}|%u", i % 20 + 1, i % 20);
+        snprintf(text, sizeof(text), "%u", i % 20);
+        answer(&v, "/d/code", text);
+        answer(&v, "/d/like", pattern);
+        assert_string_equal(value_of(&v, "/d/fits"), "true");
+        assert_string_equal(value_of(&v, "/d/plain"), "true");
+        answer(&v, "/d/code", "20x");
+        assert_string_equal(value_of(&v, "/d/fits"), "false");
+        assert_string_equal(value_of(&v, "/d/plain"), "false");
+    }
+    answer(&v, "/d/like", "(");
+    assert_string_equal(value_of(&v, "/d/fits"), "false");
+    interview_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -845,6 +872,7 @@ int main(void)
         cmocka_unit_test(a_place_that_is_not_there_is_explained),
         cmocka_unit_test(a_calculated_or_readonly_value_is_not_answered),
         cmocka_unit_test(a_thousand_members),
+        cmocka_unit_test(patterns_may_come_from_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
