@@ -288,7 +288,8 @@ enum err change_append(struct store *s, struct counters *c, const struct own_cha
     enum err rc = db_prepare(s->db,
                              "INSERT INTO chg(seq, visit, row, fld, op, status, person, role, hlc, seen, val)"
                              " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, coalesce((SELECT min(seen) FROM chg"
-                             "  WHERE visit = ?2 AND row = ?3 AND fld = ?4 AND batch = 0), ?10), ?11)",
+                             "  WHERE visit = ?2 AND row = ?3 AND fld = ?4 AND batch = 0 AND ?5 <> 5), ?10), "
+                             "?11)",
                              &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)c->next_seq++);

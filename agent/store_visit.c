@@ -732,20 +732,35 @@ static enum err merge_visit(struct store *s, struct arena *a, const struct visit
     return rc;
 }
 
+/* The clock as the centre will rank it, whenever this travels: a wild clock must not show here what nobody
+ * else is shown. What passed since the centre's time is left out, because a reboot forgets it. */
+static enum err bounded_clock(struct store *s, struct arena *a, int64_t hlc, int64_t *out, struct diag *d)
+{
+    struct str anchor;
+    int64_t anchor_ms = 0;
+    enum err rc = meta_get(s, "anchor_ms", a, &anchor, d);
+    if (!rc)
+        *out = str_to_i64(anchor, &anchor_ms) ? hlc_effective(hlc, anchor_ms, 0) : hlc;
+    return rc;
+}
+
 static enum err close_visit(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
                             struct diag *d)
 {
-    struct own_change finalise = {.visit = v->key, .row = v->key, .op = CHANGE_FINALISE, .seen = c->cursor};
+    int64_t clock = 0;
+    struct own_change finalise = {
+        .visit = v->key, .row = v->key, .op = CHANGE_FINALISE, .seen = v->rows->cursor};
 
     enum err rc = drop_overwritten(s, v->key, d);
     if (!rc)
         rc = change_append(s, c, &finalise, d);
+    if (!rc)
+        rc = bounded_clock(s, a, c->hlc_last, &clock, d);
     if (!rc) /* one clock per record: what was typed over an hour is one statement made now */
-        rc = run_for_visit(s, "UPDATE chg SET hlc = ?2 WHERE visit = ?1 AND batch = 0", v->key, c->hlc_last,
-                           d);
+        rc = run_for_visit(s, "UPDATE chg SET hlc = ?2 WHERE visit = ?1 AND batch = 0", v->key, clock, d);
     if (!rc) /* and the interview's birth, which waited for its first visit */
         rc = run_for_visit(s, "UPDATE chg SET hlc = ?2 WHERE visit = 0 AND row = ?1 AND batch = 0",
-                           v->interview, c->hlc_last, d);
+                           v->interview, clock, d);
     if (!rc)
         rc = merge_visit(s, a, v, d);
     if (!rc)

@@ -85,7 +85,7 @@ void form_cache_free(struct form_cache *c)
 struct view {
     uint64_t device;
     uint32_t inc;
-    uint64_t final_seq, seen;
+    uint64_t first_seq, final_seq, seen;
 };
 
 static bool is_own(const struct view *v, uint64_t device, uint32_t inc)
@@ -183,7 +183,15 @@ static uint32_t part_find(const struct parts *p, struct row_id id)
 
 /* ---- what the author had seen ---- */
 
-static enum err version_apply(struct rebuild *r, struct record *to, const struct version *v, uint32_t field)
+/* What the visit itself said stood over whatever had come in by its finish, also over what came in after it
+ * was said. */
+static uint64_t seen_by(const struct view *v, uint64_t device, uint32_t inc, uint64_t seq, uint64_t seen)
+{
+    return is_own(v, device, inc) && seq >= v->first_seq && v->seen > seen ? v->seen : seen;
+}
+
+static enum err version_apply(struct rebuild *r, struct record *to, const struct view *view,
+                              const struct version *v, uint32_t field)
 {
     enum merge_result result;
     const struct change c = {.seq = v->seq,
@@ -194,7 +202,7 @@ static enum err version_apply(struct rebuild *r, struct record *to, const struct
                              .person = v->person,
                              .role = v->role,
                              .hlc = v->hlc,
-                             .seen = v->seen,
+                             .seen = seen_by(view, v->device, v->inc, v->seq, v->seen),
                              .value = v->value};
     return record_apply(r->a, to, &c, v->device, v->inc, v->hlc, v->server_seq, &result);
 }
@@ -215,12 +223,12 @@ static enum err parts_see(struct rebuild *r, struct parts *p, const struct view 
         struct part *x = &p->list.at[i];
         struct record seen = {.row = x->row.row};
         if (x->record.born && was_seen(v, &x->record.birth, own_too))
-            rc = version_apply(r, &seen, &x->record.birth, 0);
+            rc = version_apply(r, &seen, v, &x->record.birth, 0);
         for (uint32_t c = 0; !rc && c < x->record.count; c++) {
             const struct record_cell *cell = &x->record.cells[c];
             for (uint32_t n = 0; !rc && n < cell->count; n++) {
                 if (was_seen(v, &cell->versions[n], own_too))
-                    rc = version_apply(r, &seen, &cell->versions[n], cell->field);
+                    rc = version_apply(r, &seen, v, &cell->versions[n], cell->field);
             }
         }
         x->record = seen;
@@ -232,14 +240,19 @@ static enum err changes_see(struct rebuild *r, struct parts *p, const struct vie
                             const struct change *changes, uint32_t count, const struct batch_head *head,
                             uint64_t server_seq, bool *any)
 {
-    for (uint32_t i = 0; i < count && changes[i].seq <= v->final_seq; i++) {
+    bool own = is_own(v, head->device, head->inc);
+    if (!own && server_seq > v->seen)
+        return ERR_OK;
+    for (uint32_t i = 0; i < count && (!own || changes[i].seq <= v->final_seq); i++) {
         enum merge_result result;
         uint32_t at = part_find(p, changes[i].row);
         if (at == NO_PART)
             continue;
         int64_t hlc = hlc_effective(changes[i].hlc, head->anchor_ms, head->elapsed_ms);
-        enum err rc = record_apply(r->a, &p->list.at[at].record, &changes[i], v->device, v->inc, hlc,
-                                   server_seq, &result);
+        struct change c = changes[i];
+        c.seen = seen_by(v, head->device, head->inc, c.seq, c.seen);
+        enum err rc = record_apply(r->a, &p->list.at[at].record, &c, head->device, head->inc, hlc, server_seq,
+                                   &result);
         if (rc)
             return rc;
         *any = true;
@@ -247,26 +260,23 @@ static enum err changes_see(struct rebuild *r, struct parts *p, const struct vie
     return ERR_OK;
 }
 
-/* The author's own changes up to the finish, from the ledger and from the frame at hand: also those that a
- * later visit, which came first, has superseded in the records. */
-static enum err history_see(struct rebuild *r, struct parts *p, const struct view *v, struct diag *d)
+/* What one author's ledger holds of it. */
+static enum err ledger_see(struct rebuild *r, struct parts *p, const struct view *v, uint64_t device,
+                           uint32_t inc, struct diag *d)
 {
     struct batch_row *list = NULL;
     uint32_t count = 0, looked_at = 0;
     uint64_t after = 0;
-    bool any = false;
-    enum err rc = changes_see(r, p, v, r->frame->changes, r->frame->change_count, &r->frame->head,
-                              r->server_seq, &any);
+    enum err rc = ERR_OK;
     do {
-        if (!rc)
-            rc = cstore_payloads(r->st, r->a, v->device, v->inc, after, HISTORY_PAGE, &list, &count, d);
+        rc = cstore_payloads(r->st, r->a, device, inc, after, HISTORY_PAGE, &list, &count, d);
         for (uint32_t i = 0; !rc && i < count; i++) {
-            struct batch_head head = {.device = v->device, .inc = v->inc};
+            struct batch_head head = {.device = device, .inc = inc};
             struct change *changes = NULL;
             uint32_t change_count = 0;
             struct arena_mark mark = arena_mark(r->a);
+            bool any = false;
             after = list[i].batch_seq;
-            any = false;
             if (batch_read(r->a, list[i].payload, r->rows, &head, &changes, &change_count, NULL) == ERR_OK)
                 rc = changes_see(r, p, v, changes, change_count, &head, list[i].server_seq, &any);
             if (!any)
@@ -274,6 +284,57 @@ static enum err history_see(struct rebuild *r, struct parts *p, const struct vie
         }
         looked_at += count;
     } while (!rc && count == HISTORY_PAGE && looked_at < HISTORY_BATCHES_MAX);
+    return rc;
+}
+
+struct writer {
+    uint64_t device;
+    uint32_t inc;
+};
+struct writers {
+    VEC(struct writer) list;
+};
+
+static enum err writer_note(struct rebuild *r, struct writers *w, uint64_t device, uint32_t inc)
+{
+    for (uint32_t i = 0; i < w->list.count; i++) {
+        if (w->list.at[i].device == device && w->list.at[i].inc == inc)
+            return ERR_OK;
+    }
+    struct writer *slot = device ? vec_push(r->a, &w->list) : NULL;
+    if (slot)
+        *slot = (struct writer){device, inc};
+    return slot || !device ? ERR_OK : ERR_NOMEM;
+}
+
+/* Everybody who ever wrote into this interview: the marks of a record forget nobody. */
+static enum err writers_of(struct rebuild *r, const struct parts *p, const struct view *v,
+                           struct writers *out)
+{
+    enum err rc = writer_note(r, out, v->device, v->inc);
+    for (uint32_t i = 0; !rc && i < p->list.count; i++) {
+        const struct record *x = &p->list.at[i].record;
+        if (x->born)
+            rc = writer_note(r, out, x->birth.device, x->birth.inc);
+        for (uint32_t k = 0; !rc && k < x->mark_count; k++)
+            rc = writer_note(r, out, x->marks[k].device, x->marks[k].inc);
+    }
+    return rc;
+}
+
+/* The changes that the author had made or seen by the finish, from the ledger and from the frame at hand:
+ * also those that something later, which came first, has superseded in the records. */
+static enum err history_see(struct rebuild *r, struct parts *p, const struct view *v,
+                            const struct writers *writers, struct diag *d)
+{
+    bool any = false;
+    struct batch_head head = r->frame->head;
+    head.device = r->frame->frame.device;
+    head.inc = r->frame->frame.inc;
+    enum err rc =
+        changes_see(r, p, v, r->frame->changes, r->frame->change_count, &head, r->server_seq, &any);
+    for (uint32_t i = 0; !rc && i < writers->list.count; i++)
+        rc = ledger_see(r, p, v, writers->list.at[i].device, writers->list.at[i].inc, d);
     return rc;
 }
 
@@ -449,6 +510,7 @@ static enum err interview_write(struct rebuild *r, const struct cached_form *f, 
                                 const struct view *view, bool from_ledger, struct parts *p, struct buf *xml,
                                 struct diag *d)
 {
+    struct writers writers = {0};
     buf_clear(xml);
     buf_clear(&p->statuses);
     p->list.count = p->rows.count = p->cells.count = 0;
@@ -456,9 +518,11 @@ static enum err interview_write(struct rebuild *r, const struct cached_form *f, 
     if (!rc && p->list.count > 1)
         qsort(p->list.at + 1, p->list.count - 1, sizeof(struct part), by_row);
     if (!rc)
+        rc = writers_of(r, p, view, &writers);
+    if (!rc)
         rc = parts_see(r, p, view, !from_ledger);
     if (!rc && from_ledger)
-        rc = history_see(r, p, view, d);
+        rc = history_see(r, p, view, &writers, d);
     if (rc)
         return rc;
     parts_name(f, p);
@@ -493,6 +557,7 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
         rc = record_unpack(r->a, row.row, row.packed, &visit, d);
     if (rc)
         goto done;
+    view.first_seq = visit.born ? visit.birth.seq : s->final_seq;
     s->instance_id = str_sub(record_value(&visit, VISIT_INSTANCE), 0, CSTORE_TEXT_MAX);
     if (hex_read(record_value(&visit, VISIT_FORM), s->form, SHA256_SIZE) &&
         form_cache_get(r->forms, r->st, s->form, &form, NULL) == ERR_OK) {
