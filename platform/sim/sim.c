@@ -370,6 +370,11 @@ void sim_fail_at(struct sim_machine *m, uint64_t n, enum err cause, bool for_goo
     m->fail_for_good = for_good;
 }
 
+void sim_disk_copy(struct sim_machine *to, const struct sim_machine *from)
+{
+    disk_copy(&to->disk, &from->disk);
+}
+
 uint64_t sim_operations(const struct sim_machine *m)
 {
     return m->operations;

@@ -67,6 +67,9 @@ uint64_t sim_operations(const struct sim_machine *m);          /* so far, readin
 uint64_t sim_writing_operations(const struct sim_machine *m);  /* so far */
 uint64_t sim_disk_used(const struct sim_machine *m);           /* bytes */
 void sim_disk_limit(struct sim_machine *m, uint64_t disk_max); /* a card that fills up, or is tidied */
+/* A backup, a backup put back, a cloned handheld: the disk of `to` becomes what programs see on the disk of
+ * `from` at this moment, all of it safe. No file of `to` is open. */
+void sim_disk_copy(struct sim_machine *to, const struct sim_machine *from);
 
 /* ---- network ---- */
 

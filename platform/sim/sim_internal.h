@@ -156,6 +156,8 @@ const struct sim_node *disk_find(const struct sim_machine *m,
                                  const char *path); /* no operation; NULL = absent */
 void disk_lose_power(struct sim_machine *m);
 void disk_forget_process(struct sim_machine *m);
+/* `to` becomes what programs see in `from`, all of it safe; its own files are gone, none of them is open. */
+void disk_copy(struct sim_disk *to, const struct sim_disk *from);
 void disk_free(struct sim_disk *k);
 uint64_t disk_used(const struct sim_disk *k);
 

@@ -3,6 +3,8 @@
 
 #include "server/parts.h"
 
+#include <stdlib.h>
+
 #define DIR_NAME "/county"
 
 struct sim_centre {
@@ -190,4 +192,155 @@ enum err sim_centre_counts(struct sim_centre *c, struct sim_centre_counts *out, 
         *out = (struct sim_centre_counts){n.frames, n.frames_quarantined, n.clones, n.duplicates};
     desk_close(&s);
     return rc;
+}
+
+static enum err each_record(struct sim_centre *c, int kind, void *self,
+                            enum err (*take)(void *self, const struct record_row *row, const struct record *r,
+                                             struct diag *d),
+                            struct diag *d)
+{
+    struct desk_session s;
+    struct record_row *rows;
+    uint32_t count = 0;
+    uint64_t after = 0;
+
+    enum err rc = desk_open(c, &s, d);
+    do {
+        struct arena_mark mark = arena_mark(&s.a);
+        if (!rc)
+            rc = cstore_records(s.store, &s.a, RECORDS_OF_KIND, (struct row_id){0}, kind, after, 100, &rows,
+                                &count, d);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            struct record r;
+            after = rows[i].number;
+            rc = record_unpack(&s.a, rows[i].row, rows[i].packed, &r, d);
+            if (!rc)
+                rc = take(self, &rows[i], &r, d);
+        }
+        arena_release(&s.a, mark);
+    } while (!rc && count > 0);
+    desk_close(&s);
+    return rc;
+}
+
+struct versions {
+    struct arena *a;
+    VEC(struct sim_version) list;
+};
+
+static enum err take_versions(void *self, const struct record_row *row, const struct record *r,
+                              struct diag *d)
+{
+    struct versions *out = self;
+    bool removed = record_deleted(r);
+    (void)row;
+    (void)d;
+    for (uint32_t i = 0; i < r->count; i++) {
+        for (uint32_t k = 0; k < r->cells[i].count; k++) {
+            const struct version *v = &r->cells[i].versions[k];
+            if (r->cells[i].field == 0 || v->value.n < 2 || v->value.p[0] != 'v')
+                continue;
+            struct sim_version *slot = vec_push(out->a, &out->list);
+            CHECK(slot);
+            *slot = (struct sim_version){arena_str(out->a, v->value), k == 0, removed};
+        }
+    }
+    return ERR_OK;
+}
+
+enum err sim_centre_versions(struct sim_centre *c, struct arena *a, struct sim_version **out,
+                             uint32_t *count_out, struct diag *d)
+{
+    struct versions v = {.a = a};
+    enum err rc = each_record(c, ROW_INTERVIEW, &v, take_versions, d);
+    if (!rc)
+        rc = each_record(c, ROW_REPEAT, &v, take_versions, d);
+    *out = v.list.at;
+    *count_out = v.list.count;
+    return rc;
+}
+
+int sim_centre_hand_in(struct sim_centre *c, struct str frame)
+{
+    struct http_request q = {.method = HTTP_POST, .url = STR("/v1/b"), .body = frame};
+    struct http_reply reply = {0};
+    struct arena a;
+    arena_init(&a, 64u << 20);
+    buf_init(&reply.body, 1u << 20);
+    answer(c, &q, &a, &reply);
+    buf_free(&reply.body);
+    arena_free(&a);
+    return reply.status;
+}
+
+enum err sim_centre_revoke(struct sim_centre *c, uint64_t device, struct diag *d)
+{
+    struct desk_session s;
+    enum err rc = desk_open(c, &s, d);
+    if (!rc)
+        rc = people_revoke(s.store, device, s.desk.seam->wall_ms(s.desk.seam->self), d);
+    desk_close(&s);
+    return rc;
+}
+
+/* ---- the state as text ---- */
+
+struct state {
+    struct arena a;
+    VEC(struct str) lines;
+};
+
+static void put_row(struct buf *b, struct row_id id)
+{
+    buf_printf(b, "%016llx.%u.%u", (unsigned long long)id.device, id.inc, id.counter);
+}
+
+static void put_version(struct buf *b, uint32_t field, const struct version *v)
+{
+    buf_printf(b, " %u:%d.%u@%016llx.%u.%llu~%llx=", field, (int)v->op, v->status,
+               (unsigned long long)v->device, v->inc, (unsigned long long)v->seq, (unsigned long long)v->hlc);
+    buf_put_hex(b, v->value.p, v->value.n);
+}
+
+static enum err take_line(void *self, const struct record_row *row, const struct record *r, struct diag *d)
+{
+    struct state *state = self;
+    struct buf b;
+    (void)row;
+    buf_init(&b, 4u << 20);
+    put_row(&b, r->row);
+    if (r->born)
+        put_version(&b, 0, &r->birth);
+    buf_put_z(&b, record_deleted(r) ? " removed" : "");
+    for (uint32_t i = 0; i < r->count; i++)
+        for (uint32_t k = 0; k < r->cells[i].count; k++)
+            put_version(&b, r->cells[i].field, &r->cells[i].versions[k]);
+    struct str *slot = vec_push(&state->a, &state->lines);
+    if (slot)
+        *slot = arena_str(&state->a, buf_str(&b));
+    enum err rc = b.failed || !slot || !slot->p ? diag_set(d, ERR_NOMEM, "no memory for the state") : ERR_OK;
+    buf_free(&b);
+    return rc;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+enum err sim_centre_state(struct sim_centre *c, struct buf *out, struct diag *d)
+{
+    struct state s = {0};
+    enum err rc = ERR_OK;
+    arena_init(&s.a, 1024u << 20);
+    for (int kind = 0; !rc && kind <= ROW_LEAD; kind++)
+        rc = each_record(c, kind, &s, take_line, d);
+    if (!rc && s.lines.count > 1)
+        qsort(s.lines.at, s.lines.count, sizeof *s.lines.at, by_text);
+    for (uint32_t i = 0; !rc && i < s.lines.count; i++) {
+        buf_put_str(out, s.lines.at[i]);
+        buf_put_char(out, '\n');
+    }
+    arena_free(&s.a);
+    return rc ? rc : out->failed;
 }

@@ -29,6 +29,19 @@ struct sim_submission {
 };
 enum err sim_centre_submissions(struct sim_centre *c, struct arena *a, struct str form_id,
                                 struct sim_submission **out, uint32_t *count_out, struct diag *d);
+/* Every version that the records hold of an answer whose text begins with "v". */
+struct sim_version {
+    struct str text;
+    bool shown;       /* else it is kept beside what is shown */
+    bool row_removed; /* its member is not shown */
+};
+enum err sim_centre_versions(struct sim_centre *c, struct arena *a, struct sim_version **out,
+                             uint32_t *count_out, struct diag *d);
+/* The state as bytes: every record with its versions, row by row; no order of arrival in it. */
+enum err sim_centre_state(struct sim_centre *c, struct buf *out, struct diag *d);
+/* A frame handed in by somebody who is not its author. What the centre says is the reply's status. */
+int sim_centre_hand_in(struct sim_centre *c, struct str frame);
+enum err sim_centre_revoke(struct sim_centre *c, uint64_t device, struct diag *d);
 struct sim_centre_counts {
     uint64_t frames, quarantined, clones, duplicates;
 };

@@ -1,0 +1,224 @@
+/* In the end: faults have stopped, what is open is finished, everything drains; then the centre, every
+ * handheld and the checker's own history are compared.
+ */
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- draining ---- */
+
+static void finish_drafts(struct world *w)
+{
+    for (uint32_t i = 0; i < w->device_count; i++)
+        for (int h = 0; h < HOUSEHOLDS && !w->failed; h++)
+            if (w->devices[i].books[h].drafted_count > 0)
+                visit(w, &w->devices[i], &w->devices[i].books[h], true);
+}
+
+static void check_queue(struct world *w, struct device *v)
+{
+    struct arena a;
+    struct store_status st;
+    arena_init(&a, 64u << 20);
+    if (store_status(v->store, &a, &st, &w->diag) || st.frames_waiting || st.finalised_unsent)
+        fail(w, "a queue did not drain");
+    arena_free(&a);
+}
+
+/* Twice round: what the last one brought, the first one hears. */
+static void drain(struct world *w)
+{
+    for (uint32_t i = 0; i < 2 * w->device_count && !w->failed; i++) {
+        struct device *v = &w->devices[i % w->device_count];
+        enum err rc = run_deliver(w, v);
+        if (v->revoked)
+            continue;
+        if (rc)
+            fail(w, "a device could not deliver although nothing was broken any more");
+        if (!w->failed)
+            check_queue(w, v);
+    }
+}
+
+/* ---- submissions: each finalised visit once, as the very XML of the door ---- */
+
+static int compare_screens(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct on_screen));
+}
+
+static void check_submissions(struct world *w, struct arena *a)
+{
+    struct sim_submission *got;
+    uint32_t count = 0;
+
+    diag_clear(&w->diag);
+    if (sim_centre_submissions(w->centre, a, STR("sim"), &got, &count, &w->diag)) {
+        fail(w, "the centre's submissions cannot be read");
+        return;
+    }
+    struct on_screen *read = ARENA_ARRAY(a, struct on_screen, count + 1u);
+    bool *used = ARENA_ARRAY(a, bool, count + 1u);
+    CHECK(read && used);
+    for (uint32_t i = 0; i < count; i++) {
+        screen_of_xml(got[i].xml, &read[i]);
+        if (!got[i].matches)
+            fail(w, "the centre's XML is not the one the device sealed");
+    }
+    if (count > 1)
+        qsort(read, count, sizeof *read, compare_screens);
+    uint32_t matched = 0;
+    for (uint32_t i = 0; i < w->visits.count && !w->failed; i++) {
+        const struct visit_said *said = &w->visits.at[i];
+        const struct on_screen *there = count ? bsearch(&said->screen, read, count, sizeof *read,
+                                                        compare_screens)
+                                              : NULL;
+        size_t at = there ? (size_t)(there - read) : 0;
+        while (there && at > 0 && compare_screens(&read[at - 1], &said->screen) == 0)
+            at--;
+        while (there && at < count && used[at] && compare_screens(&read[at], &said->screen) == 0)
+            at++;
+        bool found = there && at < count && compare_screens(&read[at], &said->screen) == 0;
+        if (found)
+            used[at] = true;
+        matched += found;
+        if (!found && !said->optional)
+            fail_about(w, "a finalised visit is not at the centre as it was at the door",
+                       "visit %u by author %u in household %u", i + 1, said->author, said->household);
+    }
+    if (matched < count)
+        fail_about(w, "submissions are doubled or invented", "%u of %u are known", matched, count);
+}
+
+/* ---- versions: nothing lost, nothing doubled, nothing back from the dead ---- */
+
+static void check_versions(struct world *w, struct arena *a)
+{
+    struct sim_version *got;
+    uint32_t count = 0;
+    char text[TEXT_MAX];
+
+    if (sim_centre_versions(w->centre, a, &got, &count, &w->diag)) {
+        fail(w, "the centre's records cannot be read");
+        return;
+    }
+    for (uint32_t i = 0; i < count && !w->failed; i++) {
+        snprintf(text, sizeof text, "%.*s", STR_ARG(got[i].text));
+        struct said *s = history_find(&w->history, text);
+        if (!s)
+            fail_about(w, "the centre holds what nobody said", "%s", text);
+        else if (s->found)
+            fail_about(w, "an answer is there twice", "%s", text);
+        else
+            s->found = true, s->shown = got[i].shown && !got[i].row_removed;
+        w->n.conflicts += !got[i].shown;
+    }
+    for (uint32_t i = 0; i < w->history.count && !w->failed; i++) {
+        const struct said *s = &w->history.at[i];
+        if (s->kind != SAID_ANSWER)
+            continue;
+        enum fate fate = history_fate(&w->history, s);
+        w->n.overwritten += fate == FATE_GONE;
+        if (fate == FATE_THERE && !s->found)
+            fail_about(w, "an answer that nobody overwrote is lost",
+                       "%s in %s %s of household %u, said by author %u", s->text, s->member, s->field,
+                       s->household, s->author);
+        if (fate == FATE_GONE && s->found)
+            fail_about(w, "an answer is still there although its overwriter had it on the screen",
+                       "%s in %s %s of household %u, said by author %u", s->text, s->member, s->field,
+                       s->household, s->author);
+    }
+}
+
+/* ---- screens: every handheld of a team shows the same, and the same as the centre ---- */
+
+static void check_shown(struct world *w, const char *text, const char *code)
+{
+    const struct said *s = history_find(&w->history, text);
+    if (*text && s && !s->shown)
+        fail_about(w, "a handheld shows what the centre does not", "%s in %s", text, code);
+}
+
+static void check_screen(struct world *w, const struct book *b, const struct on_screen *s)
+{
+    for (int i = 0; i < FIELDS; i++)
+        check_shown(w, s->f[i], b->code);
+    for (uint32_t i = 0; i < s->members; i++) {
+        check_shown(w, s->m[i][0], b->code);
+        check_shown(w, s->m[i][1], b->code);
+    }
+    for (uint32_t i = 0; i < w->history.count && !w->failed; i++) {
+        const struct said *said = &w->history.at[i];
+        if (said->kind != SAID_ANSWER || said->household != b->household || said->optional)
+            continue;
+        bool name = strcmp(said->field, "name") == 0;
+        enum fate fate = name ? history_member(&w->history, b->household, said->member) : FATE_EITHER;
+        bool there = name && screen_member(s, said->member) < MEMBERS_MAX;
+        if (fate == FATE_THERE && !there)
+            fail_about(w, "a member is gone that nobody removed knowingly", "%s of %s", said->member,
+                       b->code);
+        if (fate == FATE_GONE && there)
+            fail_about(w, "a member that was removed is there again", "%s of %s", said->member, b->code);
+        const char *shown = screen_text((struct on_screen *)(uintptr_t)s, said->member, said->field);
+        if (said->shown && (!shown || strcmp(shown, said->text) != 0))
+            fail_about(w, "the centre shows what a handheld does not", "%s in %s", said->text, b->code);
+    }
+}
+
+static void read_screen(struct world *w, struct device *v, struct book *b, struct on_screen *out)
+{
+    struct work k;
+    if (book_open(w, v, b, &k)) {
+        fail(w, "an interview does not open in the end");
+        return;
+    }
+    screen_of_session(k.session, out);
+    work_close(&k);
+}
+
+static void check_screens(struct world *w)
+{
+    for (uint32_t i = 0; i < w->device_count && !w->failed; i++) {
+        struct device *v = &w->devices[i];
+        for (int h = 0; h < HOUSEHOLDS && !w->failed && !v->revoked; h++) {
+            struct on_screen s = {0};
+            read_screen(w, v, &v->books[h], &s);
+            if (!w->failed)
+                check_screen(w, &v->books[h], &s);
+        }
+    }
+}
+
+/* ---- what stands apart ---- */
+
+static void check_counts(struct world *w)
+{
+    struct sim_centre_counts counts;
+    bool revoked = false;
+    for (uint32_t i = 0; i < w->device_count; i++)
+        revoked = revoked || w->devices[i].revoked;
+    if (sim_centre_counts(w->centre, &counts, &w->diag))
+        fail(w, "the centre's counts cannot be read");
+    else if (counts.clones || (counts.quarantined && !revoked))
+        fail_about(w, "the centre set frames aside", "%llu, and %llu as copies",
+                   (unsigned long long)counts.quarantined, (unsigned long long)counts.clones);
+}
+
+void final_check(struct world *w)
+{
+    struct arena a;
+    arena_init(&a, 2048ull << 20);
+    finish_drafts(w);
+    if (!w->failed)
+        drain(w);
+    if (!w->failed)
+        check_counts(w);
+    if (!w->failed)
+        check_submissions(w, &a);
+    if (!w->failed)
+        check_versions(w, &a);
+    if (!w->failed)
+        check_screens(w);
+    arena_free(&a);
+}
