@@ -7,14 +7,22 @@
 #include "agent/work.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
+/* Put together first, because standard error writes every character by itself. */
 static void print_findings(const struct form_findings *f)
 {
-    for (uint32_t i = 0; i < f->list.count; i++) {
-        fputs(f->list.at[i].severity == FINDING_ERROR ? "error: " : "warning: ", stderr);
-        term_put(stderr, f->list.at[i].text);
-        fputc('\n', stderr);
+    char *text = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&text, &n);
+    for (uint32_t i = 0; out && i < f->list.count; i++) {
+        fputs(f->list.at[i].severity == FINDING_ERROR ? "error: " : "warning: ", out);
+        term_put(out, f->list.at[i].text);
+        fputc('\n', out);
     }
+    if (out && fclose(out) == 0)
+        fwrite(text, 1, n, stderr);
+    free(text);
 }
 
 /* Beside the output, else in the folder named, else in the working folder. */

@@ -8,16 +8,18 @@ enum err form_file_read(const struct seam *seam, const char *path, struct arena 
                         struct xlsform_summary *summary, struct xlsform_media *media,
                         struct form_findings *findings, struct diag *d)
 {
-    struct str xml = STR("");
+    struct buf bytes;
     *findings = (struct form_findings){0};
     if (media)
         *media = (struct xlsform_media){STR(""), STR("")};
     buf_init(xml_out, FORM_BYTES_MAX);
-    enum err rc = seam->file_read(seam->self, path, xml_out, d);
-    if (rc || form_source_kind(str_of(path), buf_str(xml_out)) == SOURCE_XFORM)
+    buf_init(&bytes, FORM_BYTES_MAX);
+    enum err rc = seam->file_read(seam->self, path, &bytes, d);
+    if (rc || form_source_kind(str_of(path), buf_str(&bytes)) == SOURCE_XFORM) {
+        *xml_out = bytes;
         return rc;
-    rc = form_source_to_xform(a, str_of(path), buf_str(xml_out), &xml, summary, media, findings, d);
-    buf_clear(xml_out);
-    buf_put_str(xml_out, xml);
+    }
+    rc = xlsform_convert(a, str_of(path), buf_str(&bytes), NULL, xml_out, media, summary, findings, d);
+    buf_free(&bytes);
     return rc ? rc : xml_out->failed;
 }

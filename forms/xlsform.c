@@ -30,6 +30,17 @@ enum form_source form_source_kind(struct str file_name, struct str bytes)
     return SOURCE_XFORM;
 }
 
+/* The file's name without folders and end. */
+static struct str stem(struct str file_name)
+{
+    size_t slash = file_name.n, dot = file_name.n;
+    while (slash > 0 && file_name.p[slash - 1] != '/')
+        slash--;
+    while (dot > slash && file_name.p[dot - 1] != '.')
+        dot--;
+    return str_sub(file_name, slash, dot > slash ? dot - 1 - slash : file_name.n);
+}
+
 static enum err read_book(struct xl *x, struct str file_name, struct str bytes)
 {
     switch (form_source_kind(file_name, bytes)) {
@@ -47,9 +58,10 @@ static enum err read_book(struct xl *x, struct str file_name, struct str bytes)
 }
 
 /* The cell that a line of the XML came from: the attribute that the finding names, else the row. */
-static const struct xl_line *line_of(const struct xl *x, const struct form_finding *f)
+static const struct xl_line *line_of(const struct xl *x, const struct form_finding *f, bool *named_out)
 {
     const struct xl_line *best = NULL;
+    *named_out = false;
     for (uint32_t i = 0; i < x->lines.count; i++) {
         const struct xl_line *l = &x->lines.at[i];
         if (l->line != f->line)
@@ -57,15 +69,36 @@ static const struct xl_line *line_of(const struct xl *x, const struct form_findi
         bool named = str_find(f->text, l->what) >= 0;
         if (!best || named)
             best = l;
+        *named_out |= named;
         if (named && l->cell.column != NOWHERE && !str_eq_z(l->what, "bind"))
             break;
     }
     return best;
 }
 
+/* Where the sheets themselves have mistakes, the compiler is asked only for what it says of an expression in
+ * a cell that nothing was said of yet: the rest may be no more than a consequence. */
+static bool consequence(const struct xl *x, const struct form_finding *f, uint32_t told)
+{
+    bool named;
+    const struct xl_line *l = f->line ? line_of(x, f, &named) : NULL;
+    if (told == 0)
+        return false;
+    if (!l || !named || l->cell.column == NOWHERE || f->severity != FINDING_ERROR)
+        return true;
+    for (uint32_t i = 0; i < told; i++) {
+        const struct xl_cell *c = &x->wrong.at[i];
+        if (c->sheet == l->cell.sheet && c->row == l->cell.row &&
+            (c->column == NOWHERE || c->column == l->cell.column))
+            return true;
+    }
+    return false;
+}
+
 static void take_finding(struct xl *x, const struct form_finding *f)
 {
-    const struct xl_line *l = f->line ? line_of(x, f) : NULL;
+    bool named;
+    const struct xl_line *l = f->line ? line_of(x, f, &named) : NULL;
     struct xl_cell cell = l ? l->cell : (struct xl_cell){XL_SURVEY, 0, NOWHERE};
     if (cell.row == 0 && f->node.n)
         for (uint32_t i = 0; i < x->nodes.count; i++)
@@ -84,12 +117,14 @@ static void check_result(struct xl *x, struct str xml)
     struct diag d = {0};
     const struct form *form = NULL;
     struct arena scratch;
+    uint32_t told = x->wrong.count;
     arena_init(&scratch, FORM_MEMORY_MAX);
     enum err rc = form_load(&scratch, xml, &form, &found, &d);
     for (uint32_t i = 0; i < found.list.count; i++)
-        if (found.list.at[i].severity == FINDING_ERROR || found.list.at[i].line)
+        if ((found.list.at[i].severity == FINDING_ERROR || found.list.at[i].line) &&
+            !consequence(x, &found.list.at[i], told))
             take_finding(x, &found.list.at[i]);
-    if (rc && rc != ERR_SYNTAX && !x->rc)
+    if (rc && rc != ERR_SYNTAX && !x->rc && told == 0)
         x->rc = diag_set(x->d, rc, "%s", d.text);
     arena_free(&scratch);
 }
@@ -100,6 +135,7 @@ enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes
                          struct form_findings *findings, struct diag *d)
 {
     struct diag own = {0};
+    struct xlsform_options named = options ? *options : (struct xlsform_options){.unchecked = false};
     struct xl *x = arena_alloc(a, sizeof(*x));
     *findings = (struct form_findings){0};
     if (media)
@@ -112,9 +148,11 @@ enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes
     x->rc = read_book(x, file_name, bytes);
     if (!x->rc)
         xl_read_tables(x);
-    if (x->rc || findings->error_count)
+    if (x->rc || !x->tables[XL_SURVEY].present)
         goto done;
-    xl_read_settings(x, options);
+    if (!named.form_id.n)
+        named.form_id = stem(file_name);
+    xl_read_settings(x, &named);
     xl_read_choices(x);
     xl_read_entities(x);
     if (!x->rc)
@@ -129,10 +167,11 @@ enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes
         xl_write(x, xml_out);
     if (!x->rc)
         xl_check_languages(x);
-    if (findings->error_count)
-        buf_clear(xml_out); /* half of a form is none */
-    if (!x->rc && !findings->error_count && !(options && options->unchecked))
+    bool half = findings->error_count > 0;
+    if (!x->rc && !named.unchecked)
         check_result(x, buf_str(xml_out));
+    if (half)
+        buf_clear(xml_out); /* half of a form is none */
     if (!x->rc && media)
         xl_write_itemsets(x, media);
     if (!x->rc && summary)
@@ -146,20 +185,13 @@ enum err form_source_to_xform(struct arena *a, struct str file_name, struct str 
                               struct form_findings *findings, struct diag *d)
 {
     struct buf xml;
-    size_t slash = file_name.n, dot = file_name.n;
     *findings = (struct form_findings){0};
     if (form_source_kind(file_name, bytes) == SOURCE_XFORM) {
         *xml_out = bytes;
         return ERR_OK;
     }
-    while (slash > 0 && file_name.p[slash - 1] != '/')
-        slash--;
-    while (dot > slash && file_name.p[dot - 1] != '.')
-        dot--;
-    struct xlsform_options o = {
-        .form_id = str_sub(file_name, slash, dot > slash ? dot - 1 - slash : file_name.n)};
     buf_init(&xml, FORM_BYTES_MAX);
-    enum err rc = xlsform_convert(a, file_name, bytes, &o, &xml, media, summary, findings, d);
+    enum err rc = xlsform_convert(a, file_name, bytes, NULL, &xml, media, summary, findings, d);
     if (!rc || (rc == ERR_SYNTAX && xml.n)) {
         struct str s = arena_str(a, buf_str(&xml));
         if (s.p)

@@ -22,7 +22,7 @@ struct xlsform_media {
 
 struct xlsform_options {
     struct str form_name; /* root element; "" = "data" */
-    struct str form_id;   /* used when the settings sheet has none; "" = "data" */
+    struct str form_id;   /* used when the settings sheet has none; "" = the file's name without its end */
     bool unchecked;       /* the result is not compiled: mistakes in expressions stay unseen */
 };
 
@@ -42,16 +42,15 @@ struct xlsform_summary {
 /* Converts a workbook. Every mistake is in `findings` (text beginning with the cell, "survey!B12: ...", line
  * and column 0), warnings among them; ERR_SYNTAX when there is at least one error, ERR_LIMIT beyond the caps
  * of xlsform_sheet.h. `media` and `summary` may be NULL. Expressions are checked by compiling the result, so
- * that their mistakes name the cell, too; when only they are wrong, `xml_out` holds the form all the same,
- * otherwise nothing after an error. */
+ * that their mistakes name the cell, too, beside whatever else is wrong. When only they are wrong, `xml_out`
+ * holds the form all the same, otherwise nothing after an error. */
 enum err xlsform_convert(struct arena *a, struct str file_name, struct str bytes,
                          const struct xlsform_options *options, struct buf *xml_out,
                          struct xlsform_media *media, struct xlsform_summary *summary,
                          struct form_findings *findings, struct diag *d) MUST_USE;
 
 /* Any form as XForm XML: a workbook is converted, an XForm is taken as it is. *xml_out lies in `a` or is
- * `bytes` itself; as with xlsform_convert(), it is set though expressions are wrong. The form's id, where a
- * workbook has none, is the file's name without its end. */
+ * `bytes` itself; as with xlsform_convert(), it is set though expressions are wrong. */
 enum err form_source_to_xform(struct arena *a, struct str file_name, struct str bytes, struct str *xml_out,
                               struct xlsform_summary *summary, struct xlsform_media *media,
                               struct form_findings *findings, struct diag *d) MUST_USE;

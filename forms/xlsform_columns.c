@@ -121,8 +121,11 @@ static struct str cleaned(struct xl *x, struct str s, bool spaces)
     static const struct {
         char from[4], to;
     } quotes[] = {{"\u2018", '\''}, {"\u2019", '\''}, {"\u201c", '"'}, {"\u201d", '"'}};
-    bool plain = !spaces || (str_trim(s).n == s.n && str_find(s, STR("  ")) < 0);
-    if (plain && str_find(s, STR("\xe2\x80")) < 0)
+    bool plain = !spaces || str_trim(s).n == s.n;
+    for (size_t i = 0; plain && i + 1 < s.n; i++)
+        plain = !(s.p[i] == '\xe2' && s.p[i + 1] == '\x80') &&
+                !(spaces && s.p[i] == ' ' && s.p[i + 1] == ' ');
+    if (plain)
         return s;
     if (spaces)
         s = str_trim(s);

@@ -174,7 +174,8 @@ struct xl {
     struct arena *a;
     struct form_findings *findings;
     struct diag *d;
-    enum err rc; /* memory or caps: everything stops */
+    enum err rc;               /* memory or caps: everything stops */
+    VEC(struct xl_cell) wrong; /* where errors were found */
     struct workbook book;
     struct xl_table tables[XL_SHEETS];
     struct xl_options_used {

@@ -257,7 +257,7 @@ bool xl_find_instance(struct str s, size_t from, size_t *start_out, size_t *end_
     struct str rest = str_sub(s, from, s.n), token;
     size_t at = from, depth = 0;
     bool in = false, called = false;
-    if (str_find(rest, STR("instance(")) < 0)
+    if (!rest.n || !memchr(rest.p, '(', rest.n) || str_find(rest, STR("instance(")) < 0)
         return false; /* nearly every text */
     for (enum xl_token t; (t = xl_next_token(&rest, &token)) != TK_END; at += token.n) {
         if (!in && t == TK_CALL && str_eq_z(token, "instance(")) {

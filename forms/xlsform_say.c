@@ -35,6 +35,9 @@ void xl_say(struct xl *x, enum finding_severity severity, struct xl_cell cell, c
     put_place(x, &text, cell);
     buf_vprintf(&text, format, args);
     if (severity == FINDING_ERROR) {
+        struct xl_cell *wrong = f->error_count < FORM_FINDINGS_MAX ? xl_push(x, &x->wrong) : NULL;
+        if (wrong)
+            *wrong = cell;
         f->error_count++;
         diag_set(x->d, ERR_SYNTAX, "%.*s", STR_ARG(buf_str(&text)));
     }

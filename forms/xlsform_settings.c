@@ -25,7 +25,7 @@ void xl_read_settings(struct xl *x, const struct xlsform_options *options)
     const struct xl_row *row = t->present && t->rows.count ? t->rows.at : NULL;
     struct xl_cell at = {XL_SETTINGS, row ? row->number : 0, NOWHERE};
     struct str name = setting(x, row, "name");
-    x->used.form_name = name.n ? name : options && options->form_name.n ? options->form_name : STR("data");
+    x->used.form_name = name.n ? name : options->form_name.n ? options->form_name : STR("data");
     if (!xl_is_name(x->used.form_name)) {
         const struct xl_prop *p = name.n ? xl_get(row, XL_PLAIN, "name") : NULL;
         xl_error(
@@ -36,7 +36,7 @@ void xl_read_settings(struct xl *x, const struct xlsform_options *options)
     }
     x->form_id = setting(x, row, "id_string");
     if (!x->form_id.n)
-        x->form_id = options && options->form_id.n ? options->form_id : STR("data");
+        x->form_id = options->form_id.n ? options->form_id : STR("data");
     x->title = setting(x, row, "title");
     if (!x->title.n)
         x->title = x->form_id;

@@ -108,7 +108,13 @@ static void claim_name(struct reader_state *s, const struct xl_row *row, struct 
         xl_check(x, NULL);
 }
 
-/* The row's name, checked; "" after a finding. */
+/* In place of a name that cannot be one, so that the rest of its row is looked at all the same. */
+static struct str stand_in(struct xl *x, uint32_t row)
+{
+    return xl_text_of(x, "row_%u", row);
+}
+
+/* The row's name, checked; after a finding one that will do for looking at the rest. */
 static struct str row_name(struct reader_state *s, const struct xl_row *row, struct str type)
 {
     struct xl *x = s->x;
@@ -118,7 +124,7 @@ static struct str row_name(struct reader_state *s, const struct xl_row *row, str
     if (!name.n) {
         xl_error(x, at(row, XL_PLAIN, "type"), "Question or group with no name. Give this \"%.*s\" a name.",
                  STR_ARG(type));
-        return STR("");
+        return stand_in(x, row->number);
     }
     if (!xl_is_name(name)) {
         xl_error(x, at(row, XL_PLAIN, "name"),
@@ -126,7 +132,7 @@ static struct str row_name(struct reader_state *s, const struct xl_row *row, str
                  "the first "
                  "character, names may contain letters, digits, underscores, hyphens, or periods.",
                  STR_ARG(name));
-        return STR("");
+        return stand_in(x, row->number);
     }
     claim_name(s, row, name);
     return name;
@@ -939,11 +945,9 @@ static void read_row(struct reader_state *s, const struct xl_row *row)
     } else {
         struct str name = row_name(s, row, type);
         k = select_row(type, &list, &other);
-        if (!name.n && k < 0 && !xl_type_named(type) && !osm_type(type, &list))
-            unknown_type(x, row, type);
-        else if (name.n && k >= 0)
+        if (k >= 0)
             select_question(s, row, name, k, list, other);
-        else if (name.n)
+        else
             plain_question(s, row, name, type);
     }
 }
@@ -1078,6 +1082,7 @@ void xl_read_survey(struct xl *x)
         return;
     s->x = x;
     map_init(&s->repeats, x->a);
+    xl_check(x, vec_reserve(x->a, &x->nodes, t->rows.count < 4096 ? t->rows.count + 8 : 4096) ? x : NULL);
     xl_node_add(x, NOWHERE, XL_GROUP, x->used.form_name);
     s->meta = xl_node_add(x, NOWHERE, XL_META, STR("meta"));
     if (x->rc)

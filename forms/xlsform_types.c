@@ -169,7 +169,15 @@ static const char *const foreign_calls[][2] = {
     {"rank-index(", "use selected-at()"},
     {"choice-label(", "use jr:choice-name()"},
     {"item-at(", "use selected-at()"},
+    {"index(", "use position(..)"},
     {"rept-index(", "use position(..)"},
+    {"count-if(", "use count() of a path with a condition in brackets"},
+    {"sum-if(", "use sum() of a path with a condition in brackets"},
+    {"min-if(", "use min() of a path with a condition in brackets"},
+    {"max-if(", "use max() of a path with a condition in brackets"},
+    {"join-if(", "use join() of a path with a condition in brackets"},
+    {"distance-between(", "use distance()"},
+    {"empty(", "compare with '' instead"},
     {"phone-call-log(", "there is no equivalent"},
 };
 

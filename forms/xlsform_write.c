@@ -33,12 +33,6 @@ static void put(struct writer *w, struct str s)
     buf_put_str(w->out, s);
 }
 
-static void indent(struct writer *w)
-{
-    for (uint32_t i = 0; i < w->depth; i++)
-        buf_put_z(w->out, "  ");
-}
-
 static void open_named(struct writer *w, const char *name, struct str own)
 {
     CHECK(w->depth < FORM_DEPTH_MAX + 16);
@@ -46,7 +40,6 @@ static void open_named(struct writer *w, const char *name, struct str own)
         put(w, w->stack[w->depth - 1].inlined ? STR("") : STR(">\n"));
         w->stack[w->depth - 1].open = false;
     }
-    indent(w);
     put(w, STR("<"));
     put(w, name ? str_of(name) : own);
     w->stack[w->depth++] = (struct element){name, own, true, false};
@@ -98,8 +91,6 @@ static void close(struct writer *w)
         put(w, STR("/>\n"));
         return;
     }
-    if (!e->inlined)
-        indent(w);
     put(w, STR("</"));
     put(w, e->name ? str_of(e->name) : e->own);
     put(w, STR(">\n"));
@@ -167,7 +158,6 @@ static void rich_text(struct writer *w, struct str s, uint32_t node, struct xl_c
     } else {
         put(w, STR(">\n"));
         w->stack[w->depth - 1].open = false;
-        indent(w);
         remember(w, STR("output"), cell, node);
     }
     for (; next_output(s, from, &start, &end); from = end) {

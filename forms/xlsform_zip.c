@@ -35,7 +35,9 @@ struct xlsx {
     struct sheet *sheet;
     struct buf text;
     bool in_text, in_phonetic, in_cell, in_styles;
-    bool literal, cut; /* tags may be text from here on; the last byte read begins a tag */
+    bool in_row, unusual; /* unusual: from here on tags may be text */
+    const char *part;
+    char block[PART_BLOCK];
     uint32_t row, column, style;
     char kind; /* of the cell: s, i(nline), t(formula text), b, e(rror), n */
 };
@@ -62,76 +64,44 @@ static void stop(struct xlsx *x, enum err rc)
     XML_StopParser(x->parser, XML_FALSE);
 }
 
-/* Length of an empty cell with a place of its own, such as <c r="AB12" s="7"/>; 0 when p is no such. */
-static size_t empty_cell(const char *p, size_t n)
+static enum err parse(struct xlsx *x, const char *p, size_t n, bool last)
 {
-    size_t i = 6;
-    if (n < 9 || memcmp(p, "<c r=\"", 6) != 0)
-        return 0;
-    for (bool quoted = true; i < n; i++) {
-        char c = p[i];
-        if (c == '"')
-            quoted = !quoted;
-        else if (c == '/' && !quoted)
-            return i + 1 < n && p[i + 1] == '>' ? i + 2 : 0;
-        else if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                   (!quoted && (c == ' ' || c == '='))))
-            return 0;
-    }
-    return 0;
+    if (XML_Parse(x->parser, p, (int)n, last) != XML_STATUS_OK && !x->rc)
+        x->rc = diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: %s, line %lu: %s.", x->part,
+                         XML_GetCurrentLineNumber(x->parser), XML_ErrorString(XML_GetErrorCode(x->parser)));
+    return x->rc;
 }
 
-/* Most cells of a formatted sheet are empty. Of each run of them only the last is left, from which the place
- * of what follows is told; returns the bytes that remain. After markup that may hold tags as text (comments,
- * CDATA) nothing is left out any more. */
-static size_t leave_out_empty(struct xlsx *x, char *p, size_t n)
-{
-    size_t kept = 0, at = 0, length, next;
-    x->literal |= x->cut && n > 0 && p[0] == '!';
-    x->cut = n > 0 && p[n - 1] == '<';
-    while (at < n) {
-        if (p[at] == '<' && at + 1 < n && p[at + 1] == '!')
-            x->literal = true;
-        length = x->literal ? 0 : empty_cell(p + at, n - at);
-        while (length && (next = empty_cell(p + at + length, n - at - length)) > 0) {
-            at += length;
-            length = next;
-        }
-        const char *tag = x->literal ? NULL : memchr(p + at + 1, '<', n - at - 1);
-        length = tag ? (size_t)(tag - p) - at : n - at;
-        memmove(p + kept, p + at, length);
-        kept += length;
-        at += length;
-    }
-    return kept;
-}
+static enum err read_cells(struct xlsx *x, const char *p, size_t n, bool last);
 
-/* Feeds the parser as the part is unpacked, so that memory does not grow with what an archive holds. */
-static enum err feed(struct xlsx *x, zip_file_t *f, const char *name)
+/* Feeds the parser as the part is unpacked, so that memory does not grow with what an archive holds. Each
+ * time whole tags, if they are not longer than a block. */
+static enum err feed(struct xlsx *x, zip_file_t *f)
 {
     zip_uint64_t total = 0;
     zip_int64_t n = 1;
-    x->literal = x->cut = false;
+    size_t have = 0;
     while (n > 0 && !x->rc) {
-        void *block = XML_GetBuffer(x->parser, PART_BLOCK);
-        if (!block)
-            return diag_set(x->d, ERR_NOMEM, "No memory to read the workbook.");
-        n = zip_fread(f, block, PART_BLOCK);
+        n = zip_fread(f, x->block + have, PART_BLOCK - have);
         if (n < 0)
             return diag_set(
                 x->d, ERR_CORRUPT,
-                "The workbook is damaged: %s cannot be unpacked. Save it again, or send it again.", name);
+                "The workbook is damaged: %s cannot be unpacked. Save it again, or send it again.", x->part);
         total += (zip_uint64_t)n;
         if (total > SHEET_PART_BYTES_MAX)
-            return diag_set(x->d, ERR_LIMIT, "%s in the workbook is larger than %u bytes unpacked.", name,
+            return diag_set(x->d, ERR_LIMIT, "%s in the workbook is larger than %u bytes unpacked.", x->part,
                             SHEET_PART_BYTES_MAX);
-        bool last = n == 0;
-        if (x->sheet)
-            n = (zip_int64_t)leave_out_empty(x, block, (size_t)n);
-        if (XML_ParseBuffer(x->parser, (int)n, last) != XML_STATUS_OK && !x->rc)
-            return diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: %s, line %lu: %s.", name,
-                            XML_GetCurrentLineNumber(x->parser),
-                            XML_ErrorString(XML_GetErrorCode(x->parser)));
+        have += (size_t)n;
+        size_t whole = have;
+        while (n > 0 && whole > 0 && x->block[whole - 1] != '>')
+            whole--;
+        if (whole == 0) {
+            x->unusual = true;
+            whole = have;
+        }
+        (x->sheet ? read_cells : parse)(x, x->block, whole, n == 0);
+        memmove(x->block, x->block + whole, have - whole);
+        have -= whole;
     }
     return x->rc;
 }
@@ -150,7 +120,9 @@ static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHan
         XML_SetElementHandler(x->parser, start, end);
         XML_SetCharacterDataHandler(x->parser, data);
         XML_SetEntityDeclHandler(x->parser, no_entities);
-        rc = feed(x, f, name);
+        x->part = name;
+        x->unusual = false;
+        rc = feed(x, f);
         XML_ParserFree(x->parser);
         x->parser = NULL;
     }
@@ -175,10 +147,15 @@ static const char *attribute(const XML_Char **attributes, const char *name)
     return NULL;
 }
 
-static uint32_t number_of(const char *z)
+static uint32_t number_in(struct str s)
 {
     int64_t v = 0;
-    return z && str_to_i64(str_of(z), &v) && v >= 0 && v < UINT32_MAX ? (uint32_t)v : 0;
+    return str_to_i64(s, &v) && v >= 0 && v < UINT32_MAX ? (uint32_t)v : 0;
+}
+
+static uint32_t number_of(const char *z)
+{
+    return z ? number_in(str_of(z)) : 0;
 }
 
 static void XMLCALL take_text(void *self, const XML_Char *s, int n)
@@ -428,6 +405,7 @@ static void XMLCALL cell_start(void *self, const XML_Char *name, const XML_Char 
         value = attribute(attributes, "r");
         x->row = value ? number_of(value) : x->row + 1;
         x->column = UINT32_MAX;
+        x->in_row = true;
     } else if (strcmp(n, "c") == 0) {
         x->column = column_of(attribute(attributes, "r"), x->column + 1);
         x->style = number_of(attribute(attributes, "s"));
@@ -439,7 +417,6 @@ static void XMLCALL cell_start(void *self, const XML_Char *name, const XML_Char 
                                             : 't';
         x->in_cell = true;
         buf_clear(&x->text);
-        x->text.failed = ERR_OK;
     } else if (x->in_cell) {
         x->in_text = strcmp(n, "v") == 0 || strcmp(n, "t") == 0;
         if (strcmp(n, "rPh") == 0)
@@ -454,10 +431,102 @@ static void XMLCALL cell_end(void *self, const XML_Char *name)
     x->in_text = false;
     if (strcmp(n, "rPh") == 0)
         x->in_phonetic = false;
+    if (strcmp(n, "row") == 0)
+        x->in_row = false;
     if (strcmp(n, "c") == 0 && x->in_cell) {
         x->in_cell = false;
         end_cell(x);
     }
+}
+
+/* A cell as nearly all are: <c r="AB12" s="7" t="s"><v>3</v></c>, or an empty <c r="AB12" s="7"/>. */
+struct plain_cell {
+    size_t length;
+    uint32_t column;
+    struct str style, value;
+    char kind;
+};
+
+static bool take(struct str *rest, struct str what)
+{
+    bool here = str_starts(*rest, what);
+    if (here)
+        *rest = str_sub(*rest, what.n, rest->n);
+    return here;
+}
+
+static struct str take_plain(struct str *rest)
+{
+    size_t n = 0;
+    while (n < rest->n && ((rest->p[n] >= '0' && rest->p[n] <= '9') || rest->p[n] == '.' ||
+                           rest->p[n] == '-' || rest->p[n] == 'E'))
+        n++;
+    struct str taken = str_sub(*rest, 0, n);
+    *rest = str_sub(*rest, n, rest->n);
+    return taken;
+}
+
+static bool plain_cell(struct str s, struct plain_cell *out)
+{
+    struct plain_cell c = {.kind = 'n'};
+    struct str rest = s;
+    if (!take(&rest, STR("<c r=\"")))
+        return false;
+    for (size_t i = 0; i < 3 && rest.n && rest.p[0] >= 'A' && rest.p[0] <= 'Z'; i++) {
+        c.column = c.column * 26 + (uint32_t)(rest.p[0] - 'A' + 1);
+        rest = str_sub(rest, 1, rest.n);
+    }
+    if (c.column-- == 0 || take_plain(&rest).n == 0 || !take(&rest, STR("\"")))
+        return false;
+    if (take(&rest, STR(" s=\""))) {
+        c.style = take_plain(&rest);
+        if (!take(&rest, STR("\"")))
+            return false;
+    }
+    if (take(&rest, STR(" t=\"s\"")))
+        c.kind = 's';
+    if (!take(&rest, STR("/>"))) {
+        if (!take(&rest, STR("><v>")))
+            return false;
+        c.value = take_plain(&rest);
+        if (!take(&rest, STR("</v></c>")))
+            return false;
+    }
+    c.length = s.n - rest.n;
+    *out = c;
+    return true;
+}
+
+/* Plain cells are taken from the text as it is, which the parser then does not see; everything between them
+ * is the parser's. It has been given what stands before a cell, and says whether that may stand in a row. */
+static enum err read_cells(struct xlsx *x, const char *p, size_t n, bool last)
+{
+    size_t from = 0, at = 0;
+    const char *tag;
+    struct plain_cell c;
+    while (!x->rc && !x->unusual && at < n && (tag = memchr(p + at, '<', n - at)) != NULL) {
+        at = (size_t)(tag - p);
+        if (at + 1 < n && (tag[1] == '!' || (tag[1] == '?' && (at > 3 || x->row > 0))))
+            x->unusual = true;
+        if (!plain_cell((struct str){tag, n - at}, &c)) {
+            at++;
+            continue;
+        }
+        if (at > from && parse(x, p + from, at - from, false))
+            break;
+        from = at;
+        at += c.length;
+        if (!x->in_row || x->in_cell)
+            continue;
+        from = at;
+        x->column = c.column;
+        x->style = number_in(c.style);
+        x->kind = c.kind;
+        buf_clear(&x->text);
+        buf_put_str(&x->text, c.value);
+        end_cell(x);
+    }
+    return x->rc ? x->rc : parse(x, p + from, n - from, last);
 }
 
 static bool wanted(struct str name)
@@ -509,12 +578,17 @@ static enum err read_archive(struct xlsx *x)
 
 enum err sheet_read_xlsx(struct arena *a, struct str bytes, struct workbook *out, struct diag *d)
 {
-    struct xlsx x = {.a = a, .book = out, .d = d};
+    struct xlsx *x = arena_alloc(a, sizeof *x);
     zip_error_t error;
+    if (!x)
+        return diag_set(d, ERR_NOMEM, "No memory to read the workbook.");
+    x->a = a;
+    x->book = out;
+    x->d = d;
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(bytes.p, bytes.n, 0, &error);
-    x.zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
-    if (!x.zip) {
+    x->zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
+    if (!x->zip) {
         enum err rc = diag_set(d, ERR_CORRUPT,
                                "The workbook cannot be opened (%s). Save it again, or send it again.",
                                zip_error_strerror(&error));
@@ -524,9 +598,9 @@ enum err sheet_read_xlsx(struct arena *a, struct str bytes, struct workbook *out
         return rc;
     }
     zip_error_fini(&error);
-    buf_init(&x.text, SHEET_CELL_BYTES_MAX);
-    enum err rc = read_archive(&x);
-    buf_free(&x.text);
-    zip_discard(x.zip);
+    buf_init(&x->text, SHEET_CELL_BYTES_MAX);
+    enum err rc = read_archive(x);
+    buf_free(&x->text);
+    zip_discard(x->zip);
     return rc;
 }

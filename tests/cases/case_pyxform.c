@@ -365,7 +365,9 @@ void case_pyxform(struct report *r, struct arena *a, const struct json *c)
         report_skip(r, "nothing asserted");
         return;
     }
-    struct xlsform_options options = {.form_name = json_text(c, "form_name"), .unchecked = true};
+    struct xlsform_options options = {.form_name = json_text(c, "form_name"),
+                                      .form_id = STR("data"),
+                                      .unchecked = true};
     buf_init(&xml, FORM_BYTES_MAX);
     enum err rc = xlsform_convert(a, STR("case.md"), md, &options, &xml, NULL, NULL, &findings, &d);
     struct outcome_of o = {.a = a, .refused = rc != ERR_OK, .xml = buf_str(&xml), .findings = &findings};

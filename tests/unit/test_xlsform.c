@@ -90,34 +90,23 @@ static void every_mistake_is_told_with_its_cell(void **state)
     struct made m = convert("| survey |\n"
                             "| | type | name | label | relevant | calculation |\n"
                             "| | txet | a | A | | |\n"
-                            "| | text | a b | A | | |\n"
+                            "| | text | a b | A | slected(., 'x') | |\n"
                             "| | select_one colour | c | C | | |\n"
                             "| | text | d | D | ${ageee} > 1 | |\n"
-                            "| | text | age | ${bro ken} | | |\n"
+                            "| | text | agee | ${bro ken} | | |\n"
                             "| | calculate | e | | | |\n"
+                            "| | calculate | f | | | (${agee} + 1 |\n"
                             "| choices |\n"
                             "| | list_name | name | label |\n"
                             "| | colours | r | Red |\n"
                             "| | colours | r | Rot |\n");
     assert_int_equal(m.rc, ERR_SYNTAX);
+    assert_int_equal(m.findings.error_count, 9);
     says(&m, FINDING_ERROR, "survey!C6: ", "${bro ken}");
-    done(&m);
-    m = convert("| survey |\n"
-                "| | type | name | label | relevant | calculation |\n"
-                "| | txet | a | A | | |\n"
-                "| | text | a b | A | | |\n"
-                "| | select_one colour | c | C | | |\n"
-                "| | text | d | D | ${ageee} > 1 | |\n"
-                "| | text | agee | E | | |\n"
-                "| | calculate | e | | | |\n"
-                "| choices |\n"
-                "| | list_name | name | label |\n"
-                "| | colours | r | Red |\n"
-                "| | colours | r | Rot |\n");
-    assert_int_equal(m.rc, ERR_SYNTAX);
-    assert_int_equal(m.findings.error_count, 6);
     says(&m, FINDING_ERROR, "survey!A2: ", "Did you mean 'text'");
     says(&m, FINDING_ERROR, "survey!B3: ", "'a b'");
+    says(&m, FINDING_ERROR, "survey!D3: ", "slected");
+    says(&m, FINDING_ERROR, "survey!E8: ", "calculate");
     says(&m, FINDING_ERROR, "survey!A4: ", "Did you mean 'colours'");
     says(&m, FINDING_ERROR, "survey!D5: ", "Did you mean ${agee}");
     says(&m, FINDING_ERROR, "survey!A7: ", "Missing calculation");
@@ -170,6 +159,16 @@ static void types_of_another_product_say_what_to_use(void **state)
     assert_int_equal(m.rc, ERR_SYNTAX);
     assert_int_equal(m.findings.error_count, 1);
     says(&m, FINDING_ERROR, "survey!A2: ", "type audit");
+    done(&m);
+    m = convert("| survey |\n"
+                "| | type | name | label | calculation |\n"
+                "| | begin_repeat | r | R | |\n"
+                "| | text | a | A | |\n"
+                "| | calculate | n | | index() |\n"
+                "| | end_repeat | | | |\n");
+    assert_int_equal(m.rc, ERR_SYNTAX);
+    assert_int_equal(m.findings.error_count, 1);
+    says(&m, FINDING_ERROR, "survey!D4: ", "index() belongs to another product: use position(..)");
     done(&m);
 }
 
