@@ -43,12 +43,6 @@ static bool is_partial_date(struct str s)
     return civil_read_date((struct str){whole, 10}, &c);
 }
 
-static enum err wrong_type(struct diag *d, struct str text, const char *wanted)
-{
-    struct str shown = str_sub(text, 0, utf8_offset(text, 60));
-    return diag_set(d, ERR_SYNTAX, "\"%.*s\" is not %s.", STR_ARG(shown), wanted);
-}
-
 static bool has_word(struct str list, struct str word)
 {
     struct str one;
@@ -63,7 +57,7 @@ struct candidate {
     enum answer_status status;
 };
 
-static enum err read_date(struct arena *a, struct candidate *c, struct diag *d)
+static enum err read_date(struct arena *a, struct candidate *c)
 {
     struct civil day;
     char text[16];
@@ -72,14 +66,14 @@ static enum err read_date(struct arena *a, struct candidate *c, struct diag *d)
         return ERR_OK;
     }
     if (!civil_read_date(c->text, &day))
-        return wrong_type(d, c->text, "a date such as 2026-11-23");
+        return ERR_SYNTAX;
     size_t n = civil_write_date(civil_days(day.year, day.month, day.day), text);
     c->text = arena_str(a, (struct str){text, n});
     return c->text.p ? ERR_OK : ERR_NOMEM;
 }
 
 /* The fraction of a number is dropped, as both reference engines do. */
-static enum err read_whole(struct arena *a, struct candidate *c, struct diag *d)
+static enum err read_whole(struct arena *a, struct candidate *c)
 {
     int64_t whole;
     double number;
@@ -87,50 +81,80 @@ static enum err read_whole(struct arena *a, struct candidate *c, struct diag *d)
     if (str_to_i64(c->text, &whole))
         return ERR_OK;
     if (!num_read(c->text, &number) || number <= -9e15 || number >= 9e15)
-        return wrong_type(d, c->text, "a whole number");
+        return ERR_SYNTAX;
     size_t n = num_write((double)(int64_t)number, text);
     c->text = arena_str(a, (struct str){text, n});
     return c->text.p ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err read_typed_text(struct arena *a, enum field_type type, struct candidate *c, struct diag *d)
+/* ERR_SYNTAX when it is not of the type. */
+static enum err read_typed_text(struct arena *a, enum field_type type, struct candidate *c)
 {
     struct civil t;
     double number;
+    bool fits = true;
     switch (type) {
-    case FIELD_INT: return read_whole(a, c, d);
-    case FIELD_DECIMAL:
-        return num_read(c->text, &number) ? ERR_OK : wrong_type(d, c->text, "a number such as 12.5");
-    case FIELD_BOOLEAN:
-        return has_word(STR("true false 1 0"), c->text) ? ERR_OK : wrong_type(d, c->text, "true or false");
-    case FIELD_DATE: return read_date(a, c, d);
-    case FIELD_TIME:
-        return civil_read_time(c->text, &t) ? ERR_OK : wrong_type(d, c->text, "a time such as 14:30");
-    case FIELD_DATETIME:
-        return civil_read(c->text, &t) && t.has_date && t.has_time
-                   ? ERR_OK
-                   : wrong_type(d, c->text, "a date and time such as 2026-11-23T14:30");
-    case FIELD_GEOPOINT:
-        return is_point(c->text) ? ERR_OK : wrong_type(d, c->text, "a position such as \"6.3 -10.8\"");
-    case FIELD_GEOTRACE:
-        return is_points(c->text, 2) ? ERR_OK : wrong_type(d, c->text, "a line of at least two positions");
-    case FIELD_GEOSHAPE:
-        return is_points(c->text, 3) ? ERR_OK : wrong_type(d, c->text, "an area of at least three positions");
+    case FIELD_INT: return read_whole(a, c);
+    case FIELD_DATE: return read_date(a, c);
+    case FIELD_DECIMAL: fits = num_read(c->text, &number); break;
+    case FIELD_BOOLEAN: fits = has_word(STR("true false 1 0"), c->text); break;
+    case FIELD_TIME: fits = civil_read_time(c->text, &t); break;
+    case FIELD_DATETIME: fits = civil_read(c->text, &t) && t.has_date && t.has_time; break;
+    case FIELD_GEOPOINT: fits = is_point(c->text); break;
+    case FIELD_GEOTRACE: fits = is_points(c->text, 2); break;
+    case FIELD_GEOSHAPE: fits = is_points(c->text, 3); break;
     case FIELD_STRING:
     case FIELD_BINARY:
     case FIELD_BARCODE:
     case FIELD_SELECT_ONE:
     case FIELD_SELECT_MANY:
-    case FIELD_RANK: return ERR_OK;
+    case FIELD_RANK: break;
     }
-    return ERR_OK;
+    return fits ? ERR_OK : ERR_SYNTAX;
 }
 
 bool answer_fits(struct arena *a, enum field_type type, struct str text)
 {
     struct candidate c = {str_trim(text), ANSWER_GIVEN};
-    struct diag d = {0};
-    return read_typed_text(a, type, &c, &d) == ERR_OK && str_eq(c.text, str_trim(text));
+    return read_typed_text(a, type, &c) == ERR_OK && str_eq(c.text, str_trim(text));
+}
+
+/* --- what is said --- */
+
+/* Messages of our own are in Chinese where the form's language is, else in English. */
+static bool in_chinese(const struct session *s)
+{
+    static const char *const names[] = {"zh", "(zh", "中文", "汉语", "漢語", "Chinese"};
+    struct str language = s->language < s->form->languages.count ? s->form->languages.at[s->language]
+                                                                 : STR("");
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        ptrdiff_t at = str_find(language, str_of(names[i]));
+        if (i == 0 ? at == 0 : at >= 0)
+            return true;
+    }
+    return false;
+}
+
+/* "..." is not <wanted>. */
+static enum err wrong_type(const struct session *s, enum field_type type, struct str text, struct diag *d)
+{
+    static const struct {
+        const char *english, *chinese;
+    } wanted[] = {
+        [FIELD_INT] = {"a whole number", "整数"},
+        [FIELD_DECIMAL] = {"a number such as 12.5", "数字（例如 12.5）"},
+        [FIELD_BOOLEAN] = {"true or false", "true 或 false"},
+        [FIELD_DATE] = {"a date such as 2026-11-23", "日期（例如 2026-11-23）"},
+        [FIELD_TIME] = {"a time such as 14:30", "时间（例如 14:30）"},
+        [FIELD_DATETIME] = {"a date and time such as 2026-11-23T14:30",
+                            "日期和时间（例如 2026-11-23T14:30）"},
+        [FIELD_GEOPOINT] = {"a position such as \"6.3 -10.8\"", "位置（例如 6.3 -10.8）"},
+        [FIELD_GEOTRACE] = {"a line of at least two positions", "至少两个位置的线"},
+        [FIELD_GEOSHAPE] = {"an area of at least three positions", "至少三个位置的区域"},
+    };
+    struct str shown = str_sub(text, 0, utf8_offset(text, 60));
+    return diag_set(d, ERR_SYNTAX, in_chinese(s) ? "“%.*s”不是%s。" : "\"%.*s\" is not %s.", STR_ARG(shown),
+                    in_chinese(s) ? wanted[type].chinese : wanted[type].english);
 }
 
 static bool keeps_spaces(enum field_type type)
@@ -175,8 +199,10 @@ static enum err check_control(struct session *s, struct frame *f, uint32_t node,
     if (!control)
         return ERR_OK;
     if (control->kind == CONTROL_RANGE && !in_range(control, c->text))
-        return diag_set(d, ERR_SYNTAX, "%.*s is not between %.*s and %.*s.", STR_ARG(c->text),
-                        STR_ARG(control->range_start), STR_ARG(control->range_end));
+        return diag_set(d, ERR_SYNTAX,
+                        in_chinese(s) ? "%.*s 不在 %.*s 和 %.*s 之间。"
+                                      : "%.*s is not between %.*s and %.*s.",
+                        STR_ARG(c->text), STR_ARG(control->range_start), STR_ARG(control->range_end));
     if (control->kind == CONTROL_TRIGGER && has_word(STR("true 1"), c->text))
         c->text = STR("OK"); /* what an acknowledgement is called in a submission */
     else if (control->kind == CONTROL_TRIGGER && has_word(STR("false 0"), c->text))
@@ -189,26 +215,13 @@ static enum err check_control(struct session *s, struct frame *f, uint32_t node,
     if (!rc)
         rc = choices_have(s, f, node, c->text, &have);
     if (!rc && !have)
-        rc = diag_set(d, ERR_USAGE, "\"%.*s\" is not among the choices.",
+        rc = diag_set(d, ERR_USAGE,
+                      in_chinese(s) ? "“%.*s”不在选项之中。" : "\"%.*s\" is not among the choices.",
                       STR_ARG(str_sub(c->text, 0, utf8_offset(c->text, 60))));
     return rc;
 }
 
 /* --- messages --- */
-
-/* Messages of our own are in Chinese where the form's language is, else in English. */
-static bool in_chinese(const struct session *s)
-{
-    static const char *const names[] = {"zh", "(zh", "中文", "汉语", "漢語", "Chinese"};
-    struct str language = s->language < s->form->languages.count ? s->form->languages.at[s->language]
-                                                                 : STR("");
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        ptrdiff_t at = str_find(language, str_of(names[i]));
-        if (i == 0 ? at == 0 : at >= 0)
-            return true;
-    }
-    return false;
-}
 
 struct str violation_message(struct session *s, const struct frame *f, uint32_t node, bool broken,
                              struct arena *a)
@@ -242,9 +255,12 @@ static enum err may_answer(struct session *s, struct place p, struct frame **f_o
         return diag_set(d, ERR_NOT_FOUND, "There is no such question.");
     const struct schema_node *n = node_at(s, p.node);
     if (cell_at(s, f, p.node)->hidden)
-        return diag_set(d, ERR_STATE, "This question does not apply now.");
+        return diag_set(d, ERR_STATE,
+                        in_chinese(s) ? "此题目前不适用。" : "This question does not apply now.");
     if (n->fixed || s->form->fields.at[n->field].calculated || cell_readonly(s, f, p.node))
-        return diag_set(d, ERR_STATE, "This value is not to be answered: the form fills it in.");
+        return diag_set(d, ERR_STATE,
+                        in_chinese(s) ? "此项由问卷自动填写，不能作答。"
+                                      : "This value is not to be answered: the form fills it in.");
     *f_out = f;
     return ERR_OK;
 }
@@ -255,14 +271,18 @@ static enum err check_answer(struct session *s, struct frame *f, uint32_t node, 
     enum field_type type = node_at(s, node)->type;
     bool holds = true;
     if (c->text.n > ANSWER_BYTES_MAX)
-        return diag_set(d, ERR_LIMIT, "An answer holds at most %d bytes.", ANSWER_BYTES_MAX);
+        return diag_set(d, ERR_LIMIT,
+                        in_chinese(s) ? "一个答案最多 %d 字节。" : "An answer holds at most %d bytes.",
+                        ANSWER_BYTES_MAX);
     if (!utf8_valid(c->text))
         return diag_set(d, ERR_SYNTAX, "The answer is not UTF-8 text.");
     if (!keeps_spaces(type))
         c->text = str_trim(c->text);
     if (c->text.n == 0)
         return ERR_OK;
-    enum err rc = read_typed_text(&s->scratch, type, c, d);
+    enum err rc = read_typed_text(&s->scratch, type, c);
+    if (rc == ERR_SYNTAX)
+        return wrong_type(s, type, c->text, d);
     if (!rc)
         rc = check_control(s, f, node, c, d);
     if (!rc && !forced && c->status != ANSWER_PARTIAL)
@@ -405,8 +425,10 @@ enum err session_finalise(struct session *s, struct diag *d)
             bool broken = cell_at(s, f, places[0].node)->flags & CELL_BROKEN;
             struct str ref = session_ref(s, places[0], &s->scratch);
             struct str message = violation_message(s, f, places[0].node, broken, &s->scratch);
-            rc = diag_set(d, ERR_STATE, "%u answers stand in the way, first %.*s: %.*s", s->violations.count,
-                          STR_ARG(ref), STR_ARG(message));
+            rc = diag_set(d, ERR_STATE,
+                          in_chinese(s) ? "还有 %u 个答案需要处理，第一个是 %.*s：%.*s"
+                                        : "%u answers stand in the way, first %.*s: %.*s",
+                          s->violations.count, STR_ARG(ref), STR_ARG(message));
         }
         arena_release(&s->scratch, mark);
         return rc ? rc : ERR_NOMEM;

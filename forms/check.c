@@ -459,6 +459,47 @@ bool expr_constant(const struct expr *e, struct value *out)
     return e->constant;
 }
 
+static bool never_holds(const struct expr *e, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++) {
+        const struct predicate *p = &e->predicates.at[i];
+        const struct op *op = &e->ops.at[p->first];
+        const struct value *v = p->end == p->first + 1 && op->code == OP_CONST ? &e->constants.at[op->a]
+                                                                               : NULL;
+        if (v && ((v->type == VALUE_BOOL && !v->boolean) || (v->type == VALUE_NUMBER && !(v->number >= 1))))
+            return true;
+    }
+    return false;
+}
+
+bool expr_never_any(const struct expr *e)
+{
+    for (uint32_t i = 0; i < e->ops.count;) {
+        const struct op *op = &e->ops.at[i];
+        switch (op->code) {
+        case OP_CONST:
+        case OP_SCALAR:
+        case OP_REFS:
+        case OP_CONTEXT:
+        case OP_CURRENT:
+        case OP_ROOT:
+        case OP_CALL: break;
+        case OP_STEP:
+            if (never_holds(e, e->steps.at[op->a].predicate_first, e->steps.at[op->a].predicate_end))
+                return true;
+            break;
+        case OP_FILTER:
+            if (never_holds(e, op->a, op->b))
+                return true;
+            break;
+        case OP_JUMP: break;   /* around predicates */
+        default: return false; /* either this or that */
+        }
+        i = op->code == OP_JUMP ? op->a : i + 1;
+    }
+    return false;
+}
+
 struct str expr_text(const struct expr *e)
 {
     return e->text;

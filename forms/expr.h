@@ -103,6 +103,8 @@ struct expr_kept {
 struct expr_kept *expr_aggregates(const struct expr *e, uint32_t *count_out);
 /* The value when it is a constant, e.g. true(). */
 bool expr_constant(const struct expr *e, struct value *out);
+/* Does a predicate that is always false stand in the way of every node? */
+bool expr_never_any(const struct expr *e);
 struct str expr_text(const struct expr *e);
 
 /* One evaluation. The struct is the caller's; set it up once and change `context` between calls. */

@@ -145,6 +145,10 @@ static void load_itemset(struct loader *l, uint32_t element, uint32_t control, u
     if (value == XML_NONE)
         load_finding(l, FINDING_ERROR, xml_at(doc, element)->line, xml_at(doc, element)->column, context,
                      "An <itemset> has no <value ref=\"...\">.");
+    if (set && expr_never_any(set))
+        load_finding(l, FINDING_WARNING, xml_at(doc, element)->line, xml_at(doc, element)->column, context,
+                     "The filter of these choices is never true, so none of them is ever shown: %.*s",
+                     STR_ARG(nodeset));
     struct control *c = &l->form->controls.at[control];
     c->itemset = set;
     c->item_value = v;

@@ -177,6 +177,54 @@ static void what_can_never_be_asked_or_chosen_is_told(void **state)
     arena_free(&v.a);
 }
 
+static void choices_that_are_never_shown_are_told(void **state)
+{
+    static const struct {
+        const char *nodeset;
+        bool told;
+    } cases[] = {{"instance('l')/root/item[false()]", true},
+                 {"instance('l')/root/item[1 = 2]", true},
+                 {"instance('l')/root/item[name = 'x'][true() and 'a' = 'b']", true},
+                 {"randomize(instance('l')/root/item[0])", true},
+                 {"instance('l')/root[false()]/item[name = 'x']", true},
+                 {"instance('l')/root/item[true()]", false},
+                 {"instance('l')/root/item[1]", false},
+                 {"instance('l')/root/item[name = 'x' or false()]", false},
+                 {"instance('l')/root/item[count(../item[false()]) = 0]", false}};
+    struct interview v;
+    char body[300];
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        interview_init(&v);
+        snprintf(body, sizeof(body),
+                 "<select1 ref=\"/d/c\"><itemset nodeset=\"%s\"><value ref=\"name\"/></itemset></select1>",
+                 cases[i].nodeset);
+        assert_int_equal(
+            interview_form(&v, form_text(&v.a,
+                                         "<instance><d><c/></d></instance><instance id=\"l\"><root><item>"
+                                         "<name>x</name></item></root></instance>",
+                                         body)),
+            ERR_OK);
+        if (is_told(&v, FINDING_WARNING, "none of them is ever shown") != cases[i].told)
+            fail_msg("%s", cases[i].nodeset);
+        arena_free(&v.a);
+    }
+}
+
+static void a_pattern_that_cannot_be_read_is_told(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v,
+                   "<instance><d><a/><b/></d></instance>"
+                   "<bind nodeset=\"/d/a\" constraint=\"regex(., '[0-9')\"/>"
+                   "<bind nodeset=\"/d/b\" constraint=\"regex(., '[0-9]+')\"/>",
+                   "<input ref=\"/d/a\"/><input ref=\"/d/b\"/>");
+    assert_true(is_told(&v, FINDING_WARNING, "the pattern of regex() cannot be read at character"));
+    assert_int_equal(v.findings.list.count, 1);
+    interview_close(&v);
+}
+
 static void one_value_of_many_is_told(void **state)
 {
     static const struct {
@@ -370,6 +418,8 @@ int main(void)
         cmocka_unit_test(depth_and_size_are_capped),
         cmocka_unit_test(two_lists_of_one_name_are_refused),
         cmocka_unit_test(published_forms_load),
+        cmocka_unit_test(choices_that_are_never_shown_are_told),
+        cmocka_unit_test(a_pattern_that_cannot_be_read_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -836,6 +836,38 @@ static void patterns_may_come_from_answers(void **state)
     interview_close(&v);
 }
 
+static void what_is_wrong_is_said_in_the_language_of_the_form(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(
+        &v,
+        "<itext><translation lang=\"English (en)\"><text id=\"n\"><value>How "
+        "many?</value></text></translation>"
+        "<translation lang=\"中文 (zh)\"><text id=\"n\"><value>多少？</value></text></translation></itext>"
+        "<instance><d id=\"d\"><n/><day/><pick/><how/></d></instance><bind nodeset=\"/d/n\" type=\"int\"/>"
+        "<bind nodeset=\"/d/day\" type=\"date\"/><bind nodeset=\"/d/how\" type=\"int\"/>",
+        "<input ref=\"/d/n\"><label ref=\"jr:itext('n')\"/></input><input ref=\"/d/day\"/>"
+        "<select1 ref=\"/d/pick\"><item><label>A</label><value>a</value></item></select1>"
+        "<range ref=\"/d/how\" start=\"1\" end=\"5\" step=\"1\"/>");
+    static const struct {
+        const char *ref, *text, *english, *chinese;
+    } cases[] = {{"/d/n", "many", "\"many\" is not a whole number.", "“many”不是整数。"},
+                 {"/d/day", "soon", "\"soon\" is not a date such as 2026-11-23.",
+                  "“soon”不是日期（例如 2026-11-23）。"},
+                 {"/d/pick", "b", "\"b\" is not among the choices.", "“b”不在选项之中。"},
+                 {"/d/how", "9", "9 is not between 1 and 5.", "9 不在 1 和 5 之间。"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        assert_int_equal(session_language(v.s, 0, &v.d), ERR_OK);
+        assert_int_not_equal(try_answer(&v, cases[i].ref, cases[i].text), ERR_OK);
+        assert_string_equal(v.d.text, cases[i].english);
+        assert_int_equal(session_language(v.s, 1, &v.d), ERR_OK);
+        assert_int_not_equal(try_answer(&v, cases[i].ref, cases[i].text), ERR_OK);
+        assert_string_equal(v.d.text, cases[i].chinese);
+    }
+    interview_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -873,6 +905,7 @@ int main(void)
         cmocka_unit_test(a_calculated_or_readonly_value_is_not_answered),
         cmocka_unit_test(a_thousand_members),
         cmocka_unit_test(patterns_may_come_from_answers),
+        cmocka_unit_test(what_is_wrong_is_said_in_the_language_of_the_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
