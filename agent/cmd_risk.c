@@ -3,6 +3,7 @@
  * same code as at the door and at the centre.
  */
 #include "agent/cli.h"
+#include "agent/cmd_risk.h"
 #include "agent/form_file.h"
 #include "agent/script.h"
 #include "platform/base/civil.h"
@@ -58,9 +59,7 @@ static enum err host_random(void *self, void *out, size_t n)
 
 static enum err read_file(struct risk_job *j, const char *path, struct buf *out, struct diag *d)
 {
-    buf_init(out, FILE_BYTES_MAX);
-    enum err rc = j->seam->file_read(j->seam->self, path, out, d);
-    return rc == ERR_NOT_FOUND ? diag_set(d, rc, "there is no file %s", path) : rc;
+    return risk_file_read(j->seam, path, FILE_BYTES_MAX, out, d);
 }
 
 /* Lists lie beside the form, under the last part of their address. */
@@ -87,7 +86,7 @@ static enum err host_resource(void *self, struct str uri, struct str *bytes_out,
 
 /* -- reading ---------------------------------------------------------------------------------------- */
 
-static void print_findings(const char *file, const struct form_findings *f)
+void risk_print_findings(const char *file, const struct form_findings *f)
 {
     for (uint32_t i = 0; i < f->list.count; i++) {
         const struct form_finding *one = &f->list.at[i];
@@ -101,10 +100,10 @@ static enum err load_form(struct risk_job *j, struct diag *d)
     struct buf text = {0};
     struct form_findings findings = {0};
     enum err rc = form_file_read(j->seam, j->q.form, &j->a, &text, NULL, NULL, &findings, d);
-    print_findings(j->q.form, &findings);
+    risk_print_findings(j->q.form, &findings);
     if (!rc) {
         rc = form_load(&j->a, buf_str(&text), &j->form, &findings, d);
-        print_findings(j->q.form, &findings);
+        risk_print_findings(j->q.form, &findings);
     }
     buf_free(&text);
     return rc;
@@ -117,7 +116,7 @@ static enum err load_pack(struct risk_job *j, struct diag *d)
     enum err rc = read_file(j, j->q.pack, &text, d);
     if (!rc)
         rc = pack_load(&j->a, buf_str(&text), j->form, &j->pack, &findings, d);
-    print_findings(j->q.pack, &findings);
+    risk_print_findings(j->q.pack, &findings);
     buf_free(&text);
     return rc;
 }
@@ -343,7 +342,7 @@ static int run_judge(const struct risk_request *q, struct seam *seam)
     return code;
 }
 
-int cmd_risk(int argc, char **argv, struct seam *seam)
+static int cmd_risk_judge(int argc, char **argv, struct seam *seam)
 {
     struct risk_request q = {0};
     const char *arguments[2];
@@ -360,14 +359,8 @@ int cmd_risk(int argc, char **argv, struct seam *seam)
         {"--json", NULL, "as one JSON object", &q.json},
         {"--lang", "zh|en", "language of the findings", &q.lang},
     };
-    bool judging = argc > 1 && strcmp(argv[1], "judge") == 0;
-    if (!judging && argc > 1 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0) {
-        fprintf(stderr, "doorstep risk: there is no \"%s\"; `doorstep risk judge` judges a household.\n",
-                argv[1]);
-        return err_action(ERR_USAGE)->exit_code;
-    }
-    int code = cli_parse(&command_judge, options, (int)(sizeof(options) / sizeof(*options)), argc - judging,
-                         argv + judging, arguments, 2, 2, &count);
+    int code = cli_parse(&command_judge, options, (int)(sizeof(options) / sizeof(*options)), argc, argv,
+                         arguments, 2, 2, &count);
     if (code >= 0)
         return code;
     q.form = arguments[0];
@@ -378,4 +371,33 @@ int cmd_risk(int argc, char **argv, struct seam *seam)
         return cli_fail("risk judge", ERR_USAGE, &d);
     }
     return run_judge(&q, seam);
+}
+
+static const struct {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv, struct seam *seam);
+} risk_commands[] = {
+    {"judge", "judge a household by a rule pack and say why", cmd_risk_judge},
+    {"score", "score the households of a table by a pack", cmd_risk_score},
+};
+
+static void print_commands(FILE *to)
+{
+    fprintf(to, "doorstep risk COMMAND: what rule packs say about households\n\n");
+    for (size_t i = 0; i < sizeof(risk_commands) / sizeof(*risk_commands); i++)
+        fprintf(to, "  %-9s %s\n", risk_commands[i].name, risk_commands[i].summary);
+    fprintf(to, "\nEach explains itself: doorstep risk judge --help\n");
+}
+
+int cmd_risk(int argc, char **argv, struct seam *seam)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+    for (size_t i = 0; i < sizeof(risk_commands) / sizeof(*risk_commands); i++)
+        if (strcmp(name, risk_commands[i].name) == 0)
+            return risk_commands[i].run(argc - 1, argv + 1, seam);
+    bool help = strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (!help)
+        fprintf(stderr, "doorstep risk: there is no \"%s\"\n", name);
+    print_commands(help ? stdout : stderr);
+    return help ? 0 : err_action(ERR_USAGE)->exit_code;
 }

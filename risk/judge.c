@@ -530,6 +530,76 @@ static enum err fn_total(struct eval *e, const struct value *args, uint32_t coun
     return ERR_OK;
 }
 
+/* The value beside a key of a look-up table; a key that is not in it has none. */
+static enum err fn_lookup(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    struct judging *j = side_of(e)->j;
+    struct value key = as_number(&args[1], true);
+    uint32_t table;
+    (void)count;
+    *out = unknown();
+    if (key.type != VALUE_DEC || !map_get(&j->p->lookups_by_name, value_text(e, &args[0]), &table))
+        return ERR_OK;
+    const struct pack_lookup *t = &j->p->lookups.at[table];
+    uint32_t low = 0, high = t->entries.count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (dec_cmp(t->entries.at[middle].key, key.dec) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < t->entries.count && dec_cmp(t->entries.at[low].key, key.dec) == 0)
+        *out = of_dec(t->entries.at[low].value);
+    return ERR_OK;
+}
+
+/* The C library's results differ in the last bit from one machine to the next; a judgement may not. */
+static double number_or_nan(const struct value *v)
+{
+    struct value n = as_number(v, true);
+    return n.type == VALUE_DEC ? dec_double(n.dec) : n.type == VALUE_NUMBER ? n.number : NAN;
+}
+
+static struct value of_number(double v)
+{
+    return isnan(v) ? unknown() : (struct value){.type = VALUE_NUMBER, .number = v};
+}
+
+static enum err fn_exp(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    (void)e;
+    (void)count;
+    *out = of_number(num_exp(number_or_nan(&args[0])));
+    return ERR_OK;
+}
+
+static enum err fn_log(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    (void)e;
+    (void)count;
+    double v = number_or_nan(&args[0]);
+    *out = of_number(v > 0 ? num_log(v) : NAN);
+    return ERR_OK;
+}
+
+/* Whole exponents by multiplication, so that squares are what people expect; others through exp and log. */
+static enum err fn_pow(struct eval *e, const struct value *args, uint32_t count, struct value *out)
+{
+    double base = number_or_nan(&args[0]), exponent = number_or_nan(&args[1]), result = 1;
+    (void)e;
+    (void)count;
+    if (!isnan(base) && exponent == floor(exponent) && fabs(exponent) <= 64) {
+        for (int i = 0; i < (int)fabs(exponent); i++)
+            result *= base;
+        result = exponent < 0 ? 1 / result : result;
+    } else {
+        result = base > 0 && !isnan(exponent) ? num_exp(exponent * num_log(base)) : NAN;
+    }
+    *out = of_number(isfinite(result) ? result : NAN);
+    return ERR_OK;
+}
+
 static enum err fn_hit(struct eval *e, const struct value *args, uint32_t count, struct value *out)
 {
     struct judging *j = side_of(e)->j;
@@ -553,6 +623,10 @@ const struct expr_function risk_functions[] = {
     {"is-missing", 1, 1, {ARG_ANY, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_BOOL, TAKES, fn_is_missing},
     {"unknown", 0, 0, {ARG_ANY, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_ANY, EXPR_USES_HOST, fn_unknown},
     {"total", 1, 1, {ARG_NODES, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_NUMBER, EXPR_USES_HOST, fn_total},
+    {"lookup", 2, 2, {ARG_STRING, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_ANY, EXPR_USES_HOST, fn_lookup},
+    {"exp", 1, 1, {ARG_NUMBER, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_NUMBER, 0, fn_exp},
+    {"log", 1, 1, {ARG_NUMBER, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_NUMBER, 0, fn_log},
+    {"pow", 2, 2, {ARG_NUMBER, ARG_NUMBER, ARG_ANY, ARG_ANY}, ARG_NUMBER, 0, fn_pow},
     {"hit", 1, 1, {ARG_STRING, ARG_ANY, ARG_ANY, ARG_ANY}, ARG_BOOL, EXPR_USES_HOST, fn_hit},
 };
 const uint32_t risk_function_count = sizeof(risk_functions) / sizeof(*risk_functions);
@@ -874,8 +948,8 @@ static enum err judge_prepare(struct judging *j, struct diag *d)
     return rc;
 }
 
-enum err judge_household(struct arena *a, const struct pack *p, const struct judge_input *in,
-                         struct judgement *out, struct diag *d)
+enum err judge_and(struct arena *a, const struct pack *p, const struct judge_input *in, struct judgement *out,
+                   enum err (*then)(void *self, struct judging *j), void *self, struct diag *d)
 {
     struct judging j = {.p = p, .in = in, .a = a, .fuel = JUDGE_FUEL_MAX};
     struct judgement result = {
@@ -892,6 +966,8 @@ enum err judge_household(struct arena *a, const struct pack *p, const struct jud
     enum err rc = judge_prepare(&j, d);
     if (!rc)
         rc = judge_all(&j, &result, d);
+    if (!rc && then)
+        rc = then(self, &j);
     if (rc == ERR_NOMEM)
         diag_set(d, rc, "There is no memory left to judge this household.");
     else if (rc == ERR_LIMIT)
@@ -903,4 +979,10 @@ enum err judge_household(struct arena *a, const struct pack *p, const struct jud
     arena_free(&j.scratch);
     arena_free(&j.keep);
     return rc;
+}
+
+enum err judge_household(struct arena *a, const struct pack *p, const struct judge_input *in,
+                         struct judgement *out, struct diag *d)
+{
+    return judge_and(a, p, in, out, NULL, NULL, d);
 }

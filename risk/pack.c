@@ -79,7 +79,7 @@ uint32_t words_distance(struct str a, struct str b)
  * ----------------------------------------------------------------------------------------- */
 
 /* Keys are a list of words between spaces. */
-static void check_keys(struct pack_loader *l, const struct json *o, struct str where, const char *known)
+void pack_keys(struct pack_loader *l, const struct json *o, struct str where, const char *known)
 {
     for (const struct json *c = o ? o->child : NULL; c; c = c->next) {
         struct str rest = str_of(known), word, near = STR("");
@@ -104,8 +104,8 @@ static void check_keys(struct pack_loader *l, const struct json *o, struct str w
     }
 }
 
-static struct str text_of(struct pack_loader *l, const struct json *o, const char *key, bool needed,
-                          struct str where)
+struct str pack_text(struct pack_loader *l, const struct json *o, const char *key, bool needed,
+                     struct str where)
 {
     const struct json *j = json_get(o, key);
     if (j && j->type == JSON_STRING && (j->text.n || !needed)) {
@@ -121,14 +121,14 @@ static struct str text_of(struct pack_loader *l, const struct json *o, const cha
     return STR("");
 }
 
-static struct words words_of(struct pack_loader *l, const struct json *o, struct str where)
+struct words pack_words(struct pack_loader *l, const struct json *o, struct str where)
 {
-    struct words w = {text_of(l, o, "zh", true, where), text_of(l, o, "en", true, where)};
+    struct words w = {pack_text(l, o, "zh", true, where), pack_text(l, o, "en", true, where)};
     return w;
 }
 
-static const struct json *object_of(struct pack_loader *l, const struct json *o, const char *key, bool needed,
-                                    struct str where)
+const struct json *pack_object(struct pack_loader *l, const struct json *o, const char *key, bool needed,
+                               struct str where)
 {
     const struct json *j = json_get(o, key);
     if (j && j->type == JSON_OBJECT)
@@ -140,8 +140,8 @@ static const struct json *object_of(struct pack_loader *l, const struct json *o,
     return NULL;
 }
 
-static const struct json *array_of(struct pack_loader *l, const struct json *o, const char *key, bool needed,
-                                   struct str where)
+const struct json *pack_array(struct pack_loader *l, const struct json *o, const char *key, bool needed,
+                              struct str where)
 {
     const struct json *j = json_get(o, key);
     if (j && j->type == JSON_ARRAY)
@@ -187,7 +187,7 @@ static bool number_of(struct pack_loader *l, const struct json *o, const char *k
     return false;
 }
 
-static bool name_valid(struct str s)
+bool pack_name_valid(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
@@ -198,7 +198,7 @@ static bool name_valid(struct str s)
     return s.n > 0 && s.n <= 64;
 }
 
-static bool list_fits(struct pack_loader *l, const struct json *list, const char *what, uint32_t count_max)
+bool pack_list_fits(struct pack_loader *l, const struct json *list, const char *what, uint32_t count_max)
 {
     if (!list)
         return false;
@@ -219,7 +219,7 @@ static const char *const type_names[PACK_TYPES] = {
 
 static enum pack_type type_of(struct pack_loader *l, const struct json *o, struct str where)
 {
-    struct str s = text_of(l, o, "type", true, where);
+    struct str s = pack_text(l, o, "type", true, where);
     for (int i = 0; i < PACK_TYPES; i++)
         if (str_eq_z(s, type_names[i]))
             return (enum pack_type)i;
@@ -234,7 +234,7 @@ static enum pack_type type_of(struct pack_loader *l, const struct json *o, struc
 static void read_choices(struct pack_loader *l, const struct json *o, struct pack_item *item,
                          struct str where)
 {
-    const struct json *choices = object_of(l, o, "choices", false, where);
+    const struct json *choices = pack_object(l, o, "choices", false, where);
     for (const struct json *c = choices ? choices->child : NULL; c && !l->rc; c = c->next) {
         struct pack_word *w = vec_push(l->a, &item->choices);
         if (!w) {
@@ -242,7 +242,7 @@ static void read_choices(struct pack_loader *l, const struct json *o, struct pac
             return;
         }
         w->value = arena_str(l->a, c->name);
-        w->words = words_of(l, c, where);
+        w->words = pack_words(l, c, where);
     }
 }
 
@@ -252,20 +252,33 @@ static void read_item(struct pack_loader *l, const struct json *o, struct pack_i
     item->name = arena_str(l->a, o->name);
     item->line = o->line;
     item->ref = EXPR_REF_NONE;
-    if (!name_valid(o->name))
+    if (!pack_name_valid(o->name))
         PACK_ERROR(
             l, o->line, where,
             "A name is made of letters, digits, _ and -, begins with a letter and has at most 64 of them.");
     item->type = type_of(l, o, where);
-    item->unit = text_of(l, o, "unit", false, where);
-    item->words = words_of(l, o, where);
+    item->unit = pack_text(l, o, "unit", false, where);
+    item->words = pack_words(l, o, where);
     read_choices(l, o, item, where);
+}
+
+/* Where a pack that reads a table finds what it names: in the form that is made of its inputs. */
+static struct str table_path(struct pack_loader *l, struct str name)
+{
+    char *p = arena_alloc(l->a, name.n + sizeof(TABLE_ROOT));
+    if (!p) {
+        l->rc = ERR_NOMEM;
+        return STR("");
+    }
+    memcpy(p, TABLE_ROOT, sizeof(TABLE_ROOT) - 1);
+    memcpy(p + sizeof(TABLE_ROOT) - 1, name.p, name.n);
+    return (struct str){p, name.n + sizeof(TABLE_ROOT) - 1};
 }
 
 static void read_inputs(struct pack_loader *l, const struct json *root)
 {
-    const struct json *list = object_of(l, root, "inputs", true, STR("pack"));
-    if (!list_fits(l, list, "inputs", PACK_ITEMS_MAX))
+    const struct json *list = pack_object(l, root, "inputs", true, STR("pack"));
+    if (!pack_list_fits(l, list, "inputs", PACK_ITEMS_MAX))
         return;
     for (const struct json *o = list->child; o && !l->rc; o = o->next) {
         struct str where = pack_where(l, "inputs", o->name, "");
@@ -274,9 +287,9 @@ static void read_inputs(struct pack_loader *l, const struct json *root)
             l->rc = ERR_NOMEM;
             return;
         }
-        check_keys(l, o, where, "path type unit zh en choices");
+        pack_keys(l, o, where, l->pack->table ? "type unit zh en choices" : "path type unit zh en choices");
         read_item(l, o, item, where);
-        item->path = text_of(l, o, "path", true, where);
+        item->path = l->pack->table ? table_path(l, item->name) : pack_text(l, o, "path", true, where);
         if (item->type == PACK_YESNO)
             PACK_ERROR(l, o->line, where,
                        "An answer is no truth value: its type is choice, and a rule says $%.*s = 'yes'.",
@@ -286,8 +299,8 @@ static void read_inputs(struct pack_loader *l, const struct json *root)
 
 static void read_fields(struct pack_loader *l, const struct json *set, struct pack_set *s, struct str where)
 {
-    const struct json *list = object_of(l, set, "fields", true, where);
-    if (!list_fits(l, list, "fields", PACK_FIELDS_MAX))
+    const struct json *list = pack_object(l, set, "fields", true, where);
+    if (!pack_list_fits(l, list, "fields", PACK_FIELDS_MAX))
         return;
     s->fields = ARENA_ARRAY(l->a, struct pack_item, list->count + 1);
     if (!s->fields) {
@@ -296,7 +309,7 @@ static void read_fields(struct pack_loader *l, const struct json *set, struct pa
     }
     for (const struct json *o = list->child; o && !l->rc; o = o->next) {
         struct str at = pack_where(l, "sets", s->name, "");
-        check_keys(l, o, at, "type unit zh en choices");
+        pack_keys(l, o, at, "type unit zh en choices");
         struct pack_item *item = &s->fields[s->field_count++];
         read_item(l, o, item, at);
         if (item->type == PACK_YESNO)
@@ -307,8 +320,8 @@ static void read_fields(struct pack_loader *l, const struct json *set, struct pa
 
 static void read_sets(struct pack_loader *l, const struct json *root)
 {
-    const struct json *list = object_of(l, root, "sets", false, STR("pack"));
-    if (!list_fits(l, list, "sets", PACK_ITEMS_MAX))
+    const struct json *list = pack_object(l, root, "sets", false, STR("pack"));
+    if (!pack_list_fits(l, list, "sets", PACK_ITEMS_MAX))
         return;
     for (const struct json *o = list->child; o && !l->rc; o = o->next) {
         struct str where = pack_where(l, "sets", o->name, "");
@@ -317,19 +330,19 @@ static void read_sets(struct pack_loader *l, const struct json *root)
             l->rc = ERR_NOMEM;
             return;
         }
-        check_keys(l, o, where, "path where name zh en fields");
-        if (!name_valid(o->name))
+        pack_keys(l, o, where, l->pack->table ? "where name zh en fields" : "path where name zh en fields");
+        if (!pack_name_valid(o->name))
             PACK_ERROR(l, o->line, where,
                        "A name is made of letters, digits, _ and -, and begins with a letter.");
         s->name = arena_str(l->a, o->name);
         s->line = o->line;
         s->ref = EXPR_REF_NONE;
-        s->path = text_of(l, o, "path", true, where);
-        s->where_text = text_of(l, o, "where", false, where);
-        s->words = words_of(l, o, where);
+        s->path = l->pack->table ? table_path(l, s->name) : pack_text(l, o, "path", true, where);
+        s->where_text = pack_text(l, o, "where", false, where);
+        s->words = pack_words(l, o, where);
         s->name_field = UINT32_MAX;
         read_fields(l, o, s, where);
-        struct str name = text_of(l, o, "name", false, where);
+        struct str name = pack_text(l, o, "name", false, where);
         for (uint32_t i = 0; i < s->field_count; i++)
             if (name.n && str_eq(s->fields[i].name, name))
                 s->name_field = i;
@@ -342,8 +355,8 @@ static void read_sets(struct pack_loader *l, const struct json *root)
 
 static void read_dept(struct pack_loader *l, const struct json *root)
 {
-    const struct json *list = object_of(l, root, "dept", false, STR("pack"));
-    if (!list_fits(l, list, "dept", PACK_ITEMS_MAX))
+    const struct json *list = pack_object(l, root, "dept", false, STR("pack"));
+    if (!pack_list_fits(l, list, "dept", PACK_ITEMS_MAX))
         return;
     for (const struct json *o = list->child; o && !l->rc; o = o->next) {
         struct str where = pack_where(l, "dept", o->name, "");
@@ -352,15 +365,15 @@ static void read_dept(struct pack_loader *l, const struct json *root)
             l->rc = ERR_NOMEM;
             return;
         }
-        check_keys(l, o, where, "type unit zh en choices");
+        pack_keys(l, o, where, "type unit zh en choices");
         read_item(l, o, item, where);
     }
 }
 
 static void read_derived(struct pack_loader *l, const struct json *root)
 {
-    const struct json *list = object_of(l, root, "derived", false, STR("pack"));
-    if (!list_fits(l, list, "derived", PACK_ITEMS_MAX))
+    const struct json *list = pack_object(l, root, "derived", false, STR("pack"));
+    if (!pack_list_fits(l, list, "derived", PACK_ITEMS_MAX))
         return;
     for (const struct json *o = list->child; o && !l->rc; o = o->next) {
         struct str where = pack_where(l, "derived", o->name, "");
@@ -369,9 +382,9 @@ static void read_derived(struct pack_loader *l, const struct json *root)
             l->rc = ERR_NOMEM;
             return;
         }
-        check_keys(l, o, where, "value type unit zh en choices");
+        pack_keys(l, o, where, "value type unit zh en choices");
         read_item(l, o, item, where);
-        item->text = text_of(l, o, "value", true, where);
+        item->text = pack_text(l, o, "value", true, where);
     }
     l->pack->derived_count = l->pack->values.count;
 }
@@ -381,7 +394,7 @@ static void read_derived(struct pack_loader *l, const struct json *root)
 
 static struct str area_of(struct pack_loader *l, const struct json *o, struct str where)
 {
-    struct str s = text_of(l, o, "area", true, where);
+    struct str s = pack_text(l, o, "area", true, where);
     if (str_eq_z(s, "*"))
         return STR("");
     bool digits = s.n >= 2 && s.n <= 12;
@@ -398,9 +411,9 @@ static void add_entry(struct pack_loader *l, const struct json *o, struct pack_p
 {
     struct pack_entry e = {.area = STR("")};
     if (override) {
-        check_keys(l, o, where, "area from to value source");
+        pack_keys(l, o, where, "area from to value source");
         e.area = area_of(l, o, where);
-        e.source = text_of(l, o, "source", true, where);
+        e.source = pack_text(l, o, "source", true, where);
     } else {
         e.source = p->source;
     }
@@ -432,19 +445,19 @@ static void read_param(struct pack_loader *l, const struct json *o)
         l->rc = ERR_NOMEM;
         return;
     }
-    check_keys(l, o, where, "value unit zh en source example from to overrides");
-    if (!name_valid(o->name))
+    pack_keys(l, o, where, "value unit zh en source example from to overrides");
+    if (!pack_name_valid(o->name))
         PACK_ERROR(l, o->line, where,
                    "A name is made of letters, digits, _ and -, and begins with a letter.");
     p->name = arena_str(l->a, o->name);
     p->line = o->line;
-    p->unit = text_of(l, o, "unit", true, where);
-    p->words = words_of(l, o, where);
-    p->source = text_of(l, o, "source", true, where);
+    p->unit = pack_text(l, o, "unit", true, where);
+    p->words = pack_words(l, o, where);
+    p->source = pack_text(l, o, "source", true, where);
     p->example = bool_of(l, o, "example", where);
     add_entry(l, o, p, false, where);
-    const struct json *list = array_of(l, o, "overrides", false, where);
-    if (!list_fits(l, list, "overrides", 10 * PACK_ITEMS_MAX))
+    const struct json *list = pack_array(l, o, "overrides", false, where);
+    if (!pack_list_fits(l, list, "overrides", 10 * PACK_ITEMS_MAX))
         return;
     for (const struct json *e = list->child; e && !l->rc; e = e->next) {
         if (e->type == JSON_OBJECT)
@@ -456,8 +469,8 @@ static void read_param(struct pack_loader *l, const struct json *o)
 
 static void read_params(struct pack_loader *l, const struct json *root)
 {
-    const struct json *list = object_of(l, root, "params", false, STR("pack"));
-    if (!list_fits(l, list, "params", PACK_ITEMS_MAX))
+    const struct json *list = pack_object(l, root, "params", false, STR("pack"));
+    if (!pack_list_fits(l, list, "params", PACK_ITEMS_MAX))
         return;
     for (const struct json *o = list->child; o && !l->rc; o = o->next)
         read_param(l, o);
@@ -468,7 +481,7 @@ static void read_params(struct pack_loader *l, const struct json *root)
 
 static enum severity severity_of(struct pack_loader *l, const struct json *o, struct str where)
 {
-    struct str s = text_of(l, o, "severity", true, where);
+    struct str s = pack_text(l, o, "severity", true, where);
     for (int i = SEVERITY_BLUE; i <= SEVERITY_RED; i++)
         if (str_eq_z(s, severity_name((enum severity)i)))
             return (enum severity)i;
@@ -479,7 +492,7 @@ static enum severity severity_of(struct pack_loader *l, const struct json *o, st
 
 static enum finding_kind kind_of(struct pack_loader *l, const struct json *o, struct str where)
 {
-    struct str s = text_of(l, o, "kind", false, where);
+    struct str s = pack_text(l, o, "kind", false, where);
     for (int i = KIND_RISK; i <= KIND_PROCESS; i++)
         if (str_eq_z(s, finding_kind_name((enum finding_kind)i)))
             return (enum finding_kind)i;
@@ -491,9 +504,9 @@ static enum finding_kind kind_of(struct pack_loader *l, const struct json *o, st
 static void read_check_values(struct pack_loader *l, const struct json *o, struct pack_check *c,
                               struct str where)
 {
-    const struct json *list = object_of(l, o, "values", false, where);
+    const struct json *list = pack_object(l, o, "values", false, where);
     c->value_first = l->pack->values.count;
-    if (!list_fits(l, list, "values", PACK_FIELDS_MAX))
+    if (!pack_list_fits(l, list, "values", PACK_FIELDS_MAX))
         return;
     for (const struct json *v = list->child; v && !l->rc; v = v->next) {
         struct pack_item *item = vec_push(l->a, &l->pack->values);
@@ -504,7 +517,7 @@ static void read_check_values(struct pack_loader *l, const struct json *o, struc
         item->name = arena_str(l->a, v->name);
         item->line = v->line;
         item->type = PACK_TEXT;
-        if (!name_valid(v->name))
+        if (!pack_name_valid(v->name))
             PACK_ERROR(l, v->line, where,
                        "A name is made of letters, digits, _ and -, and begins with a letter.");
         if (v->type == JSON_STRING)
@@ -525,25 +538,25 @@ static void read_check(struct pack_loader *l, const struct json *o)
     }
     c->line = o->line;
     struct str where = pack_where(l, "checks", json_text(o, "id"), "");
-    check_keys(l, o, where, "id severity kind urgent name when values text follow source");
-    c->id = text_of(l, o, "id", true, where);
-    if (c->id.n && !name_valid(c->id))
+    pack_keys(l, o, where, "id severity kind urgent name when values text follow source");
+    c->id = pack_text(l, o, "id", true, where);
+    if (c->id.n && !pack_name_valid(c->id))
         PACK_ERROR(l, o->line, where, "An id is made of letters, digits, _ and -, and begins with a letter.");
     c->severity = severity_of(l, o, where);
     c->kind = kind_of(l, o, where);
     c->urgent = bool_of(l, o, "urgent", where);
-    c->source = text_of(l, o, "source", true, where);
-    c->when_text = text_of(l, o, "when", true, where);
-    const struct json *name = object_of(l, o, "name", true, where);
+    c->source = pack_text(l, o, "source", true, where);
+    c->when_text = pack_text(l, o, "when", true, where);
+    const struct json *name = pack_object(l, o, "name", true, where);
     if (name)
-        c->name = words_of(l, name, where);
+        c->name = pack_words(l, name, where);
     read_check_values(l, o, c, where);
 }
 
 static void read_checks(struct pack_loader *l, const struct json *root)
 {
-    const struct json *list = array_of(l, root, "checks", true, STR("pack"));
-    if (!list_fits(l, list, "checks", PACK_ITEMS_MAX))
+    const struct json *list = pack_array(l, root, "checks", !l->pack->table, STR("pack"));
+    if (!pack_list_fits(l, list, "checks", PACK_ITEMS_MAX))
         return;
     for (const struct json *o = list->child; o && !l->rc; o = o->next) {
         if (o->type == JSON_OBJECT)
@@ -557,8 +570,8 @@ static void read_checks(struct pack_loader *l, const struct json *root)
 
 static void read_categories(struct pack_loader *l, const struct json *root)
 {
-    const struct json *list = array_of(l, root, "categories", false, STR("pack"));
-    if (!list_fits(l, list, "categories", PACK_FIELDS_MAX))
+    const struct json *list = pack_array(l, root, "categories", false, STR("pack"));
+    if (!pack_list_fits(l, list, "categories", PACK_FIELDS_MAX))
         return;
     for (const struct json *o = list->child; o && !l->rc; o = o->next) {
         struct str where = pack_where(l, "categories", json_text(o, "code"), "");
@@ -567,43 +580,20 @@ static void read_categories(struct pack_loader *l, const struct json *root)
             l->rc = ERR_NOMEM;
             return;
         }
-        check_keys(l, o, where, "code when zh en");
+        pack_keys(l, o, where, "code when zh en");
         c->line = o->line;
-        c->code = text_of(l, o, "code", true, where);
-        c->when_text = text_of(l, o, "when", true, where);
-        c->words = words_of(l, o, where);
+        c->code = pack_text(l, o, "code", true, where);
+        c->when_text = pack_text(l, o, "when", true, where);
+        c->words = pack_words(l, o, where);
     }
 }
 
 /* -- the whole
  * -------------------------------------------------------------------------------------------------- */
 
-static void read_head(struct pack_loader *l, const struct json *root)
+static void read_forms(struct pack_loader *l, const struct json *root)
 {
-    struct pack *p = l->pack;
-    struct str where = STR("pack");
-    int64_t format = 0;
-    check_keys(l, root, where,
-               "format id version title note forms valid date sources inputs sets dept params derived checks "
-               "categories");
-    if (!json_i64(root, "format", &format) || format != 1)
-        PACK_ERROR(l, root->line, where, "\"format\" must be 1; another number is for a newer Doorstep.");
-    p->id = text_of(l, root, "id", true, where);
-    p->version = text_of(l, root, "version", true, where);
-    const struct json *title = object_of(l, root, "title", true, where);
-    if (title)
-        p->title = words_of(l, title, where);
-    const struct json *valid = object_of(l, root, "valid", true, where);
-    p->valid_from = INT64_MIN;
-    p->valid_to = INT64_MAX;
-    if (valid) {
-        check_keys(l, valid, STR("valid"), "from to");
-        p->valid_from = day_of(l, valid, "from", INT64_MIN, STR("valid"));
-        p->valid_to = day_of(l, valid, "to", INT64_MAX, STR("valid"));
-        if (p->valid_from > p->valid_to)
-            PACK_ERROR(l, valid->line, STR("valid"), "\"from\" is after \"to\".");
-    }
-    const struct json *forms = array_of(l, root, "forms", true, where);
+    const struct json *forms = pack_array(l, root, "forms", true, STR("pack"));
     bool ours = false;
     for (const struct json *f = forms ? forms->child : NULL; f; f = f->next) {
         if (f->type != JSON_STRING)
@@ -615,10 +605,42 @@ static void read_head(struct pack_loader *l, const struct json *root)
                    STR_ARG(form_id(l->form)));
 }
 
+static void read_head(struct pack_loader *l, const struct json *root)
+{
+    struct pack *p = l->pack;
+    struct str where = STR("pack");
+    int64_t format = 0;
+    pack_keys(l, root, where,
+              p->table
+                  ? "format table id version title note valid date sources inputs sets dept params lookups "
+                    "derived checks categories results totals"
+                  : "format id version title note forms valid date sources inputs sets dept params lookups "
+                    "derived checks categories");
+    if (!json_i64(root, "format", &format) || format != 1)
+        PACK_ERROR(l, root->line, where, "\"format\" must be 1; another number is for a newer Doorstep.");
+    p->id = pack_text(l, root, "id", true, where);
+    p->version = pack_text(l, root, "version", true, where);
+    const struct json *title = pack_object(l, root, "title", true, where);
+    if (title)
+        p->title = pack_words(l, title, where);
+    const struct json *valid = pack_object(l, root, "valid", true, where);
+    p->valid_from = INT64_MIN;
+    p->valid_to = INT64_MAX;
+    if (valid) {
+        pack_keys(l, valid, STR("valid"), "from to");
+        p->valid_from = day_of(l, valid, "from", INT64_MIN, STR("valid"));
+        p->valid_to = day_of(l, valid, "to", INT64_MAX, STR("valid"));
+        if (p->valid_from > p->valid_to)
+            PACK_ERROR(l, valid->line, STR("valid"), "\"from\" is after \"to\".");
+    }
+    if (!p->table)
+        read_forms(l, root);
+}
+
 /* Templates need the names of everything else, so they are read last. */
 static void read_date(struct pack_loader *l, const struct json *root)
 {
-    struct str name = text_of(l, root, "date", false, STR("pack"));
+    struct str name = pack_text(l, root, "date", false, STR("pack"));
     l->pack->date_input = UINT32_MAX;
     for (uint32_t i = 0; i < l->pack->inputs.count; i++) {
         struct pack_item *in = &l->pack->inputs.at[i];
@@ -705,13 +727,13 @@ static void read_sentences(struct pack_loader *l, const struct json *root)
             continue;
         struct pack_check *c = &l->pack->checks.at[i++];
         struct str where = pack_where(l, "checks", c->id, "text");
-        const struct json *text = object_of(l, o, "text", true, where);
-        const struct json *follow = object_of(l, o, "follow", true, where);
+        const struct json *text = pack_object(l, o, "text", true, where);
+        const struct json *follow = pack_object(l, o, "follow", true, where);
         struct words t = {STR(""), STR("")}, f = {STR(""), STR("")};
         if (text)
-            t = words_of(l, text, where);
+            t = pack_words(l, text, where);
         if (follow)
-            f = words_of(l, follow, where);
+            f = pack_words(l, follow, where);
         l->check = c;
         read_template(l, t.zh, where, o->line, &c->text_zh);
         read_template(l, t.en, where, o->line, &c->text_en);
@@ -739,50 +761,67 @@ static void warn_unused(struct pack_loader *l)
                          "No expression and no sentence uses this department value.");
 }
 
-enum err pack_load(struct arena *a, struct str json, const struct form *form, const struct pack **pack_out,
-                   struct form_findings *findings, struct diag *d)
+static void read_all(struct pack_loader *l, const struct json *root)
+{
+    read_head(l, root);
+    read_inputs(l, root);
+    read_date(l, root);
+    read_sets(l, root);
+    read_dept(l, root);
+    read_params(l, root);
+    pack_read_lookups(l, root);
+    read_derived(l, root);
+    read_checks(l, root);
+    read_categories(l, root);
+    if (!l->rc)
+        pack_compile(l);
+    if (!l->rc)
+        read_sentences(l, root);
+    if (!l->rc)
+        pack_read_results(l, root);
+    if (!l->rc)
+        warn_unused(l);
+}
+
+/* `form` NULL: a pack that reads a table, whose form is made here. */
+static enum err load(struct arena *a, struct str json, const struct form *form,
+                     const struct pack_lookup_file *files, uint32_t file_count, const struct pack **pack_out,
+                     struct form_findings *findings, struct diag *d)
 {
     struct form_findings own = {0};
     struct pack *p = ARENA_NEW(a, struct pack);
     struct arena scratch;
     const struct json *root = NULL;
+    struct diag first = {0};
     if (!p)
         return diag_set(d, ERR_NOMEM, "There is no memory left for the rule pack.");
     if (json.n > PACK_BYTES_MAX)
         return diag_set(d, ERR_LIMIT, "The rule pack has %zu bytes; at most %u are read.", json.n,
                         PACK_BYTES_MAX);
-    struct pack_loader l = {
-        .pack = p, .a = a, .form = form, .findings = findings ? findings : &own, .set = UINT32_MAX};
-    struct diag first = {0};
-    l.first = &first;
-    p->form = form;
+    struct pack_loader l = {.pack = p,
+                            .a = a,
+                            .form = form,
+                            .findings = findings ? findings : &own,
+                            .first = &first,
+                            .set = UINT32_MAX,
+                            .files = files,
+                            .file_count = file_count};
+    p->table = !form;
     map_init(&p->names, a);
     map_init(&p->params_by_name, a);
     map_init(&p->dept_by_name, a);
     map_init(&p->checks_by_id, a);
+    map_init(&p->lookups_by_name, a);
     arena_init(&scratch, 64u << 20);
     enum err rc = json_read(&scratch, json, &root, d);
+    if (!rc && (!root || root->type != JSON_OBJECT))
+        rc = diag_set(d, ERR_SYNTAX, "A rule pack is a JSON object, in braces.");
+    if (!rc && p->table)
+        rc = pack_table_form(a, root, &l.form, d);
     if (rc)
         goto done;
-    if (!root || root->type != JSON_OBJECT) {
-        rc = diag_set(d, ERR_SYNTAX, "A rule pack is a JSON object, in braces.");
-        goto done;
-    }
-    read_head(&l, root);
-    read_inputs(&l, root);
-    read_date(&l, root);
-    read_sets(&l, root);
-    read_dept(&l, root);
-    read_params(&l, root);
-    read_derived(&l, root);
-    read_checks(&l, root);
-    read_categories(&l, root);
-    if (!l.rc)
-        pack_compile(&l);
-    if (!l.rc)
-        read_sentences(&l, root);
-    if (!l.rc)
-        warn_unused(&l);
+    p->form = l.form;
+    read_all(&l, root);
     rc = l.rc;
     if (rc)
         diag_set(d, rc, "There is no memory left for the rule pack.");
@@ -793,6 +832,20 @@ enum err pack_load(struct arena *a, struct str json, const struct form *form, co
 done:
     arena_free(&scratch);
     return rc;
+}
+
+enum err pack_load(struct arena *a, struct str json, const struct form *form, const struct pack **pack_out,
+                   struct form_findings *findings, struct diag *d)
+{
+    CHECK(form);
+    return load(a, json, form, NULL, 0, pack_out, findings, d);
+}
+
+enum err pack_load_table(struct arena *a, struct str json, const struct pack_lookup_file *files,
+                         uint32_t file_count, const struct pack **pack_out, struct form_findings *findings,
+                         struct diag *d)
+{
+    return load(a, json, NULL, files, file_count, pack_out, findings, d);
 }
 
 enum err pack_about_read(struct arena *a, struct str json, struct pack_about *out, struct diag *d)

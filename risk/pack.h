@@ -18,6 +18,15 @@ struct pack;
  * `a`. */
 enum err pack_load(struct arena *a, struct str json, const struct form *form, const struct pack **pack_out,
                    struct form_findings *findings, struct diag *d) MUST_USE;
+/* A pack that says "table": true reads columns of a table instead of answers to a form: scores, and studies
+ * over data of others. `files` are its look-up tables that may not travel with it (two columns, with a
+ * header line). */
+struct pack_lookup_file {
+    struct str name, csv;
+};
+enum err pack_load_table(struct arena *a, struct str json, const struct pack_lookup_file *files,
+                         uint32_t file_count, const struct pack **pack_out, struct form_findings *findings,
+                         struct diag *d) MUST_USE;
 struct str pack_id(const struct pack *p);
 struct str pack_version(const struct pack *p);
 struct str pack_title(const struct pack *p, struct str language);

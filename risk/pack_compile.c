@@ -58,6 +58,8 @@ static void put_names(struct pack_loader *l)
         put_name(l, &p->params_by_name, p->params.at[i].name, i, p->params.at[i].line, "params");
     for (uint32_t i = 0; i < p->dept.count; i++)
         put_name(l, &p->dept_by_name, p->dept.at[i].name, i, p->dept.at[i].line, "dept");
+    for (uint32_t i = 0; i < p->lookups.count; i++)
+        put_name(l, &p->lookups_by_name, p->lookups.at[i].name, i, p->lookups.at[i].line, "lookups");
     for (uint32_t i = 0; i < p->checks.count; i++)
         put_name(l, &p->checks_by_id, p->checks.at[i].id, i, p->checks.at[i].line, "checks");
 }
@@ -156,6 +158,8 @@ static void resolve_inputs(struct pack_loader *l)
                        STR_ARG(item->path));
         else
             check_type(l, item, f, where);
+        if (f)
+            item->field = f->number;
     }
 }
 
@@ -184,6 +188,8 @@ static void resolve_field(struct pack_loader *l, uint32_t set, uint32_t field)
                    STR_ARG(s->path));
     else
         check_type(l, item, f, where);
+    if (f)
+        item->field = f->number;
     struct pack_member_ref *m = vec_push(l->a, &l->pack->member_refs);
     if (m)
         *m = (struct pack_member_ref){item->ref, set, field};
@@ -320,6 +326,11 @@ static void use_name(struct pack_loader *l, struct str function, struct str name
             p->dept.at[i].used = true;
         else
             name_missing(&p->dept_by_name, "department value", name, d);
+    } else if (str_eq_z(function, "lookup")) {
+        if (map_get(&p->lookups_by_name, name, &i))
+            p->lookups.at[i].used = true;
+        else
+            name_missing(&p->lookups_by_name, "look-up table", name, d);
     } else if (str_eq_z(function, "hit")) {
         if (!map_get(&p->checks_by_id, name, &i))
             name_missing(&p->checks_by_id, "check", name, d);
@@ -373,7 +384,9 @@ static void check_nodes(struct pack_loader *l, struct str function, struct str t
  * so that a misspelt one is found at load and not in front of a household. */
 static void check_calls(struct pack_loader *l, struct str text, uint32_t line, struct str where)
 {
-    static const char *const functions[] = {"param", "dept", "prev", "hit"};
+    static const char *const functions[] = {"param", "dept", "prev", "hit", "lookup"};
+    static const char *const refused[] = {"sin",  "cos",   "tan",   "asin",  "acos",
+                                          "atan", "atan2", "exp10", "log10", "random"};
     size_t i = 0;
     while (i < text.n) {
         if (text.p[i] == '\'' || text.p[i] == '"') {
@@ -393,6 +406,11 @@ static void check_calls(struct pack_loader *l, struct str text, uint32_t line, s
         for (size_t k = 0; k < sizeof(functions) / sizeof(*functions); k++)
             named = named || str_eq_z(name, functions[k]);
         size_t open = skip_space(text, i);
+        for (size_t k = 0; k < sizeof(refused) / sizeof(*refused); k++)
+            if (str_eq_z(name, refused[k]) && open < text.n && text.p[open] == '(')
+                PACK_ERROR(l, line, where,
+                           "A rule cannot use %.*s(): it would not give the same everywhere and always.",
+                           STR_ARG(name));
         if ((!named && !nodes) || open >= text.n || text.p[open] != '(' ||
             (from > 0 && text.p[from - 1] == '$'))
             continue;
@@ -409,9 +427,10 @@ static void check_calls(struct pack_loader *l, struct str text, uint32_t line, s
                          : quote;
         size_t close = skip_space(text, end);
         struct diag what = {0};
-        if (end <= quote + 1 || close >= text.n || text.p[close] != ')')
-            diag_set(&what, ERR_SYNTAX, "%.*s() takes one name in quotes, such as %.*s('x').", STR_ARG(name),
-                     STR_ARG(name));
+        char after = str_eq_z(name, "lookup") ? ',' : ')';
+        if (end <= quote + 1 || close >= text.n || text.p[close] != after)
+            diag_set(&what, ERR_SYNTAX, "%.*s() takes one name in quotes, such as %.*s('x'%s).",
+                     STR_ARG(name), STR_ARG(name), after == ',' ? ", $score" : "");
         else
             use_name(l, name, str_sub(text, quote + 1, end - quote - 2), &what);
         if (what.code)

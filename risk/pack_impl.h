@@ -11,6 +11,7 @@
 
 #include "forms/expr.h"
 #include "forms/limits.h"
+#include "platform/base/json.h"
 #include "platform/base/map.h"
 #include "risk/judge.h"
 #include "risk/pack.h"
@@ -49,6 +50,7 @@ struct pack_item {
     VEC(struct pack_word) choices;
     struct str path;         /* inputs */
     uint32_t ref;            /* inputs, fields: the form's reference */
+    uint32_t field;          /* and its number for the question */
     struct str text;         /* values: the expression as written */
     const struct expr *expr; /* values */
     uint32_t line;
@@ -136,6 +138,28 @@ struct pack_category {
     uint32_t line;
 };
 
+/* One line of a look-up table. */
+struct pack_lookup_entry {
+    struct dec key, value;
+};
+
+/* A table that turns a score into a value, such as the likelihoods of a poverty probability index. */
+struct pack_lookup {
+    struct str name, source;
+    struct words words;
+    VEC(struct pack_lookup_entry) entries; /* by key, ascending */
+    uint32_t line;
+    bool used;
+};
+
+/* A mean over households: of a derived value, among those for which `where` holds, each with its weight. */
+struct pack_total {
+    struct str name;
+    struct words words;
+    uint32_t mean, weight, where; /* derived values; weight and where may be UINT32_MAX */
+    uint32_t line;
+};
+
 /* A path inside a set's predicates, as the engine names it. */
 struct pack_member_ref {
     uint32_t ref, set, field;
@@ -156,9 +180,14 @@ struct pack {
     uint32_t *order; /* derived values, what each reads before it */
     VEC(struct pack_check) checks;
     VEC(struct pack_category) categories;
+    bool table; /* reads a table: its form is made of its own inputs */
+    VEC(struct pack_lookup) lookups;
+    VEC(struct pack_total) totals;
+    uint32_t *results; /* derived values that a table of scores shows */
+    uint32_t result_count;
     VEC(struct pack_member_ref) member_refs;
     struct map names; /* $name to its reference */
-    struct map params_by_name, dept_by_name, checks_by_id;
+    struct map params_by_name, dept_by_name, checks_by_id, lookups_by_name;
 };
 
 /* References of the pack. */
@@ -203,10 +232,30 @@ struct pack_loader {
     struct diag *first; /* the caller's: gets the first error */
     enum err rc;        /* ERR_NOMEM or ERR_LIMIT: give up */
     /* while an expression is compiled */
-    const struct pack_check *check; /* whose values may be named; NULL = none */
-    uint32_t values_visible;        /* of that check */
-    uint32_t set;                   /* whose condition it is, or UINT32_MAX */
+    const struct pack_check *check;       /* whose values may be named; NULL = none */
+    uint32_t values_visible;              /* of that check */
+    uint32_t set;                         /* whose condition it is, or UINT32_MAX */
+    const struct pack_lookup_file *files; /* tables that came beside the pack */
+    uint32_t file_count;
 };
+/* Keys of a JSON object are a list of words between spaces; whatever else stands there is a mistake. */
+void pack_keys(struct pack_loader *l, const struct json *o, struct str where, const char *known);
+struct str pack_text(struct pack_loader *l, const struct json *o, const char *key, bool needed,
+                     struct str where);
+struct words pack_words(struct pack_loader *l, const struct json *o, struct str where);
+const struct json *pack_object(struct pack_loader *l, const struct json *o, const char *key, bool needed,
+                               struct str where);
+const struct json *pack_array(struct pack_loader *l, const struct json *o, const char *key, bool needed,
+                              struct str where);
+bool pack_name_valid(struct str s);
+bool pack_list_fits(struct pack_loader *l, const struct json *list, const char *what, uint32_t count_max);
+/* What only scores have: look-up tables before the expressions, results and totals behind them
+ * (pack_table.c). */
+#define TABLE_ROOT "/table/"
+enum err pack_table_form(struct arena *a, const struct json *root, const struct form **form_out,
+                         struct diag *d) MUST_USE;
+void pack_read_lookups(struct pack_loader *l, const struct json *root);
+void pack_read_results(struct pack_loader *l, const struct json *root);
 /* Records a mistake: where in the pack ("checks.MED01.when"), and the sentence in `what`. */
 void pack_finding(struct pack_loader *l, enum finding_severity severity, uint32_t line, struct str where,
                   const struct diag *what);
@@ -317,6 +366,9 @@ struct judging {
     uint32_t fuel;
 };
 
+/* Judges, and while all values are still there lets `then` take what it wants. */
+enum err judge_and(struct arena *a, const struct pack *p, const struct judge_input *in, struct judgement *out,
+                   enum err (*then)(void *self, struct judging *j), void *self, struct diag *d) MUST_USE;
 uint32_t reading_number(const struct judging *j, struct reading_id id);
 struct reading_id reading_of(const struct judging *j, uint32_t number);
 static inline bool trace_has(const uint64_t *set, uint32_t number)

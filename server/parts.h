@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "forms/session.h"
+#include "platform/base/csv.h"
 #include "server/server.h"
 #include "sync/client.h"
 #include "sync/fieldmap.h"
@@ -20,6 +21,7 @@ struct cached_form {
     struct arena memory;
     const struct form *form;
     struct fieldmap map;
+    bool policies; /* some field has another one than keep */
     struct form_row about;
     uint64_t used; /* larger = more recently */
 };
@@ -47,7 +49,11 @@ struct server {
     bool leased[SRV_CONNECTIONS_MAX];
     uint32_t store_count;
     struct form_cache forms; /* under write_turn */
-    int64_t enrol_minute;    /* of mono_ms, in which enrol_wrong were counted; under lock */
+    const char *dir;
+    uint64_t opened_seq; /* the newest server sequence when this program began: a backup is put back before */
+    int64_t marked_ms;   /* when the marker was written last; under lock */
+    int64_t set_back_ms; /* when a handheld last proved that the database was set back; under write_turn */
+    int64_t enrol_minute; /* of mono_ms, in which enrol_wrong were counted; under lock */
     uint32_t enrol_wrong;
 };
 
@@ -94,6 +100,11 @@ enum err people_ticket(struct cstore *st, const struct centre *c, const struct s
  * lost). */
 enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, struct str body,
                       struct buf *reply, struct diag *d) MUST_USE;
+/* A handheld's request for another incarnation (sync/incarnation.h), a frame: gives the signed reply of an
+ * enrolment. The same request again gets the same incarnation. ERR_STATE: a frame that it counts as lost is
+ * stored here; it must ask for its receipts first. */
+enum err people_incarnation(struct server *s, struct cstore *st, struct arena *a, struct str frame,
+                            struct buf *reply, struct diag *d) MUST_USE;
 /* Every incarnation of the device. ERR_NOT_FOUND. */
 enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d) MUST_USE;
 
@@ -105,6 +116,7 @@ struct case_author {
 struct cases {
     struct cstore *st;
     struct arena *a;
+    int64_t now_ms;                /* of audit rows */
     bool conflict;                 /* out: a field now has versions that differ */
     VEC(struct row_id) interviews; /* out: those that were touched, each once */
 };
@@ -118,7 +130,8 @@ enum err cases_apply(struct cases *c, struct case_author author, const struct ch
                      struct diag *d) MUST_USE;
 
 /* The centre's own edits: a new row (when `birth` is given) or an existing one, and fields; values with p
- * NULL are left as they are, and so are values that would not change. */
+ * NULL are left as they are, and so are values that would not change. `resolve`: a decision, made even when
+ * it confirms what is shown. */
 struct case_field {
     uint32_t field;
     struct str value;
@@ -128,6 +141,10 @@ struct case_edit {
     const struct row_birth *birth;
     const struct case_field *fields;
     uint32_t field_count;
+    bool resolve;
+    uint8_t status;  /* of a decision */
+    uint32_t person; /* who: 0 = the centre itself */
+    uint8_t role;
     bool changed; /* out */
 };
 enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case_edit *edit,
@@ -145,12 +162,15 @@ struct rebuild {
     const struct seam *seam;
     /* The frame that is being accepted: its changes are not in the ledger yet. */
     const struct ingest *frame;
+    struct case_author author; /* of its changes */
     uint64_t server_seq;
     const struct batch_rows *rows;
+    uint32_t rows_left; /* of interviews that may still be read for this frame: it holds the write turn */
 };
+#define REBUILD_ROWS_MAX 60000
 /* Notes that a visit was finalised by this change. */
-enum err rebuild_note(struct rebuild *r, const struct device_row *author, const struct change *finalise,
-                      int64_t now_ms, struct diag *d) MUST_USE;
+enum err rebuild_note(struct rebuild *r, const struct change *finalise, int64_t now_ms,
+                      struct diag *d) MUST_USE;
 /* Visits of this interview that are finalised, whose XML is not yet proven, and to which this frame may have
  * brought something: rebuilds, compares, keeps. Only the store's own failures are errors: a visit that cannot
  * be rebuilt is kept as differing. */
@@ -233,20 +253,6 @@ enum err list_status(struct desk *k, bool json, struct buf *out, struct diag *d)
 enum err list_of(struct desk *k, struct str what, bool json, struct str language, struct buf *out,
                  struct diag *d) MUST_USE; /* ERR_USAGE when there is no such list */
 
-/* Comma-separated values, RFC 4180: quoted fields may hold commas, quotes and line ends; CR LF or LF; a byte
- * order mark is skipped. */
-struct csv {
-    struct str rest;
-    uint32_t line; /* of the row last read */
-    uint32_t next_line;
-};
-#define CSV_FIELDS_MAX 256
-void csv_open(struct csv *c, struct str text);
-/* The next row that is not empty; texts live in `a`. *count_out 0: no more. ERR_SYNTAX with line and column.
- */
-enum err csv_row(struct csv *c, struct arena *a, struct str *fields_out, uint32_t *count_out,
-                 struct diag *d) MUST_USE;
-
 /* ---- accepting frames (accept.c) ---- */
 struct accepted {
     struct device_row device;
@@ -254,11 +260,57 @@ struct accepted {
     struct batch_row batch; /* with the receipt to send */
     bool duplicate;
     bool caught_up; /* the receipt says so: no downlink is needed */
+    uint32_t epoch; /* of the frame */
 };
 /* Takes the write turn itself. `cursor`: as its sender told, UINT64_MAX = not told. ERR_OK: stored or
  * quarantined, `batch.receipt` answers. Otherwise nothing was kept. */
 enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str frame, uint64_t cursor,
                     struct accepted *out, struct diag *d) MUST_USE;
+/* Why the centre does not take what this incarnation sends: ERR_OK, ERR_DENIED (a person shut the device
+ * out), or ERR_EXISTS (this incarnation is over; it may ask for another one). */
+enum err device_refused(const struct device_row *v);
+/* Whether a handheld may make these changes. `everywhere`: whatever their area. */
+enum err changes_allowed(struct cstore *st, struct arena *a, const struct device_row *device,
+                         const struct person *person, bool everywhere, const struct ingest *in,
+                         struct diag *d) MUST_USE;
+/* Cuts what changes of this epoch say they had seen to what means the same today. */
+enum err seen_cap(struct cstore *st, uint32_t epoch, struct change *changes, uint32_t count,
+                  struct diag *d) MUST_USE;
+/* What an accepted, a released and a replayed frame do to the records; in a transaction. */
+struct frame_apply {
+    struct cstore *st;
+    struct arena *a;
+    struct form_cache *forms;
+    const struct seam *seam;
+    const struct ingest *in;
+    struct case_author author;
+    uint64_t seq; /* the server sequence of all its changes */
+    const struct batch_rows *rows;
+    int64_t now_ms;
+};
+enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct diag *d) MUST_USE;
+/* Rows by the centre's numbers. */
+struct row_names {
+    struct cstore *st;
+};
+struct batch_rows row_names_of(struct row_names *n);
+/* The receipt for a frame that was released. */
+enum err srv_receipt_again(struct server *s, struct cstore *st, struct arena *a,
+                           const struct device_row *device, struct batch_row *batch, struct diag *d) MUST_USE;
+
+/* ---- epochs (epoch.c): the database was set back to a backup ---- */
+/* The number that a new epoch gets at this time at least: minutes since 2024, so that two that began from the
+ * same backup differ. */
+uint32_t epoch_of_time(int64_t now_ms);
+/* Inside a transaction: a handheld proves it. `epoch`: the newest that it knows. */
+enum err srv_set_back(struct server *s, struct cstore *st, uint32_t epoch, struct diag *d) MUST_USE;
+/* At the start: is the database behind its marker? Then a new epoch begins. */
+enum err centre_marker_look(const struct seam *seam, const char *dir, struct cstore *st,
+                            struct diag *d) MUST_USE;
+/* Notes beside the database how far it is, now and then (`now`: in any case): a database that is behind its
+ * marker was set back. */
+void centre_mark(struct server *s, struct cstore *st, bool now);
+
 /* A receipt for what is in the ledger after `since`, made on request and not stored. A revoked device is told
  * so, signed. */
 enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
@@ -270,6 +322,7 @@ struct down_ask {
     struct str area;
     uint64_t cursor;
     size_t bytes_max; /* about, before sealing */
+    uint32_t epoch;   /* that the cursor is of; 0 = today's */
 };
 /* One frame of what the device may see after its cursor; when that is nothing, a frame that says so.
  * *any_out: whether it holds changes. */

@@ -2,11 +2,13 @@
  *
  * Most numbers in a form are small integers or have a few decimals: those take a fast path in which every
  * step is exact in IEEE arithmetic. All others go through big integers: free-format printing after Steele &
- * White and Burger & Dybvig (1996), reading by long division with a sticky remainder. No libm, no locale, and
- * the same bytes on every machine, which findings that are replayed years later depend on. */
+ * White and Burger & Dybvig (1996), reading by long division with a sticky remainder. No locale, nothing of
+ * libm but what is exact (floor, ldexp, frexp), and the same bytes on every machine, which findings that are
+ * replayed years later depend on. */
 #include "platform/base/num.h"
 
 #include <float.h>
+#include <math.h>
 
 _Static_assert(FLT_EVAL_METHOD == 0, "doubles must not carry hidden extra digits");
 _Static_assert(DBL_MANT_DIG == 53 && DBL_MAX_EXP == 1024, "doubles must be IEEE 754 binary64");
@@ -692,4 +694,47 @@ double dec_double(struct dec d)
     for (uint32_t i = 0; i < n; i++)
         digits[i] = text[n - 1 - i];
     return decimal_double(digits, n, -(int64_t)d.scale, d.coefficient < 0);
+}
+
+/* -- e^v and log v
+ * -----------------------------------------------------------------------------------------
+ * Additions, multiplications, divisions and exponents moved by ldexp and frexp only: IEEE 754 says what these
+ * give. ln 2 in two parts, the first with its last 32 bits zero, so that k times it is exact. */
+
+#define LN2_HIGH 0x1.62e42fee00000p-1
+#define LN2_LOW 0x1.a39ef35793c76p-33
+#define ONE_OVER_LN2 0x1.71547652b82fep+0
+
+double num_exp(double v)
+{
+    if (isnan(v))
+        return v;
+    if (v > 709.79)
+        return INFINITY;
+    if (v < -745.2)
+        return 0;
+    double k = floor(v * ONE_OVER_LN2 + 0.5);
+    double r = (v - k * LN2_HIGH) - k * LN2_LOW, sum = 1;
+    for (int i = 16; i > 0; i--) /* |r| <= 0.347: the 17th term is below 2^-70 */
+        sum = 1 + sum * r / i;
+    return ldexp(sum, (int)k);
+}
+
+double num_log(double v)
+{
+    int exponent = 0;
+    if (isnan(v) || v <= 0)
+        return NAN;
+    if (isinf(v))
+        return v;
+    double m = frexp(v, &exponent); /* in [0.5, 1) */
+    if (m < 0.70710678118654752) {
+        m *= 2;
+        exponent--;
+    }
+    double s = (m - 1) / (m + 1), square = s * s, sum = 0; /* |s| < 0.172 */
+    for (int i = 25; i > 0; i -= 2)
+        sum = sum * square + 1.0 / i;
+    double k = exponent;
+    return k * LN2_HIGH + (2 * s * sum + k * LN2_LOW);
 }

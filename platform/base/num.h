@@ -16,6 +16,11 @@ bool num_read(struct str s, double *out);
 /* As num_read, and also an exponent: for JSON and GeoJSON. */
 bool num_read_exp(struct str s, double *out);
 
+/* e^v and the natural logarithm, the same bits on every machine, within four units in the last place. The
+ * library's own differ from one machine to the next. num_log wants v > 0; NaN gives NaN. */
+double num_exp(double v);
+double num_log(double v);
+
 /* Exact decimals: value = coefficient / 10^scale, scale 0..9. */
 struct dec {
     int64_t coefficient;

@@ -1,7 +1,7 @@
 /* Reading CSV as people's spreadsheets write it: RFC 4180, and kind to what is common besides (LF ends, a
  * byte order mark, empty lines, a last line without end). A quote inside a plain field is refused with its
  * place: it is the sign of a broken file. */
-#include "server/parts.h"
+#include "platform/base/csv.h"
 
 void csv_open(struct csv *c, struct str text)
 {
