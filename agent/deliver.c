@@ -3,6 +3,11 @@
  */
 #include "agent/deliver.h"
 
+#include "agent/attach.h"
+#include "agent/store_travel.h"
+
+#include "agent/lists.h"
+
 #ifndef DOORSTEP_VERSION
 #define DOORSTEP_VERSION "0.1"
 #endif
@@ -14,7 +19,9 @@ struct run {
     struct arena arena; /* the run's */
     struct sync_client *client;
     uint64_t frame_after; /* newest frame handed to the client */
+    uint64_t part_after;  /* and of attachments */
     struct buf frame;
+    struct buf begun, base; /* of the object that is being fetched */
     struct str ca;    /* PEM of the authorities the centre's certificate must come from; "" = the system's */
     struct diag http; /* what the last request said when it failed */
     struct deliver_result result;
@@ -105,8 +112,10 @@ static void step_http(struct run *run, const struct step *step)
 static enum err step_frame(struct run *run, struct diag *d)
 {
     bool any = false;
+    enum err rc = ERR_OK;
     buf_clear(&run->frame);
-    enum err rc = store_frame_next(run->store, run->frame_after, &run->frame_after, &run->frame, &any, d);
+    if (!run->o->receive_only)
+        rc = store_frame_next(run->store, run->frame_after, &run->frame_after, &run->frame, &any, d);
     if (!rc && any)
         rc = store_frame_sent(run->store, run->frame_after, d);
     if (!rc)
@@ -114,17 +123,54 @@ static enum err step_frame(struct run *run, struct diag *d)
     return rc;
 }
 
+/* Parts of attachments are cut one by one: a card need not hold them twice. */
+static enum err step_part(struct run *run, struct diag *d)
+{
+    bool any = false;
+    buf_clear(&run->frame);
+    enum err rc = ERR_OK;
+    if (!run->o->receive_only)
+        rc = attach_part_next(run->store, run->part_after, &run->part_after, &run->frame, &any, d);
+    if (!rc)
+        sync_feed_frame(run->client, any ? buf_str(&run->frame) : STR_NONE);
+    return rc;
+}
+
+/* What an earlier run fetched of it, and the version before it. Neither is needed. */
+static void look_for_help(struct run *run, const unsigned char *hash, unsigned char *base_hash,
+                          struct sync_wanted *wanted)
+{
+    struct diag quiet = {0};
+    buf_clear(&run->begun);
+    buf_clear(&run->base);
+    if (!store_object_begun(run->store, hash, &run->begun, &quiet))
+        wanted->have = buf_str(&run->begun);
+    if (wanted->have.n || store_object_base(run->store, hash, base_hash, &run->base, &quiet))
+        return;
+    wanted->base_hash = base_hash;
+    wanted->base = buf_str(&run->base);
+}
+
 static enum err step_wanted(struct run *run, const struct step *step, struct diag *d)
 {
     struct sync_wanted wanted = {0};
-    unsigned char hash[SHA256_SIZE];
+    unsigned char hash[SHA256_SIZE], base_hash[SHA256_SIZE];
     bool any = false;
     enum err rc = store_object_wanted(run->store, step->refused, step->refused_count, hash, &wanted.size,
                                       &any, d);
-    wanted.hash = hash;
+    if (!rc && any) {
+        wanted.hash = hash;
+        look_for_help(run, hash, base_hash, &wanted);
+    }
     if (!rc)
         sync_feed_wanted(run->client, any ? &wanted : NULL);
     return rc;
+}
+
+static enum err keep_object(struct run *run, const struct step *step, struct diag *d)
+{
+    enum err rc = store_object_put(run->store, step->hash, step->object, d);
+    return rc ? rc : store_object_pieces_drop(run->store, step->hash, d);
 }
 
 static enum err step_receipt(struct run *run, const struct step *step, struct diag *d)
@@ -133,8 +179,24 @@ static enum err step_receipt(struct run *run, const struct step *step, struct di
     uint32_t frames;
     enum err rc = store_receipt(run->store, step, &again, d);
     if (!rc)
+        rc = attach_receipt(run->store, &step->receipt, d);
+    if (!rc)
         run->result.clock_off_ms = step->receipt.clock_off_ms;
     return !rc && again ? store_cut(run->store, &frames, d) : rc;
+}
+
+/* What has no receipt yet. */
+static enum err waiting(struct store *s, uint64_t *frames, uint64_t *bytes, uint64_t *files,
+                        uint64_t *file_bytes)
+{
+    struct diag quiet = {0};
+    struct attach_status attached = {0};
+    enum err rc = store_waiting(s, frames, bytes, &quiet);
+    if (!rc)
+        rc = attach_status(s, &attached, &quiet);
+    *files = attached.waiting;
+    *file_bytes = attached.bytes_waiting;
+    return rc;
 }
 
 static void tell(struct run *run, int64_t wait_ms, const char *why, bool portal)
@@ -143,10 +205,16 @@ static void tell(struct run *run, int64_t wait_ms, const char *why, bool portal)
                                  .wait_ms = wait_ms,
                                  .why = why,
                                  .portal = portal};
-    struct diag quiet = {0};
-    uint64_t frames;
+    if (run->o->progress &&
+        !waiting(run->store, &p.frames_waiting, &p.bytes_waiting, &p.files_waiting, &p.file_bytes_waiting))
+        run->o->progress(run->o->self, &p);
+}
 
-    if (run->o->progress && !store_waiting(run->store, &frames, &p.bytes_waiting, &quiet))
+static void tell_list(void *self, struct str list)
+{
+    struct run *run = self;
+    struct deliver_progress p = {.totals = sync_totals(run->client), .list = list};
+    if (run->o->progress)
         run->o->progress(run->o->self, &p);
 }
 
@@ -176,8 +244,8 @@ static enum err commit(struct run *run, const struct step *step, struct diag *d)
     switch (step->kind) {
     case STEP_RECEIPT: return step_receipt(run, step, d);
     case STEP_DOWN: return store_down(run->store, step, d);
-    case STEP_PIECE: return ERR_OK;
-    default: return store_object_put(run->store, step->hash, step->object, d);
+    case STEP_PIECE: return store_object_piece(run->store, step->hash, step->at, step->object, d);
+    default: return keep_object(run, step, d);
     }
 }
 
@@ -193,7 +261,7 @@ static enum err carry_out(struct run *run, bool *done_out, struct diag *d)
     case STEP_HTTP: step_http(run, &step); break;
     case STEP_FRAME: rc = step_frame(run, d); break;
     case STEP_WANTED: rc = step_wanted(run, &step, d); break;
-    case STEP_PART: sync_feed_frame(run->client, STR_NONE); break;
+    case STEP_PART: rc = step_part(run, d); break;
     case STEP_WAIT: wait_a_while(run, &step, &said); break;
     case STEP_RECEIPT:
     case STEP_DOWN:
@@ -222,8 +290,11 @@ static enum err open_client(struct run *run, struct diag *d)
                             .cursor = id->cursor,
                             .epoch = id->epoch,
                             .bytes_max = run->o->bytes_max,
+                            .metered = run->o->metered,
                             .tries_max = run->o->tries_max};
     enum err rc = store_frame_unsure(run->store, &c.unsure_from, d);
+    if (run->o->receive_only)
+        c.unsure_from = 1;
     if (!rc)
         rc = keyset_read(&run->arena, id->keyset, NULL, &c.keys, d);
     if (!rc)
@@ -238,12 +309,13 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
                  struct deliver_result *result_out, struct diag *d)
 {
     struct run run = {.store = s, .seam = seam, .o = o};
-    struct diag quiet = {0};
     uint32_t frames = 0;
     bool done = false;
 
     arena_init(&run.arena, 256u << 20);
     buf_init(&run.frame, FRAME_SIZE_MAX);
+    buf_init(&run.begun, SYNC_OBJECT_MAX);
+    buf_init(&run.base, STORE_BASE_MAX);
     enum err rc = store_cut(s, &frames, d);
     if (!rc)
         rc = open_client(&run, d);
@@ -251,13 +323,20 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
         rc = carry_out(&run, &done, d);
     if (run.client)
         run.result.totals = sync_totals(run.client);
-    if (store_waiting(s, &run.result.frames_waiting, &run.result.bytes_waiting, &quiet))
+    if (run.result.totals.objects_received > 0)
+        lists_prepare(s, seam, &(struct lists_watch){&run, tell_list});
+    if (!rc)
+        rc = attach_forget(s, d);
+    if (waiting(s, &run.result.frames_waiting, &run.result.bytes_waiting, &run.result.files_waiting,
+                &run.result.file_bytes_waiting))
         run.result.frames_waiting = 0; /* the store failed; that is what `rc` says */
     *result_out = run.result;
     seam->log(seam->self, rc ? LOG_SYNC_FAILED : LOG_SYNC_DONE, (int64_t)run.result.totals.frames_receipted,
               (int64_t)run.result.totals.bytes_up, rc);
     sync_client_close(run.client);
     buf_free(&run.frame);
+    buf_free(&run.begun);
+    buf_free(&run.base);
     arena_free(&run.arena);
     return rc;
 }
@@ -271,6 +350,7 @@ struct enrolment {
     uint64_t token60;
     unsigned char print[16];
     bool has_print;
+    struct str ca;
     struct keyset keys;
     struct identity id;
 };
@@ -313,7 +393,7 @@ static bool is_page(const struct http_reply *reply)
 static enum err exchange(struct enrolment *e, enum http_method method, const char *path, struct str body,
                          struct str *reply_out, struct diag *d)
 {
-    struct http_request request = {.method = method, .body = body, .body_max = 256u << 10};
+    struct http_request request = {.method = method, .body = body, .body_max = 256u << 10, .ca = e->ca};
     struct http_reply reply = {0};
 
     enum err rc = url_of(&e->arena, e->url, str_of(path), &request.url, d);
@@ -335,6 +415,21 @@ static enum err exchange(struct enrolment *e, enum http_method method, const cha
         rc = reply_out->p ? ERR_OK : diag_set(d, ERR_NOMEM, "no memory to enrol");
     }
     buf_free(&reply.body);
+    return rc;
+}
+
+static enum err read_ca(struct enrolment *e, const struct enrol_options *o, struct diag *d)
+{
+    struct buf pem;
+    if (!o->ca_file)
+        return ERR_OK;
+    buf_init(&pem, 256u << 10);
+    enum err rc = e->seam->file_read(e->seam->self, o->ca_file, &pem, d);
+    if (!rc) {
+        e->ca = arena_str(&e->arena, buf_str(&pem));
+        rc = e->ca.p ? ERR_OK : diag_set(d, ERR_NOMEM, "no memory to enrol");
+    }
+    buf_free(&pem);
     return rc;
 }
 
@@ -397,6 +492,10 @@ enum err enrol(struct store *s, const struct seam *seam, const struct enrol_opti
                         STR_ARG(store_identity(s)->url));
     arena_init(&e.arena, 4u << 20);
     enum err rc = read_code(&e, o, d);
+    if (!rc)
+        rc = read_ca(&e, o, d);
+    if (!rc && e.ca.n)
+        rc = store_ca_put(s, e.ca, d);
     if (!rc)
         rc = know_root(&e, o, d);
     if (!rc)

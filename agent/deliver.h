@@ -9,15 +9,20 @@
 /* What a person wants to know while it runs: called after each step that changed something. */
 struct deliver_progress {
     struct sync_totals totals;
-    uint64_t bytes_waiting;
-    int64_t wait_ms; /* > 0: waiting before the next try */
-    const char *why; /* while waiting: what went wrong */
+    uint64_t frames_waiting, bytes_waiting;     /* without receipt */
+    uint64_t files_waiting, file_bytes_waiting; /* attachments without receipts for all of them */
+    int64_t wait_ms;                            /* > 0: waiting before the next try */
+    const char *why;                            /* while waiting: what went wrong */
     bool portal;     /* while waiting: the network shows a login page instead of the centre */
+    struct str list; /* being imported, so that forms open at once; "" = none */
 };
 
 struct deliver_options {
     uint64_t bytes_max;
     uint32_t tries_max;
+    /* Nothing is sent, and receipts are asked for first: the other end is a bundle (courier.h). */
+    bool receive_only;
+    bool metered; /* every byte costs: answers and small objects only, no attachments, no large lists */
     void *self;
     void (*progress)(void *self, const struct deliver_progress *p); /* may be NULL */
 };
@@ -25,9 +30,10 @@ struct deliver_options {
 struct deliver_result {
     struct sync_totals totals;
     uint64_t frames_waiting, bytes_waiting; /* still without receipt */
-    int64_t clock_off_ms;                   /* this device's clock minus the centre's; 0 = near enough */
-    bool budget_used;                       /* bytes_max ended the run before everything was done */
-    bool portal;                            /* a login page stood in the way to the end */
+    uint64_t files_waiting, file_bytes_waiting;
+    int64_t clock_off_ms; /* this device's clock minus the centre's; 0 = near enough */
+    bool budget_used;     /* bytes_max ended the run before everything was done */
+    bool portal;          /* a login page stood in the way to the end */
 };
 
 /* Cuts what is finalised, then runs one sync to its end. Waits (back-off) happen through the seam. Whatever
@@ -41,6 +47,7 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
 struct enrol_options {
     const char *code, *url, *root_print;
     const char *model;
+    const char *ca_file; /* PEM: the only authority that the centre's certificate may come from; NULL = any */
     void *self;
     bool (*confirm)(void *self, const char *fingerprint);
 };

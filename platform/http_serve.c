@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,13 +21,15 @@
 #define STOP_WAIT_MS 10000
 /* Every byte counts on a 2G link; the time that devices believe is inside what the centre signs. */
 #define WITHOUT_DATE MHD_USE_SUPPRESS_DATE_NO_CLOCK
+#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 struct http_serve {
     struct http_serve_options options;
     struct MHD_Daemon *daemon;
     uint16_t port;
-    atomic_uint running; /* requests in `handle` or being answered */
-    atomic_size_t held;  /* memory of all bodies */
+    atomic_uint running;       /* requests in `handle` or being answered */
+    atomic_size_t held;        /* memory of all bodies */
+    gnutls_datum_t ticket_key; /* of TLS sessions; drawn anew by each process */
 };
 
 struct request_state {
@@ -38,6 +41,10 @@ struct request_state {
     int64_t begun_ms;
     bool head_read;
     bool counted;
+    bool in_pieces;
+    uint64_t body_at; /* in pieces: where `body` begins */
+    bool piece_failed;
+    struct http_reply piece_reply; /* of the one that failed */
 };
 
 static int64_t now_ms(void)
@@ -70,6 +77,19 @@ static void body_drop(struct http_serve *s, struct request_state *r)
     buf_free(&r->body);
 }
 
+/* What is here of a body that is handed on as it arrives. */
+static void hand_on(struct http_serve *s, struct request_state *r, bool more, struct http_reply *reply)
+{
+    buf_init(&reply->body, REPLY_MAX);
+    reply->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    r->request.body = buf_str(&r->body);
+    r->request.body_at = r->body_at;
+    r->request.body_more = more;
+    s->options.handle(s->options.self, &r->request, &r->arena, reply);
+    r->body_at += r->body.n;
+    buf_clear(&r->body);
+}
+
 static void request_ends(void *self, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code)
 {
@@ -79,8 +99,14 @@ static void request_ends(void *self, struct MHD_Connection *connection, void **s
     (void)code;
     if (!r)
         return;
+    if (r->in_pieces && !r->counted && !r->piece_failed && !r->refused && r->body.n > 0) {
+        struct http_reply unheard = {0};
+        hand_on(s, r, true, &unheard); /* the connection broke: what arrived need not come again */
+        buf_free(&unheard.body);
+    }
     if (r->counted)
         atomic_fetch_sub(&s->running, 1);
+    buf_free(&r->piece_reply.body);
     body_drop(s, r);
     arena_free(&r->arena);
     free(r);
@@ -164,7 +190,25 @@ static enum MHD_Result read_head(const struct http_serve *s, struct request_stat
         if (n > s->options.body_max + DISCARD_MAX)
             return send_status(connection, r->refused);
     }
+    r->in_pieces = !r->refused && s->options.in_pieces && s->options.in_pieces(s->options.self, &r->request);
     return MHD_YES;
+}
+
+/* A piece leaves only when there is more behind it: the last one's reply is the request's. */
+static void take_pieces(struct http_serve *s, struct request_state *r, struct str bytes)
+{
+    while (bytes.n > 0 && !r->piece_failed) {
+        if (r->body.n == HTTP_PIECE) {
+            hand_on(s, r, true, &r->piece_reply);
+            r->piece_failed = r->piece_reply.status >= 300;
+            if (!r->piece_failed)
+                buf_free(&r->piece_reply.body);
+            continue;
+        }
+        size_t n = HTTP_PIECE - r->body.n < bytes.n ? HTTP_PIECE - r->body.n : bytes.n;
+        buf_put(&r->body, bytes.p, n);
+        bytes = str_sub(bytes, n, bytes.n);
+    }
 }
 
 static enum MHD_Result take_body(struct http_serve *s, struct request_state *r, struct str piece)
@@ -181,7 +225,10 @@ static enum MHD_Result take_body(struct http_serve *s, struct request_state *r, 
         return r->body_seen > s->options.body_max + DISCARD_MAX ? MHD_NO : MHD_YES;
     }
     size_t room = r->body.room;
-    buf_put_str(&r->body, piece);
+    if (r->in_pieces)
+        take_pieces(s, r, piece);
+    else
+        buf_put_str(&r->body, piece);
     atomic_fetch_add(&s->held, r->body.room - room);
     return r->body.failed ? MHD_NO : MHD_YES;
 }
@@ -194,9 +241,12 @@ static enum MHD_Result answer(struct http_serve *s, struct request_state *r,
     r->counted = true;
     if (r->refused)
         return send_status(connection, r->refused);
-    buf_init(&reply.body, REPLY_MAX);
-    r->request.body = buf_str(&r->body);
-    s->options.handle(s->options.self, &r->request, &r->arena, &reply);
+    if (r->piece_failed) {
+        reply = r->piece_reply;
+        r->piece_reply.body = (struct buf){0};
+    } else {
+        hand_on(s, r, false, &reply);
+    }
     if (send_reply(connection, &r->arena, &reply) == MHD_YES)
         return MHD_YES;
     return send_status(connection, MHD_HTTP_INTERNAL_SERVER_ERROR);
@@ -286,6 +336,57 @@ static enum err open_socket(const struct http_serve_options *o, int *fd_out, uin
     return ERR_OK;
 }
 
+/* The earliest moment at which a connection can be told; its handshake comes after it. */
+static void connection_begins(void *self, struct MHD_Connection *connection, void **socket_context,
+                              enum MHD_ConnectionNotificationCode code)
+{
+    const struct http_serve *s = self;
+    (void)socket_context;
+    if (code != MHD_CONNECTION_NOTIFY_STARTED || !s->ticket_key.data)
+        return;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+                                                                   MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (info && info->tls_session)
+        (void)gnutls_session_ticket_enable_server(info->tls_session, &s->ticket_key);
+}
+
+static enum err prepare_tls(struct http_serve *s, const struct http_serve_options *o, struct diag *d)
+{
+    if (!o->certificate && !o->key)
+        return ERR_OK;
+    if (!o->certificate || !o->key)
+        return diag_set(d, ERR_USAGE, "HTTPS needs both a certificate and its key.");
+    if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+        return diag_set(d, ERR_VERSION, "The HTTP library of this machine cannot do TLS.");
+    if (gnutls_session_ticket_key_generate(&s->ticket_key) != 0)
+        return diag_set(d, ERR_NOMEM, "Keys for TLS sessions could not be drawn.");
+    return ERR_OK;
+}
+
+static struct MHD_Daemon *start_daemon(struct http_serve *s, const struct http_serve_options *o, int fd)
+{
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | WITHOUT_DATE;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    if (o->certificate)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0] = tls[3];
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_call, s, MHD_OPTION_LISTEN_SOCKET, fd,
+                            MHD_OPTION_THREAD_POOL_SIZE, (unsigned)s->options.threads,
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->options.connections_max,
+                            MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+                            (unsigned)(s->options.connections_max + 1) / 2, MHD_OPTION_CONNECTION_TIMEOUT,
+                            (unsigned)s->options.idle_s_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX,
+                            MHD_OPTION_URI_LOG_CALLBACK, request_begins, s, MHD_OPTION_NOTIFY_COMPLETED,
+                            request_ends, s, MHD_OPTION_NOTIFY_CONNECTION, connection_begins, s,
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+}
+
 enum err http_serve_start(const struct http_serve_options *o, struct http_serve **serve_out, struct diag *d)
 {
     int fd = -1;
@@ -301,26 +402,24 @@ enum err http_serve_start(const struct http_serve_options *o, struct http_serve 
         s->options.idle_s_max = 60;
     if (s->options.held_max == 0)
         s->options.held_max = HELD_MAX;
-    enum err rc = open_socket(o, &fd, &s->port, d);
+    enum err rc = prepare_tls(s, o, d);
+    if (!rc)
+        rc = open_socket(o, &fd, &s->port, d);
     if (rc) {
+        gnutls_free(s->ticket_key.data);
         free(s);
         return rc;
     }
-    s->options.address = NULL; /* the caller's text need not live on */
-    s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | WITHOUT_DATE, 0, NULL, NULL, on_call, s,
-                                 MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
-                                 (unsigned)s->options.threads, MHD_OPTION_CONNECTION_LIMIT,
-                                 (unsigned)s->options.connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-                                 (unsigned)(s->options.connections_max + 1) / 2,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->options.idle_s_max,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX, MHD_OPTION_URI_LOG_CALLBACK,
-                                 request_begins, s, MHD_OPTION_NOTIFY_COMPLETED, request_ends, s,
-                                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    s->options.address = s->options.certificate = s->options.key = NULL; /* texts need not live on */
+    s->daemon = start_daemon(s, o, fd);
     if (!s->daemon) {
         close(fd);
+        gnutls_free(s->ticket_key.data);
         free(s);
-        return diag_set(d, ERR_NOMEM,
-                        "The HTTP server does not start: too few threads, files or too little memory.");
+        return o->certificate
+                   ? diag_set(d, ERR_USAGE, "The certificate or its key cannot be used; both are PEM texts.")
+                   : diag_set(d, ERR_NOMEM,
+                              "The HTTP server does not start: too few threads, files or too little memory.");
     }
     *serve_out = s;
     return ERR_OK;
@@ -343,5 +442,6 @@ void http_serve_stop(struct http_serve *s)
     for (int64_t until = now_ms() + STOP_WAIT_MS; atomic_load(&s->running) > 0 && now_ms() < until;)
         nanosleep(&moment, NULL);
     MHD_stop_daemon(s->daemon);
+    gnutls_free(s->ticket_key.data);
     free(s);
 }

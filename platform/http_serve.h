@@ -8,6 +8,13 @@
  * little. A client that is idle, or whose
  * body takes ten times as long as a client may be idle, is cut off. Addresses other than the one asked for
  * are never bound.
+ *
+ * A body that `in_pieces` asks for is not gathered: each HTTP_PIECE of it is a request of its own, handed on
+ * while the rest still travels (body_at, body_more), and so is what a connection brought before it broke.
+ * The reply is that of the last piece, or of the first one that failed; behind that one, nothing is read.
+ *
+ * With a certificate it speaks TLS 1.2 and 1.3 only, and gives out session tickets: a handheld that comes
+ * again pays for no second handshake.
  */
 #ifndef DOORSTEP_HTTP_SERVE_H
 #define DOORSTEP_HTTP_SERVE_H
@@ -18,6 +25,7 @@
 struct http_serve;
 
 #define HTTP_BODY_SMALL (64u << 10) /* a day's frame of a handheld has a tenth of it */
+#define HTTP_PIECE (16u << 10)
 
 struct http_serve_options {
     const char *address;      /* numeric, e.g. "127.0.0.1" or "::1" or "0.0.0.0" */
@@ -27,7 +35,11 @@ struct http_serve_options {
     uint32_t held_max;        /* bytes; 0 = 128 MiB */
     uint32_t connections_max; /* 0 = 1,000; one address gets at most half of them */
     uint32_t idle_s_max;      /* 0 = 60 */
+    const char *certificate;  /* PEM texts, with the chain; both or none. Not kept. */
+    const char *key;
     void *self;
+    /* Whether this request's body is handed on as it arrives. NULL = never. */
+    bool (*in_pieces)(void *self, const struct http_request *head);
     /* Called on a pool thread. `a` is the request's arena: reply header texts may live there. The reply body
      * buf is initialised with a maximum of 64 MiB and freed by the caller. */
     void (*handle)(void *self, const struct http_request *request, struct arena *a, struct http_reply *reply);

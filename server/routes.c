@@ -2,6 +2,7 @@
  * the centre, so that a captive portal's page is never taken for it. Replies of frames name no content type:
  * it would travel with every one of them, and says nothing that the first four bytes do not. */
 #include "server/routes.h"
+#include "server/transport.h"
 
 #define JSON_TYPE STR("application/json")
 #define DOWN_DEFAULT 65536
@@ -12,14 +13,14 @@ static bool query_u64(struct call *c, const char *name, uint64_t *out)
     return str_to_u64(http_query(c->a, c->request->url, name), out);
 }
 
-static enum err post_batch(struct call *c, struct diag *d)
+static enum err take_changes(struct call *c, struct str frame, struct diag *d)
 {
     struct accepted x = {0};
     uint64_t cursor = UINT64_MAX;
     struct buf down;
     bool any = false;
     bool wants_down = query_u64(c, "d", &cursor);
-    enum err rc = srv_accept(c->server, c->st, c->a, c->request->body, cursor, &x, d);
+    enum err rc = srv_accept(c->server, c->st, c->a, frame, cursor, &x, d);
     c->who_is_it = rc == ERR_DENIED; /* an unknown handheld */
     if (rc)
         return rc;
@@ -27,13 +28,135 @@ static enum err post_batch(struct call *c, struct diag *d)
     if (x.device.revoked_ms || x.caught_up || !wants_down || x.duplicate)
         return ERR_OK;
     /* What rides along is a gift: when it cannot be made, the receipt still counts. */
-    const struct down_ask ask = {&x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX};
+    const struct down_ask ask = {&x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX, x.epoch};
     buf_init(&down, FRAME_SIZE_MAX);
     rc = down_build(c->server, c->st, c->a, &ask, &down, &any, NULL);
     if (!rc && any && down.n <= SRV_REPLY_DOWN_MAX)
         buf_put_str(&c->reply->body, buf_str(&down));
     buf_free(&down);
     return ERR_OK;
+}
+
+/* A frame of a handheld: changes, or a part of an attachment. */
+static enum err take_frame(struct call *c, struct str frame, struct diag *d)
+{
+    struct buf receipt;
+    if (frame.n < FRAME_HEAD_SIZE || frame.p[5] != FRAME_OBJECT)
+        return take_changes(c, frame, d);
+    buf_init(&receipt, FRAME_SIZE_MAX);
+    enum err rc = srv_part(c->server, c->st, c->a, frame, &receipt, d);
+    c->who_is_it = rc == ERR_DENIED;
+    if (!rc)
+        buf_put_str(&c->reply->body, buf_str(&receipt));
+    buf_free(&receipt);
+    return rc;
+}
+
+static enum err post_batch(struct call *c, struct diag *d)
+{
+    return take_frame(c, c->request->body, d);
+}
+
+/* ---- frames in pieces ---- */
+
+static void tell_offset(struct call *c, int status, uint64_t have)
+{
+    struct buf text;
+    buf_init(&text, 24);
+    buf_put_u64(&text, have);
+    c->reply->status = status;
+    reply_header(c->reply, "Ds-Offset", arena_str(c->texts, buf_str(&text)));
+    buf_free(&text);
+}
+
+static enum err upload_name(struct str text, unsigned char id[static BATCH_ID_SIZE], struct diag *d)
+{
+    return hex_read(text, id, BATCH_ID_SIZE)
+               ? ERR_OK
+               : diag_set(d, ERR_USAGE, "A frame is named by 32 hexadecimal digits.");
+}
+
+static enum err head_upload(struct call *c, struct diag *d)
+{
+    unsigned char id[BATCH_ID_SIZE];
+    struct upload_state now;
+    enum err rc = upload_name(c->tail, id, d);
+    if (!rc)
+        rc = upload_look(c->st, &c->device, id, &now, d);
+    if (!rc && !now.known && !now.done)
+        rc = diag_set(d, ERR_NOT_FOUND, "Nothing of this frame is here.");
+    if (!rc && now.done)
+        reply_header(c->reply, "Ds-Done", STR("1"));
+    else if (!rc)
+        tell_offset(c, 200, now.have);
+    return rc;
+}
+
+/* Whatever cannot be cured by sending the same bytes again must not lie here for a week. */
+static enum err finish_upload(struct call *c, const unsigned char id[static BATCH_ID_SIZE], struct diag *d)
+{
+    struct str frame;
+    enum err rc = upload_frame(c->server, c->st, c->a, &c->device, id, &frame, d);
+    if (!rc)
+        rc = take_frame(c, frame, d);
+    if (!rc || !err_action(rc)->retry) {
+        enum err dropped = upload_drop(c->server, c->st, &c->device, id, NULL);
+        (void)dropped; /* it is too old in a week */
+    }
+    return rc;
+}
+
+static enum err put_upload(struct call *c, struct diag *d)
+{
+    unsigned char id[BATCH_ID_SIZE];
+    uint64_t at = 0, total = 0;
+    struct upload_state now;
+    enum err rc = upload_name(c->tail, id, d);
+    if (!rc && (!query_u64(c, "o", &at) || !query_u64(c, "t", &total) || at > FRAME_SIZE_MAX))
+        rc = diag_set(d, ERR_USAGE, "The query needs o=OFFSET and t=TOTAL.");
+    if (!rc)
+        rc = upload_put(c->server, c->st, &c->device, id, at + c->request->body_at, total, c->request->body,
+                        &now, d);
+    if (rc)
+        return rc;
+    if (!now.whole) {
+        tell_offset(c, now.gap ? 409 : 204, now.have);
+        return ERR_OK;
+    }
+    return finish_upload(c, id, d);
+}
+
+/* For a reply that got lost: the frame is whole, or was taken before. */
+static enum err commit_upload(struct call *c, struct diag *d)
+{
+    unsigned char id[BATCH_ID_SIZE];
+    struct upload_state now;
+    struct str frame;
+    struct buf receipt;
+    struct str name = c->tail;
+    if (!str_ends(name, STR("/commit")))
+        return diag_set(d, ERR_NOT_FOUND, "The centre has no such address.");
+    name.n -= 7;
+    enum err rc = upload_name(name, id, d);
+    if (!rc)
+        rc = upload_look(c->st, &c->device, id, &now, d);
+    if (rc)
+        return rc;
+    if (now.whole)
+        return finish_upload(c, id, d);
+    if (now.known) {
+        tell_offset(c, 409, now.have);
+        return ERR_OK;
+    }
+    rc = cstore_batch_by_id(c->st, c->a, id, &frame, d);
+    if (rc != ERR_NOT_FOUND)
+        return rc ? rc : take_changes(c, frame, d);
+    buf_init(&receipt, FRAME_SIZE_MAX);
+    rc = srv_part_receipt(c->server, c->st, c->a, id, &receipt, d);
+    if (!rc)
+        buf_put_str(&c->reply->body, buf_str(&receipt));
+    buf_free(&receipt);
+    return rc == ERR_NOT_FOUND ? diag_set(d, rc, "Nothing of this frame is here.") : rc;
 }
 
 static enum err get_receipts(struct call *c, struct diag *d)
@@ -57,12 +180,11 @@ static enum err get_down(struct call *c, struct diag *d)
     if (!query_u64(c, "c", &cursor))
         return diag_set(d, ERR_USAGE, "The query needs c=CURSOR.");
     (void)query_u64(c, "m", &bytes_max);
-    /* A cursor of another epoch counts another history: everything is told again. */
-    if (query_u64(c, "e", &epoch) && epoch != c->server->centre.epoch)
-        cursor = 0;
+    if (!query_u64(c, "e", &epoch) || epoch > UINT32_MAX)
+        epoch = 0;
     if (bytes_max < DOWN_MIN)
         bytes_max = DOWN_MIN;
-    const struct down_ask ask = {&c->device, c->person.area, cursor, (size_t)bytes_max};
+    const struct down_ask ask = {&c->device, c->person.area, cursor, (size_t)bytes_max, (uint32_t)epoch};
     return down_build(c->server, c->st, c->a, &ask, &c->reply->body, &any, d);
 }
 
@@ -83,20 +205,12 @@ static bool range_read(struct str header, size_t size, size_t *from, size_t *to)
     return true;
 }
 
-static enum err get_object(struct call *c, struct diag *d)
+/* The whole, or the range that was asked for. */
+static enum err give_bytes(struct call *c, struct str bytes)
 {
-    unsigned char hash[SHA256_SIZE];
-    struct str bytes;
     size_t from = 0, to = 0;
     struct buf text;
-    if (!hex_read(c->tail, hash, sizeof hash))
-        return diag_set(d, ERR_USAGE, "An object is named by 64 hexadecimal digits.");
-    enum err rc = cstore_object(c->st, c->a, hash, NULL, &bytes, d);
-    if (rc)
-        return rc;
     struct str range = http_header_find(c->request->headers, c->request->header_count, "Range");
-    reply_header(c->reply, "Content-Type", STR("application/octet-stream"));
-    reply_header(c->reply, "Accept-Ranges", STR("bytes"));
     if (!range_read(range, bytes.n, &from, &to)) {
         buf_put_str(&c->reply->body, bytes);
         return ERR_OK;
@@ -115,9 +229,38 @@ static enum err get_object(struct call *c, struct diag *d)
     return ERR_OK;
 }
 
+/* With from=SHA256: a patch against that version when it is shorter, marked as such; else the object. */
+static enum err get_object(struct call *c, struct diag *d)
+{
+    unsigned char hash[SHA256_SIZE], base[SHA256_SIZE];
+    struct str bytes, patch = STR_NONE;
+    if (!hex_read(c->tail, hash, sizeof hash))
+        return diag_set(d, ERR_USAGE, "An object is named by 64 hexadecimal digits.");
+    struct str from = http_query(c->a, c->request->url, "from");
+    if (from.p && !hex_read(from, base, sizeof base))
+        return diag_set(d, ERR_USAGE, "from= names an object by 64 hexadecimal digits.");
+    enum err rc = cstore_object(c->st, c->a, hash, NULL, &bytes, d);
+    if (!rc && from.p)
+        rc = srv_patch(c->server, c->st, c->a, base, hash, bytes, &patch, d);
+    if (rc)
+        return rc;
+    if (patch.p)
+        reply_header(c->reply, "Ds-Patch", STR("1"));
+    reply_header(c->reply, "Content-Type", STR("application/octet-stream"));
+    return give_bytes(c, patch.p ? patch : bytes);
+}
+
 static enum err post_enrol(struct call *c, struct diag *d)
 {
     enum err rc = people_enrol(c->server, c->st, c->a, c->request->body, &c->reply->body, d);
+    if (!rc)
+        reply_header(c->reply, "Content-Type", JSON_TYPE);
+    return rc;
+}
+
+static enum err post_incarnation(struct call *c, struct diag *d)
+{
+    enum err rc = people_incarnation(c->server, c->st, c->a, c->request->body, &c->reply->body, d);
     if (!rc)
         reply_header(c->reply, "Content-Type", JSON_TYPE);
     return rc;
@@ -139,7 +282,7 @@ static enum err get_health(struct call *c, struct diag *d)
         return rc;
     reply_header(c->reply, "Content-Type", JSON_TYPE);
     buf_put_z(&c->reply->body, "{\"ok\":true,\"epoch\":");
-    buf_put_u64(&c->reply->body, c->server->centre.epoch);
+    buf_put_u64(&c->reply->body, now.epoch);
     buf_put_z(&c->reply->body, "}\n");
     return ERR_OK;
 }
@@ -147,9 +290,13 @@ static enum err get_health(struct call *c, struct diag *d)
 /* clang-format off */
 static const struct route routes[] = {
     {HTTP_POST, "/v1/b",      AUTH_NONE,      post_batch},
+    {HTTP_HEAD, "/v1/u/*",    AUTH_TOKEN_OLD, head_upload},
+    {HTTP_PUT,  "/v1/u/*",    AUTH_TOKEN_OLD, put_upload},
+    {HTTP_POST, "/v1/u/*",    AUTH_TOKEN_OLD, commit_upload},
     {HTTP_GET,  "/v1/a",      AUTH_TOKEN_OLD, get_receipts},
     {HTTP_GET,  "/v1/d",      AUTH_TOKEN,     get_down},
     {HTTP_GET,  "/v1/o/*",    AUTH_TOKEN,     get_object},
+    {HTTP_POST, "/v1/i",      AUTH_NONE,      post_incarnation},
     {HTTP_POST, "/v1/enrol",  AUTH_NONE,      post_enrol},
     {HTTP_GET,  "/v1/keys",   AUTH_NONE,      get_keys},
     {HTTP_GET,  "/v1/health", AUTH_NONE,      get_health},
@@ -180,4 +327,10 @@ const struct route *route_find(enum http_method method, struct str path, struct 
             return &routes[i];
     }
     return NULL;
+}
+
+bool srv_in_pieces(void *self, const struct http_request *head)
+{
+    (void)self;
+    return head->method == HTTP_PUT && str_starts(head->url, STR("/v1/u/"));
 }

@@ -17,7 +17,7 @@ struct server;
 /* What the county is: read once, never changed while a program runs. */
 struct centre {
     struct str county;
-    uint32_t epoch;
+    uint32_t epoch; /* at the county's founding; the database knows today's */
     struct keyset keys;
     struct str keyset_json; /* as devices get it, signed by the root */
     struct key_pair_p256 sign;
@@ -35,12 +35,19 @@ enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, 
 enum err centre_store_open(const struct seam *seam, const char *dir, struct cstore **store_out,
                            struct diag *d) MUST_USE;
 
+/* A backup was put back: a new epoch begins, and handhelds send again what was lost. Not while a program
+ * serves.
+ */
+enum err centre_set_back(const struct seam *seam, const char *dir, struct cstore *st,
+                         struct diag *d) MUST_USE;
+
 #define SRV_TOKEN_LIFE_MS \
     (30LL * 86400 * 1000) /* bearer tokens; renewed in receipts from a third before the end */
 #define SRV_ENROL_LIFE_MS (48LL * 3600 * 1000)
 #define SRV_ENROL_WRONG_MAX                                                        \
     100 /* wrong enrolment tokens in a minute; then nobody enrols until it is over \
          */
+#define SRV_APART_BYTES_MAX (64ull << 20) /* frames and payloads of one handheld that are set apart */
 #define SRV_REQUEST_MEMORY_MAX \
     (256u << 20)                /* working memory of one request: a 4 MiB frame unpacks to far less */
 #define SRV_REPLY_DOWN_MAX 8192 /* bytes of downlink that ride along with a receipt */
@@ -59,5 +66,7 @@ const struct centre *srv_centre(const struct server *s);
  * the reply. Header texts live in `a` or are literals. */
 void srv_handle(struct server *s, const struct http_request *request, struct arena *a,
                 struct http_reply *reply);
+/* For http_serve: whether this request's body is kept as it arrives. `self` is not looked at. */
+bool srv_in_pieces(void *self, const struct http_request *head);
 
 #endif

@@ -19,6 +19,7 @@
 struct sync_client;
 
 #define SYNC_FAST_MAX (32u << 10)           /* a frame of this size goes whole */
+#define SYNC_OBJECT_MAX (64u << 20)         /* larger ones are not fetched */
 #define SYNC_METERED_OBJECT_MAX (64u << 10) /* larger objects wait for a link that costs nothing */
 
 struct sync_config {

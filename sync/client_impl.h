@@ -25,7 +25,6 @@ enum phase {
 /* What a step given out is waiting for. */
 enum expect { EXPECT_NOTHING, EXPECT_FRAME, EXPECT_REPLY, EXPECT_WANTED, EXPECT_DONE };
 
-#define SYNC_OBJECT_MAX (64u << 20)
 #define SYNC_PIECE_BEGIN (64u << 10)
 #define SYNC_PIECE_MIN (8u << 10)
 #define SYNC_PIECE_MAX (1u << 20)

@@ -187,7 +187,12 @@ static void set_options(struct http_curl *c, const struct http_request *q, struc
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)x->stall_ms_max);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, error_text);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    if (c->ca_file) {
+    if (q->ca.n) {
+        struct curl_blob pem = {.data = (void *)(uintptr_t)q->ca.p, .len = q->ca.n, .flags = CURL_BLOB_COPY};
+        curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &pem);
+        curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    } else if (c->ca_file) {
         curl_easy_setopt(easy, CURLOPT_CAINFO, c->ca_file);
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
