@@ -5,6 +5,10 @@
  * Always true: the same frame, however often and by whichever way it comes, is answered with the same receipt
  * bytes and changes nothing more. A frame of a known device that cannot be applied is kept apart with its
  * reason and receipted so; nothing behind it waits. A frame that is not authentic leaves no trace.
+ *
+ * Two handhelds that send as one (a copied card, a backup put back) are noticed by a number that is taken or
+ * by a broken chain of hashes: everything is kept, the incarnation ends, and the receipt says so; each of
+ * them then asks for an incarnation of its own.
  */
 #include "server/parts.h"
 
@@ -14,14 +18,22 @@
 
 /* ---- before the transaction ---- */
 
-struct row_names {
-    struct cstore *st;
-};
-
 static bool row_of_number(void *self, uint64_t number, struct row_id *id_out)
 {
     struct row_names *n = self;
     return cstore_record_of_number(n->st, number, id_out, NULL) == ERR_OK;
+}
+
+struct batch_rows row_names_of(struct row_names *n)
+{
+    return (struct batch_rows){.self = n, .id_of = row_of_number};
+}
+
+enum err device_refused(const struct device_row *v)
+{
+    if (!v->revoked_ms)
+        return ERR_OK;
+    return v->revoked_why == REVOKED_BY_PERSON ? ERR_DENIED : ERR_EXISTS;
 }
 
 static enum err author_of(struct cstore *st, struct arena *a, const struct frame *f,
@@ -34,7 +46,7 @@ static enum err author_of(struct cstore *st, struct arena *a, const struct frame
                         "This handheld is not enrolled here. Enrol it again with a new token.");
     if (rc)
         return diag_set(d, rc, "The device could not be looked up.");
-    *out = (struct ingest_author){.known = true, .revoked = device->revoked_ms != 0};
+    *out = (struct ingest_author){.known = true, .revoked = device_refused(device)};
     memcpy(out->sign_public, device->sign_public, sizeof out->sign_public);
     if (f->batch_seq > 1) {
         rc = cstore_batch(st, a, f->device, f->inc, f->batch_seq - 1, &before, d);
@@ -44,7 +56,9 @@ static enum err author_of(struct cstore *st, struct arena *a, const struct frame
         if (out->prev_known)
             memcpy(out->prev, before.hash, sizeof out->prev);
     }
-    return ERR_OK;
+    rc = cstore_batch_prev(st, f->device, f->inc, f->batch_seq + 1, out->next, d);
+    out->next_known = rc == ERR_OK;
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
 }
 
 /* ---- what a device may change ---- */
@@ -52,7 +66,7 @@ static enum err author_of(struct cstore *st, struct arena *a, const struct frame
 static bool kind_from_device(enum row_kind kind)
 {
     return kind == ROW_HOUSEHOLD || kind == ROW_INTERVIEW || kind == ROW_REPEAT || kind == ROW_VISIT ||
-           kind == ROW_FINDING || kind == ROW_COMMENT || kind == ROW_LEAD;
+           kind == ROW_FINDING || kind == ROW_COMMENT || kind == ROW_LEAD || kind == ROW_ENTITY;
 }
 
 struct rules {
@@ -60,6 +74,8 @@ struct rules {
     struct arena *a;
     const struct device_row *device;
     uint8_t role;
+    struct str area;           /* what its person may see */
+    bool everywhere;           /* a clerk has looked at it: any area */
     struct row_id row;         /* the last one looked at */
     int kind;                  /* of it; 0 = not known */
     VEC(struct row_id) visits; /* born in this frame */
@@ -74,6 +90,31 @@ static bool is_new_visit(const struct rules *r, struct row_id row)
     return false;
 }
 
+/* A row that the device may not see, it may not change either: it was named by guessing, or it went to
+ * another area meanwhile. Rows that are not here yet have no area. */
+static enum err scope_check(const struct rules *r, const struct record_row *known, struct diag *d)
+{
+    bool own = known->row.device == r->device->device;
+    if (own || r->everywhere || known->kind == 0 || r->area.n == 0)
+        return ERR_OK;
+    if (known->area.p && str_starts(known->area, r->area))
+        return ERR_OK;
+    return diag_set(
+        d, ERR_DENIED,
+        "A change is about a household outside this handheld's area %.*s. It is kept apart, and a "
+        "supervisor may release it.",
+        STR_ARG(r->area));
+}
+
+static enum err parent_check(struct rules *r, const struct row_birth *birth, struct diag *d)
+{
+    struct record_row parent;
+    if (row_id_none(birth->parent) || birth->parent.device == r->device->device)
+        return ERR_OK;
+    enum err rc = cstore_record(r->st, r->a, birth->parent, &parent, d);
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc ? rc : scope_check(r, &parent, d);
+}
+
 static enum err kind_look(struct rules *r, const struct change *c, struct diag *d)
 {
     struct record_row known;
@@ -85,6 +126,10 @@ static enum err kind_look(struct rules *r, const struct change *c, struct diag *
         if (rc && rc != ERR_NOT_FOUND)
             return rc;
         r->kind = !rc ? known.kind : is_new_visit(r, c->row) ? ROW_VISIT : 0;
+        if (!rc)
+            rc = scope_check(r, &known, d);
+        if (rc && rc != ERR_NOT_FOUND)
+            return rc;
     }
     if (c->op != CHANGE_ROW_CREATE)
         return ERR_OK;
@@ -93,10 +138,18 @@ static enum err kind_look(struct rules *r, const struct change *c, struct diag *
     if (!kind_from_device(birth.kind))
         return diag_set(d, ERR_DENIED, "A handheld does not make rows of kind %d.", (int)birth.kind);
     r->kind = (int)birth.kind;
+    enum err rc = parent_check(r, &birth, d);
+    if (rc)
+        return rc;
     struct row_id *visit = birth.kind == ROW_VISIT ? vec_push(r->a, &r->visits) : NULL;
     if (visit)
         *visit = c->row;
     return visit || birth.kind != ROW_VISIT ? ERR_OK : ERR_NOMEM;
+}
+
+static bool role_decides(uint8_t role)
+{
+    return role == ROLE_SUPERVISOR || role == ROLE_COUNTY || role == ROLE_ADMIN;
 }
 
 static enum err change_allowed(struct rules *r, const struct change *c, struct diag *d)
@@ -121,6 +174,9 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
                         "A handheld does not move a household to another area; the county does.");
     if (r->kind && !kind_from_device((enum row_kind)r->kind))
         return diag_set(d, ERR_DENIED, "A handheld does not change rows of kind %d.", r->kind);
+    if (c->op == CHANGE_RESOLVE && field_policy(c->field) == POLICY_IMMUTABLE && !role_decides(r->role))
+        return diag_set(d, ERR_DENIED,
+                        "An answer that stays is replaced only by a supervisor or the county.");
     if (c->op == CHANGE_FINALISE && !own)
         return diag_set(d, ERR_DENIED, "A visit is finished only by the handheld that made it.");
     if (c->op == CHANGE_FINALISE && r->kind && r->kind != ROW_VISIT)
@@ -139,10 +195,16 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
     return rc;
 }
 
-static enum err changes_allowed(struct cstore *st, struct arena *a, const struct accepted *author,
-                                const struct ingest *in, struct diag *d)
+enum err changes_allowed(struct cstore *st, struct arena *a, const struct device_row *device,
+                         const struct person *person, bool everywhere, const struct ingest *in,
+                         struct diag *d)
 {
-    struct rules r = {.st = st, .a = a, .device = &author->device, .role = author->person.role};
+    struct rules r = {.st = st,
+                      .a = a,
+                      .device = device,
+                      .role = person->role,
+                      .area = person->area,
+                      .everywhere = everywhere};
     for (uint32_t i = 0; i < in->change_count; i++) {
         enum err rc = change_allowed(&r, &in->changes[i], d);
         if (rc)
@@ -190,7 +252,7 @@ static enum err receipt_make(struct server *s, const struct device_row *device, 
     struct buf payload;
     buf_init(&payload, FRAME_RAW_MAX);
     struct frame_seal how = {.type = FRAME_RECEIPT,
-                             .inc = s->centre.epoch,
+                             .inc = r->epoch,
                              .batch_seq = r->cursor ? r->cursor : 1,
                              .schema = BATCH_SCHEMA_RECEIPT,
                              .recipient = receipt_is_open(r) ? NULL : device->seal_public,
@@ -238,7 +300,7 @@ struct accepting {
     struct server *s;
     struct cstore *st;
     struct arena *a;
-    const struct ingest *in;
+    struct ingest *in;
     struct device_row *device;
     struct batch_row *batch; /* being made */
     const struct batch_rows *rows;
@@ -305,14 +367,14 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
     char token[BEARER_TEXT_MAX];
     struct buf frame;
     struct receipt_item item = receipt_item_of(x->batch);
-    struct receipt r = {.epoch = x->s->centre.epoch,
+    struct receipt r = {.epoch = cstore_counters(x->st)->epoch,
                         .device = x->device->device,
                         .inc = x->device->inc,
                         .contiguous = x->device->contiguous,
                         .cursor = cstore_counters(x->st)->server_seq,
                         .server_time_ms = x->now_ms,
                         .clock_off_ms = clock_off(&x->in->head, x->now_ms),
-                        .refused = x->device->revoked_ms ? ERR_DENIED : ERR_OK,
+                        .refused = device_refused(x->device),
                         .items = &item,
                         .item_count = 1};
     buf_init(&frame, FRAME_SIZE_MAX);
@@ -324,6 +386,7 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
     if (!rc)
         rc = receipt_make(x->s, x->device, &r, &frame, d);
     if (!rc) {
+        x->batch->epoch = r.epoch;
         x->batch->receipt = arena_str(x->a, buf_str(&frame));
         rc = x->batch->receipt.p ? ERR_OK : diag_set(d, ERR_NOMEM, "Out of memory while making a receipt.");
     }
@@ -332,45 +395,140 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
     return rc;
 }
 
-/* Visit by visit: what a finalised visit looked like must be read before a later visit of the same frame
- * changes it. */
+/* Every row is merged and every interview looked at once, however many visits the frame finishes: what an
+ * earlier one of them looked like is read from the frame itself. */
+enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct diag *d)
+{
+    const struct ingest *in = w->in;
+    struct rebuild rebuild = {.st = w->st,
+                              .a = w->a,
+                              .forms = w->forms,
+                              .seam = w->seam,
+                              .frame = in,
+                              .author = w->author,
+                              .server_seq = w->seq,
+                              .rows = w->rows,
+                              .rows_left = REBUILD_ROWS_MAX};
+    struct cases cases = {.st = w->st, .a = w->a, .now_ms = w->now_ms};
+    enum err rc = cases_apply(&cases, w->author, in->changes, in->hlc_effective, in->change_count, w->seq, d);
+    for (uint32_t i = 0; !rc && i < in->change_count; i++) {
+        if (in->changes[i].op == CHANGE_FINALISE)
+            rc = rebuild_note(&rebuild, &in->changes[i], w->now_ms, d);
+    }
+    for (uint32_t i = 0; !rc && i < cases.interviews.count; i++)
+        rc = rebuild_interview(&rebuild, cases.interviews.at[i], d);
+    *conflict_out = cases.conflict;
+    return rc;
+}
+
+/* What its author had seen, in numbers that mean the same today. */
+enum err seen_cap(struct cstore *st, uint32_t epoch, struct change *changes, uint32_t count, struct diag *d)
+{
+    uint64_t base = UINT64_MAX;
+    enum err rc = cstore_epoch_base(st, epoch, &base, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        if (changes[i].seen > base)
+            changes[i].seen = base;
+    }
+    return rc;
+}
+
+static uint64_t newest_seen(const struct ingest *in)
+{
+    uint64_t newest = 0;
+    for (uint32_t i = 0; i < in->change_count; i++)
+        newest = in->changes[i].seen > newest ? in->changes[i].seen : newest;
+    return newest;
+}
+
+/* A handheld that has seen what was never told, or a later epoch: the database was set back and nobody said
+ * so.
+ */
+static enum err set_back_look(struct accepting *x, struct diag *d)
+{
+    const struct counters *now = cstore_counters(x->st);
+    uint32_t epoch = x->in->head.epoch;
+    bool beyond = epoch == now->epoch && newest_seen(x->in) > now->server_seq;
+    if (!beyond && (epoch <= now->epoch || epoch > epoch_of_time(x->now_ms)))
+        return ERR_OK;
+    return srv_set_back(x->s, x->st, epoch, d);
+}
+
 static enum err changes_apply(struct accepting *x, struct diag *d)
 {
-    const struct ingest *in = x->in;
-    struct case_author author = {x->device->device, x->device->inc};
-    uint64_t seq = ++cstore_counters(x->st)->server_seq;
-    struct rebuild rebuild = {.st = x->st,
-                              .a = x->a,
-                              .forms = &x->s->forms,
-                              .seam = x->s->seam,
-                              .frame = in,
-                              .server_seq = seq,
-                              .rows = x->rows};
     bool conflict = false;
-    enum err rc = ERR_OK;
-    for (uint32_t from = 0, to; !rc && from < in->change_count; from = to) {
-        for (to = from; to < in->change_count && in->changes[to].op != CHANGE_FINALISE; to++) {
-        }
-        bool finalises = to < in->change_count;
-        if (finalises)
-            to++;
-        struct cases cases = {.st = x->st, .a = x->a};
-        rc = cases_apply(&cases, author, in->changes + from, in->hlc_effective + from, to - from, seq, d);
-        if (!rc && finalises)
-            rc = rebuild_note(&rebuild, x->device, &in->changes[to - 1], x->now_ms, d);
-        for (uint32_t i = 0; !rc && i < cases.interviews.count; i++)
-            rc = rebuild_interview(&rebuild, cases.interviews.at[i], d);
-        conflict = conflict || cases.conflict;
-    }
+    enum err rc = set_back_look(x, d);
+    if (!rc)
+        rc = seen_cap(x->st, x->in->head.epoch, x->in->changes, x->in->change_count, d);
+    uint64_t seen = newest_seen(x->in);
+    uint64_t seq = ++cstore_counters(x->st)->server_seq;
+    const struct frame_apply w = {.st = x->st,
+                                  .a = x->a,
+                                  .forms = &x->s->forms,
+                                  .seam = x->s->seam,
+                                  .in = x->in,
+                                  .author = {x->device->device, x->device->inc},
+                                  .seq = seq,
+                                  .rows = x->rows,
+                                  .now_ms = x->now_ms};
+    if (!rc)
+        rc = frame_apply(&w, &conflict, d);
+    if (seen > x->device->cursor)
+        x->device->cursor = seen;
     x->batch->server_seq = seq;
-    x->batch->change_count = in->change_count;
+    x->batch->change_count = x->in->change_count;
     x->batch->status = conflict ? RECEIPT_CONFLICTS : RECEIPT_STORED;
+    return rc;
+}
+
+/* What one handheld may fill of the centre's disk before somebody has looked at it. */
+static enum err apart_room(struct accepting *x, struct diag *d)
+{
+    uint64_t bytes = 0;
+    enum err rc = cstore_apart_bytes(x->st, x->device->device, &bytes, d);
+    if (!rc && bytes + x->batch->frame.n + x->batch->payload.n > SRV_APART_BYTES_MAX)
+        rc = diag_set(
+            d, ERR_FULL,
+            "The centre keeps no more of what this handheld sends until a clerk has looked at what is "
+            "set apart (doorstepd review list).");
+    return rc;
+}
+
+/* The incarnation is over. Both that sent as it are told, and ask for one each. */
+static enum err incarnation_end(struct accepting *x, struct diag *d)
+{
+    if (x->device->revoked_ms)
+        return ERR_OK;
+    x->device->revoked_ms = x->now_ms;
+    x->device->revoked_why = REVOKED_COPY;
+    return cstore_audit(x->st, x->now_ms, STR("device"), STR("clone-alarm"), x->batch->reason, d);
+}
+
+/* The handheld has said that it sends what this frame holds anew. */
+static enum err recut_look(struct accepting *x, struct diag *d)
+{
+    uint32_t inc = 0;
+    enum err rc = cstore_recut(x->st, x->device->device, x->batch->batch_id, &inc, d);
+    if (rc == ERR_NOT_FOUND)
+        return ERR_OK;
+    struct diag why = {0};
+    (void)diag_set(&why, ERR_STATE, "The handheld sends what this frame holds again, as incarnation %u.",
+                   inc);
+    if (!rc)
+        reason_set(x->batch, x->a, &why);
     return rc;
 }
 
 static enum err batch_keep(struct accepting *x, struct diag *d)
 {
-    enum err rc = contiguous_move(x, x->batch->batch_seq, d);
+    bool apart = x->batch->status == RECEIPT_QUARANTINED;
+    enum err rc = apart ? apart_room(x, d) : ERR_OK;
+    if (!rc && apart)
+        rc = recut_look(x, d);
+    if (!rc && apart && x->batch->cause == ERR_EXISTS)
+        rc = incarnation_end(x, d);
+    if (!rc && !x->batch->copy)
+        rc = contiguous_move(x, x->batch->batch_seq, d);
     if (!rc)
         rc = receipt_add(x, d);
     x->device->contact_ms = x->now_ms;
@@ -378,36 +536,41 @@ static enum err batch_keep(struct accepting *x, struct diag *d)
         rc = cstore_batch_put(x->st, x->batch, d);
     if (!rc)
         rc = cstore_device_put(x->st, x->device, d);
-    if (!rc && x->batch->status == RECEIPT_QUARANTINED)
+    if (!rc && apart)
         rc = cstore_audit(x->st, x->now_ms, STR("device"), STR("quarantined"), x->batch->reason, d);
     return rc;
 }
 
+/* The receipt that answered a frame before counts no more once the centre was set back: the same frame gets
+ * another one. */
+static enum err again_answer(struct accepting *x, const struct batch_row *before, struct diag *d)
+{
+    *x->batch = *before;
+    if (before->epoch == cstore_counters(x->st)->epoch)
+        return ERR_OK;
+    enum err rc = receipt_add(x, d);
+    return rc ? rc : cstore_batch_settle(x->st, x->batch, d);
+}
+
 /* A number that is taken by another frame: somebody runs a copy of this device. Both frames are kept. */
-static enum err clone_keep(struct accepting *x, bool *again_out, struct diag *d)
+static enum err beside_keep(struct accepting *x, bool *again_out, struct diag *d)
 {
     struct batch_row before;
-    enum err rc = cstore_clone(x->st, x->a, x->batch->device, x->batch->inc, x->batch->batch_seq,
-                               x->batch->batch_id, &before, d);
+    enum err rc = cstore_batch_beside(x->st, x->a, x->batch->device, x->batch->inc, x->batch->batch_seq,
+                                      x->batch->batch_id, &before, d);
     if (rc != ERR_NOT_FOUND) {
         *again_out = rc == ERR_OK;
-        if (!rc)
-            *x->batch = before;
-        return rc;
+        return rc ? rc : again_answer(x, &before, d);
     }
     struct diag why = {0};
     (void)diag_set(
         &why, ERR_EXISTS,
-        "Two different frames carry number %llu of this handheld: a copy of it is in use. Both are kept; "
-        "enrol it again.",
+        "Two different frames carry number %llu of this handheld: a copy of it is in use. Both are kept, and "
+        "each handheld takes another incarnation.",
         (unsigned long long)x->batch->batch_seq);
+    x->batch->copy = 1;
     reason_set(x->batch, x->a, &why);
-    rc = receipt_add(x, d);
-    if (!rc)
-        rc = cstore_clone_put(x->st, x->batch, d);
-    if (!rc)
-        rc = cstore_audit(x->st, x->now_ms, STR("device"), STR("clone-alarm"), x->batch->reason, d);
-    return rc;
+    return batch_keep(x, d);
 }
 
 /* The device once more, under the lock: while this frame was being read, it may have been revoked, or another
@@ -415,8 +578,9 @@ static enum err clone_keep(struct accepting *x, bool *again_out, struct diag *d)
 static enum err device_again(struct accepting *x, struct diag *late, struct diag *d)
 {
     enum err rc = cstore_device(x->st, x->a, x->batch->device, x->batch->inc, x->device, d);
-    if (!rc && x->device->revoked_ms)
-        (void)diag_set(late, ERR_DENIED, "This handheld was revoked. What it sent is kept apart.");
+    if (!rc && x->device->revoked_ms && !late->code)
+        (void)diag_set(late, device_refused(x->device),
+                       "This handheld, or this incarnation of it, was shut out. What it sent is kept apart.");
     return rc;
 }
 
@@ -425,17 +589,22 @@ static enum err in_transaction(struct accepting *x, const struct diag *why, bool
 {
     struct batch_row before;
     struct diag late = *why;
+    uint64_t base = UINT64_MAX;
     enum err rc = device_again(x, &late, d);
+    if (!rc && x->cursor != UINT64_MAX)
+        rc = cstore_epoch_base(x->st, x->in->head.epoch, &base, d);
     if (rc)
         return rc;
+    if (x->cursor != UINT64_MAX && x->cursor > base)
+        x->cursor = base;
     rc = cstore_batch(x->st, x->a, x->batch->device, x->batch->inc, x->batch->batch_seq, &before, d);
     if (!rc && memcmp(before.batch_id, x->batch->batch_id, BATCH_ID_SIZE) == 0) {
         *again_out = true;
-        *x->batch = before;
-        return cstore_batch_again(x->st, before.device, before.inc, before.batch_seq, d);
+        rc = again_answer(x, &before, d);
+        return rc ? rc : cstore_batch_again(x->st, before.device, before.inc, before.batch_seq, d);
     }
     if (!rc)
-        return clone_keep(x, again_out, d);
+        return beside_keep(x, again_out, d);
     if (rc != ERR_NOT_FOUND)
         return rc;
     if (late.code)
@@ -460,6 +629,8 @@ static enum err transaction(struct accepting *x, const struct diag *why, bool *a
         *x->batch = fresh;
         *x->device = device;
         *again_out = false;
+    } else {
+        centre_mark(x->s, x->st, false);
     }
     return rc;
 }
@@ -488,8 +659,8 @@ static enum err batch_begin(struct batch_row *b, const struct ingest *in, int64_
     return rc;
 }
 
-enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str bytes,
-                    uint64_t cursor, struct accepted *out, struct diag *d)
+enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct str bytes, uint64_t cursor,
+                    struct accepted *out, struct diag *d)
 {
     struct frame f;
     struct ingest_author author;
@@ -497,7 +668,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
     struct diag why = {0};
     size_t size = 0;
     struct row_names names = {.st = st};
-    const struct batch_rows rows = {.self = &names, .id_of = row_of_number};
+    const struct batch_rows rows = row_names_of(&names);
 
     enum err rc = frame_parse(bytes, &f, &size, d);
     if (rc)
@@ -515,7 +686,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
     if (in.verdict == INGEST_QUARANTINE && !why.code)
         (void)diag_set(&why, in.cause, "The frame cannot be applied.");
     if (in.verdict == INGEST_ACCEPT) {
-        rc = changes_allowed(st, a, out, &in, &why);
+        rc = changes_allowed(st, a, &out->device, &out->person, false, &in, &why);
         if (rc && !is_contents_fault(rc))
             return diag_set(d, rc, "%s", why.text);
     }
@@ -539,8 +710,25 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
         rc = transaction(&x, &why, &out->duplicate, d);
     }
     out->caught_up = !out->duplicate && x.caught_up;
+    out->epoch = in.head.epoch;
     log_accepted(s, x.batch, out->duplicate, rc);
     return rc;
+}
+
+enum err srv_receipt_again(struct server *s, struct cstore *st, struct arena *a,
+                           const struct device_row *device, struct batch_row *batch, struct diag *d)
+{
+    struct device_row author = *device;
+    struct ingest none = {.verdict = INGEST_ACCEPT};
+    struct accepting x = {.s = s,
+                          .st = st,
+                          .a = a,
+                          .in = &none,
+                          .device = &author,
+                          .batch = batch,
+                          .cursor = UINT64_MAX,
+                          .now_ms = srv_now_ms(s)};
+    return receipt_add(&x, d);
 }
 
 enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, const struct device_row *device,
@@ -560,12 +748,12 @@ enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, cons
         return diag_set(d, ERR_NOMEM, "Out of memory while listing receipts.");
     for (uint32_t i = 0; i < count; i++)
         items[i] = receipt_item_of(&list[i]);
-    struct receipt r = {.epoch = s->centre.epoch,
+    struct receipt r = {.epoch = now.epoch,
                         .device = device->device,
                         .inc = device->inc,
                         .contiguous = device->contiguous,
                         .cursor = now.server_seq,
-                        .refused = device->revoked_ms ? ERR_DENIED : ERR_OK,
+                        .refused = device_refused(device),
                         .server_time_ms = srv_now_ms(s),
                         .items = items,
                         .item_count = count};

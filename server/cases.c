@@ -4,7 +4,8 @@
  *
  * Always true: the result does not depend on the order in which frames arrive. A child that comes before its
  * parent waits with an unknown household and area, and is given both, with everything below it, when the
- * parent comes. Nothing here reads a clock.
+ * parent comes. Every conflict that begins or ends leaves an audit row with all values. Nothing here reads a
+ * clock.
  */
 #include "server/parts.h"
 
@@ -131,6 +132,14 @@ static enum err touch(struct cases *c, const struct record *r, uint64_t from, ui
     return rc;
 }
 
+static uint32_t conflicts_of(const struct record *r)
+{
+    uint32_t count = record_conflict(r, 0) && !record_cell(r, 0) ? 1 : 0;
+    for (uint32_t i = 0; i < r->count; i++)
+        count += record_conflict(r, r->cells[i].field);
+    return count;
+}
+
 static enum err keep(struct cases *c, struct loaded *l, uint64_t from, uint64_t seq, struct diag *d)
 {
     struct buf packed;
@@ -140,6 +149,8 @@ static enum err keep(struct cases *c, struct loaded *l, uint64_t from, uint64_t 
         (void)diag_set(d, rc, "A record grew beyond what can be kept in one row.");
     l->row.packed = buf_str(&packed);
     l->row.last_seq = seq;
+    l->row.conflicts = conflicts_of(&l->record);
+    l->row.deleted_seq = !record_deleted(&l->record) ? 0 : l->row.deleted_seq ? l->row.deleted_seq : seq;
     if (!rc)
         rc = cstore_record_put(c->st, &l->row, d);
     if (!rc)
@@ -233,6 +244,82 @@ struct by_row {
     int64_t hlc;
 };
 
+/* ---- conflicts, told for good ---- */
+
+#define AUDIT_VALUE_MAX 200
+
+static void version_text(struct buf *out, const struct version *v)
+{
+    struct str value = str_sub(v->value, 0, AUDIT_VALUE_MAX);
+    while (value.n && !utf8_valid(value))
+        value.n--;
+    buf_put_z(out, out->n ? " | " : "");
+    if (v->op == CHANGE_CLEAR || v->op == CHANGE_ROW_DELETE)
+        buf_put_z(out, v->op == CHANGE_CLEAR ? "nothing" : "removed");
+    else
+        buf_put_json(out, value);
+    if (v->status > 1)
+        buf_printf(out, " status %u", v->status);
+    buf_printf(out, " by person %u, handheld %llx.%u", v->person, (unsigned long long)v->device, v->inc);
+}
+
+static void cell_text(struct buf *out, const struct record *r, uint32_t field)
+{
+    const struct record_cell *cell = record_cell(r, field);
+    buf_clear(out);
+    for (uint32_t i = 0; cell && i < cell->count && out->n < CSTORE_TEXT_MAX / 2; i++)
+        version_text(out, &cell->versions[i]);
+}
+
+static enum err conflict_audit(struct cases *c, const struct record *r, const struct change *change,
+                               const char *what, struct str values, struct diag *d)
+{
+    struct buf about, who;
+    buf_init(&about, 2 * CSTORE_TEXT_MAX);
+    buf_init(&who, 64);
+    buf_printf(&about, "row %llx.%u.%u field %u: ", (unsigned long long)r->row.device, r->row.inc,
+               r->row.counter, change->field);
+    buf_put_str(&about, values);
+    buf_printf(&who, "person %u", change->person);
+    enum err rc = about.failed ? about.failed
+                               : cstore_audit(c->st, c->now_ms, buf_str(&who), str_of(what),
+                                              str_sub(buf_str(&about), 0, CSTORE_TEXT_MAX), d);
+    buf_free(&who);
+    buf_free(&about);
+    return rc;
+}
+
+struct dispute {
+    bool before;
+    struct buf values; /* of the cell, before the change */
+};
+
+static void dispute_begin(struct dispute *x, const struct record *r, const struct change *change)
+{
+    buf_init(&x->values, 2 * CSTORE_TEXT_MAX);
+    x->before = record_conflict(r, change->field);
+    if (x->before)
+        cell_text(&x->values, r, change->field);
+}
+
+/* A value that is not shown any more, or not yet, is told of once: no value goes without a word. */
+static enum err dispute_end(struct cases *c, struct dispute *x, const struct record *r,
+                            const struct change *change, enum merge_result result, struct diag *d)
+{
+    bool after = record_conflict(r, change->field);
+    bool attempt = field_policy(change->field) == POLICY_IMMUTABLE && result == MERGE_KEPT_BESIDE && !after;
+    const char *what = after && !x->before   ? "conflict"
+                       : x->before && !after ? "conflict-closed"
+                       : attempt             ? "immutable-attempt"
+                                             : NULL;
+    c->conflict = c->conflict || after;
+    if (what && !x->before)
+        cell_text(&x->values, r, change->field);
+    enum err rc = what ? conflict_audit(c, r, change, what, buf_str(&x->values), d) : ERR_OK;
+    buf_free(&x->values);
+    return rc;
+}
+
 static enum err apply_row(struct cases *c, struct case_author author, const struct by_row *items,
                           uint32_t count, uint64_t server_seq, struct diag *d)
 {
@@ -245,12 +332,16 @@ static enum err apply_row(struct cases *c, struct case_author author, const stru
     for (uint32_t i = 0; i < count; i++) {
         enum merge_result result;
         const struct change *change = items[i].change;
+        struct dispute dispute;
+        dispute_begin(&dispute, &l.record, change);
         rc = record_apply(c->a, &l.record, change, author.device, author.inc, items[i].hlc,
                           centre ? change->seq : server_seq, &result);
         if (rc)
-            return diag_set(d, rc, "A change of field %u cannot be merged.", change->field);
-        if (record_conflict(&l.record, change->field))
-            c->conflict = true;
+            (void)diag_set(d, rc, "A change of field %u cannot be merged.", change->field);
+        else
+            rc = dispute_end(c, &dispute, &l.record, change, result, d);
+        if (rc)
+            return rc;
     }
     if (l.is_new)
         l.row.number = ++cstore_counters(c->st)->row_number;
@@ -326,6 +417,37 @@ enum err cases_apply(struct cases *c, struct case_author author, const struct ch
 
 /* ---- the centre's own edits ---- */
 
+/* The centre's part of the log: with the frames it tells everything that ever happened to the records. */
+static enum err own_keep(struct cases *c, const struct change *changes, uint32_t count, struct diag *d)
+{
+    struct buf payload;
+    uint32_t epoch = cstore_counters(c->st)->epoch;
+    const struct batch_head head = {.inc = epoch, .epoch = epoch, .now_ms = c->now_ms, .elapsed_ms = -1};
+    buf_init(&payload, FRAME_RAW_MAX);
+    enum err rc = batch_write(&head, NULL, changes, count, &payload, d);
+    if (!rc)
+        rc = cstore_own_put(c->st, &(struct own_row){changes[0].seq, buf_str(&payload)}, d);
+    buf_free(&payload);
+    return rc;
+}
+
+static bool left_alone(const struct case_edit *edit, const struct case_field *f, const struct record *r)
+{
+    if (edit->resolve || !f->value.p)
+        return !f->value.p;
+    return edit->birth ? f->value.n == 0 : str_eq(record_value(r, f->field), f->value);
+}
+
+static struct change change_of(const struct case_edit *edit, const struct case_field *f)
+{
+    return (struct change){.op = edit->resolve ? CHANGE_RESOLVE
+                                 : f->value.n  ? CHANGE_SET
+                                               : CHANGE_CLEAR,
+                           .field = f->field,
+                           .status = edit->status,
+                           .value = f->value};
+}
+
 enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case_edit *edit, struct diag *d)
 {
     struct counters *n = cstore_counters(c->st);
@@ -339,6 +461,7 @@ enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case
     int64_t *hlc = ARENA_ARRAY(c->a, int64_t, edit->field_count + 1);
     if (!changes || !hlc)
         rc = ERR_NOMEM;
+    c->now_ms = now_ms;
     if (!rc && edit->birth) {
         edit->row = (struct row_id){.device = 0, .inc = epoch, .counter = ++n->own_row};
         rc = row_birth_write(&birth, edit->birth);
@@ -348,13 +471,8 @@ enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case
         rc = load(c, edit->row, &l, d);
     }
     for (uint32_t i = 0; !rc && i < edit->field_count; i++) {
-        const struct case_field *f = &edit->fields[i];
-        if (!f->value.p ||
-            (edit->birth ? f->value.n == 0 : str_eq(record_value(&l.record, f->field), f->value)))
-            continue;
-        changes[count++] = (struct change){.op = f->value.n ? CHANGE_SET : CHANGE_CLEAR,
-                                           .field = f->field,
-                                           .value = f->value};
+        if (!left_alone(edit, &edit->fields[i], &l.record))
+            changes[count++] = change_of(edit, &edit->fields[i]);
     }
     for (uint32_t i = 0; !rc && i < count; i++) {
         n->hlc = hlc_next(n->hlc, now_ms, 0);
@@ -363,8 +481,12 @@ enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case
         changes[i].seq = ++n->server_seq;
         changes[i].hlc = n->hlc;
         changes[i].seen = seen;
+        changes[i].person = edit->person;
+        changes[i].role = edit->role;
     }
     edit->changed = count > 0;
+    if (!rc && count)
+        rc = own_keep(c, changes, count, d);
     if (!rc && count)
         rc = cases_apply(c, (struct case_author){.device = 0, .inc = epoch}, changes, hlc, count,
                          n->server_seq, d);

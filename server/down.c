@@ -3,8 +3,8 @@
  *
  * Always true: a frame ends only where a transaction ended, and its cursor is one up to which everything the
  * device may see has been told; so `seen` in the device's later changes means what it says. A device's own
- * versions are left out: it holds them, and the receipt told their server sequences. Rows of its own it names by
- * its own counter, which is as short as the centre's number.
+ * versions are left out: it holds them, and the receipt told their server sequences. Rows of its own it names
+ * by its own counter, which is as short as the centre's number.
  */
 #include <stdlib.h>
 
@@ -153,14 +153,14 @@ static int by_server_seq(const void *a, const void *b)
     return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static enum err seal(struct server *s, const struct device_row *device, struct str payload, uint64_t cursor,
-                     struct buf *frame_out, struct diag *d)
+static enum err seal(struct server *s, const struct device_row *device, struct str payload,
+                     const struct batch_head *head, struct buf *frame_out, struct diag *d)
 {
     unsigned char seed[32];
     enum err rc = s->seam->random(s->seam->self, seed, sizeof seed);
     struct frame_seal how = {.type = FRAME_DOWN,
-                             .inc = s->centre.epoch,
-                             .batch_seq = cursor ? cursor : 1,
+                             .inc = head->epoch,
+                             .batch_seq = head->cursor ? head->cursor : 1,
                              .schema = BATCH_SCHEMA_DOWN,
                              .recipient = device->seal_public,
                              .author = &s->centre.sign,
@@ -195,18 +195,25 @@ enum err down_build(struct server *s, struct cstore *st, struct arena *a, const 
     struct counters now;
     uint64_t cursor = 0;
     bool more = false;
+    uint64_t base = UINT64_MAX;
     enum err rc = cstore_county(st, a, NULL, NULL, &now, d);
+    if (!rc && ask->epoch)
+        rc = cstore_epoch_base(st, ask->epoch, &base, d);
     if (rc)
         return rc;
-    if (mine.cursor > now.server_seq) /* told by a centre that was since restored from a backup */
+    /* Told in an epoch that was since set back: what both have in common is known already, and the device
+     * learns from the cursor that this frame goes on from how far that is. */
+    if (mine.cursor > base)
+        mine.cursor = base;
+    if (mine.cursor > now.server_seq)
         mine.cursor = 0;
     if (mine.bytes_max > DOWN_FRAME_MAX)
         mine.bytes_max = DOWN_FRAME_MAX;
     struct buf payload;
     buf_init(&payload, FRAME_RAW_MAX);
     rc = gather(&w, now.server_seq, &cursor, &more, d);
-    const struct batch_head head = {.inc = s->centre.epoch,
-                                    .epoch = s->centre.epoch,
+    const struct batch_head head = {.inc = now.epoch,
+                                    .epoch = now.epoch,
                                     .now_ms = srv_now_ms(s),
                                     .cursor_from = mine.cursor,
                                     .cursor = cursor,
@@ -214,7 +221,7 @@ enum err down_build(struct server *s, struct cstore *st, struct arena *a, const 
     if (!rc)
         rc = write_told(&w, &head, &payload, d);
     if (!rc)
-        rc = seal(s, ask->device, buf_str(&payload), cursor, frame_out, d);
+        rc = seal(s, ask->device, buf_str(&payload), &head, frame_out, d);
     buf_free(&payload);
     if (!rc)
         *any_out = w.told.count > 0;

@@ -32,10 +32,18 @@ enum err srv_open(const struct server_options *o, struct server **server_out, st
     enum err rc = centre_read(o->seam, o->dir, &s->memory, &s->centre, d);
     for (; !rc && s->store_count < connections; s->store_count++)
         rc = centre_store_open(o->seam, o->dir, &s->stores[s->store_count], d);
+    s->dir = rc ? NULL : arena_z(&s->memory, str_of(o->dir));
+    if (!rc && !s->dir)
+        rc = diag_set(d, ERR_NOMEM, "Out of memory while starting the centre.");
+    if (!rc)
+        rc = centre_marker_look(o->seam, o->dir, s->stores[0], d);
     if (!rc) {
         struct counters now;
         rc = cstore_county(s->stores[0], NULL, NULL, NULL, &now, d);
+        s->opened_seq = rc ? 0 : now.server_seq;
     }
+    if (!rc)
+        centre_mark(s, s->stores[0], true);
     if (rc)
         srv_close(s);
     else
@@ -47,6 +55,8 @@ void srv_close(struct server *s)
 {
     if (!s)
         return;
+    if (s->dir)
+        centre_mark(s, s->stores[0], true);
     for (uint32_t i = 0; i < SRV_CONNECTIONS_MAX; i++)
         cstore_close(s->stores[i]);
     form_cache_free(&s->forms);

@@ -42,6 +42,7 @@ enum err list_status(struct desk *k, bool json, struct buf *out, struct diag *d)
         {"clones",                "  from clones, kept apart",        n.clones},
         {"frame_bytes",           "bytes of frames",                  n.frame_bytes},
         {"changes",               "changes",                          n.changes},
+        {"conflicts",             "answers in dispute",               n.conflicts},
         {"objects",               "published objects",                n.objects},
         {"object_bytes",          "  bytes",                          n.object_bytes},
         {"server_seq",            "server sequence",                  now.server_seq},
@@ -296,6 +297,38 @@ static enum err finding_line(struct listing *l, const struct record_row *row, st
     return rc ? rc : table_row(l->k, &l->table, cells);
 }
 
+/* What a visit said beside the answers: where it was said, and when. */
+static enum err below_visit(struct listing *l, const struct record_row *row, struct record *r,
+                            struct record *household, struct record *visit, struct diag *d)
+{
+    enum err rc = record_unpack(l->k->a, row->row, row->packed, r, d);
+    if (!rc)
+        rc = record_get(l, row->household, household, d);
+    return rc ? rc : record_get(l, row->parent, visit, d);
+}
+
+static enum err entity_line(struct listing *l, const struct record_row *row, struct diag *d)
+{
+    struct record r, household, visit;
+    enum err rc = below_visit(l, row, &r, &household, &visit, d);
+    const struct str cells[] = {record_value(&r, ENTITY_DATASET),    record_value(&r, ENTITY_ID),
+                                record_value(&r, ENTITY_ACTION),     record_value(&r, ENTITY_LABEL),
+                                record_value(&r, ENTITY_VALUES),     record_value(&r, ENTITY_BASE),
+                                record_value(&r, ENTITY_BRANCH),     record_value(&visit, VISIT_ENDED),
+                                record_value(&visit, VISIT_INSTANCE)};
+    return rc ? rc : table_row(l->k, &l->table, cells);
+}
+
+static enum err comment_line(struct listing *l, const struct record_row *row, struct diag *d)
+{
+    struct record r, household, visit;
+    enum err rc = below_visit(l, row, &r, &household, &visit, d);
+    const struct str cells[] = {record_value(&household, HOUSEHOLD_CODE), record_value(&r, COMMENT_AT),
+                                record_value(&r, COMMENT_PLACE), record_value(&r, COMMENT_TEXT),
+                                record_value(&visit, VISIT_INSTANCE)};
+    return rc ? rc : table_row(l->k, &l->table, cells);
+}
+
 static enum err records_listed(struct listing *l, int kind,
                                enum err (*line)(struct listing *l, const struct record_row *row,
                                                 struct diag *d),
@@ -337,6 +370,16 @@ static enum err findings(struct listing *l, struct diag *d)
     return records_listed(l, ROW_FINDING, finding_line, d);
 }
 
+static enum err entities(struct listing *l, struct diag *d)
+{
+    return records_listed(l, ROW_ENTITY, entity_line, d);
+}
+
+static enum err comments(struct listing *l, struct diag *d)
+{
+    return records_listed(l, ROW_COMMENT, comment_line, d);
+}
+
 static enum err quarantine(struct listing *l, struct diag *d)
 {
     struct quarantined *list = NULL;
@@ -344,9 +387,9 @@ static enum err quarantine(struct listing *l, struct diag *d)
     enum err rc = cstore_quarantine(l->k->st, l->k->a, &list, &count, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
         const struct batch_row *b = &list[i].batch;
-        const struct str cells[] = {text_hex(l->k->a, b->device),           text_u64(l->k->a, b->batch_seq),
-                                    text_instant(l->k->a, b->received_ms),  text_u64(l->k->a, list[i].bytes),
-                                    list[i].clone ? STR("clone") : STR(""), b->reason};
+        const struct str cells[] = {text_hex(l->k->a, b->device),          text_u64(l->k->a, b->batch_seq),
+                                    text_instant(l->k->a, b->received_ms), text_u64(l->k->a, list[i].bytes),
+                                    b->copy ? STR("copy") : STR(""),       b->reason};
         rc = table_row(l->k, &l->table, cells);
     }
     return rc;
@@ -401,6 +444,9 @@ static const char *const household_names[] = {"code", "area", "name", "category"
 static const char *const visit_names[] = {"household", "started", "form", "type", "person", "judgement",
                                           "level", "document", "instance"};
 static const char *const finding_names[] = {"household", "visit", "severity", "state", "rule", "text"};
+static const char *const entity_names[] = {"list", "id", "action", "label", "values", "base_version",
+                                           "branch", "visit", "instance"};
+static const char *const comment_names[] = {"household", "at", "place", "text", "instance"};
 static const char *const quarantine_names[] = {"device", "batch", "received", "bytes", "kind", "reason"};
 static const char *const device_names[] = {"device", "person", "role", "area", "enrolled", "last_contact",
                                            "batches", "state", "model", "version"};
@@ -416,6 +462,8 @@ static const struct {
     {"households", NAMES(household_names),  households},
     {"visits",     NAMES(visit_names),      visits},
     {"findings",   NAMES(finding_names),    findings},
+    {"entities",   NAMES(entity_names),     entities},
+    {"comments",   NAMES(comment_names),    comments},
     {"quarantine", NAMES(quarantine_names), quarantine},
     {"devices",    NAMES(device_names),     devices},
     {"published",  NAMES(published_names),  published_list},
@@ -442,6 +490,7 @@ enum err list_of(struct desk *k, struct str what, bool json, struct str language
         return out->failed ? diag_set(d, out->failed, "The list is too long to show.") : ERR_OK;
     }
     return diag_set(d, ERR_USAGE,
-                    "There is no list \"%.*s\"; there are households, visits, findings and quarantine.",
+                    "There is no list \"%.*s\"; there are households, visits, findings, entities, comments, "
+                    "quarantine, devices and published.",
                     STR_ARG(what));
 }

@@ -5,6 +5,7 @@
  * up to refuse a forged one; whether the device is revoked is asked of the database at every request.
  */
 #include "server/parts.h"
+#include "sync/incarnation.h"
 
 #define BEARER_BODY 16
 #define BEARER_MAC 11 /* 27 bytes are 36 digits: nothing is left over that could be spelled two ways */
@@ -256,15 +257,18 @@ static enum err certificate_write(const struct centre *c, const struct device_ro
     return out->failed;
 }
 
-static enum err enrol_answer(struct server *s, const struct device_row *v, const struct person *p,
-                             struct buf *reply, struct diag *d)
+static enum err enrol_answer(struct server *s, struct cstore *st, const struct device_row *v,
+                             const struct person *p, struct buf *reply, struct diag *d)
 {
+    struct counters county;
     char token[BEARER_TEXT_MAX];
     unsigned char seed[32];
     struct buf certificate;
     int64_t now = srv_now_ms(s), until = now + s->token_life_ms;
     buf_init(&certificate, 4096);
-    enum err rc = certificate_write(&s->centre, v, &certificate);
+    enum err rc = cstore_county(st, NULL, NULL, NULL, &county, d);
+    if (!rc)
+        rc = certificate_write(&s->centre, v, &certificate);
     if (!rc)
         rc = bearer_write(s->centre.secret, v->device, v->inc, until, token);
     if (!rc)
@@ -276,7 +280,7 @@ static enum err enrol_answer(struct server *s, const struct device_row *v, const
                             .person_name = p->name,
                             .county = s->centre.county,
                             .area = p->area,
-                            .epoch = s->centre.epoch,
+                            .epoch = county.epoch,
                             .server_time_ms = now,
                             .token = rc ? STR_NONE : str_of(token),
                             .token_until_ms = until,
@@ -327,9 +331,151 @@ enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, stru
     if (rc == ERR_DENIED)
         (void)wrong_tokens(s, 1);
     if (!rc)
-        rc = enrol_answer(s, &v, &p, reply, d);
+        rc = enrol_answer(s, st, &v, &p, reply, d);
     if (!rc)
         s->seam->log(s->seam->self, LOG_ENROLLED, (int64_t)v.device, v.person, ERR_OK);
+    return rc;
+}
+
+/* ---- another incarnation ---- */
+
+struct reborn {
+    struct server *s;
+    struct cstore *st;
+    struct arena *a;
+    const struct incarnation_request *q;
+    struct device_row old, new;
+};
+
+/* The request of this very incarnation may have come before: its reply was lost. */
+static enum err incarnation_pick(struct reborn *x, bool *known_out, struct diag *d)
+{
+    struct device_row *list = NULL;
+    uint32_t count = 0, newest = 0;
+    bool shut_out = false;
+    enum err rc = cstore_devices(x->st, x->a, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        const struct device_row *v = &list[i];
+        if (v->device != x->old.device)
+            continue;
+        newest = v->inc > newest ? v->inc : newest;
+        shut_out = shut_out || device_refused(v) == ERR_DENIED;
+        if (v->inc != x->old.inc && v->revoked_why != REVOKED_RELEASE &&
+            memcmp(v->sign_public, x->q->sign_public, sizeof v->sign_public) == 0) {
+            x->new = *v;
+            *known_out = true;
+        }
+    }
+    if (!rc && shut_out)
+        rc = diag_set(d, ERR_DENIED, "This handheld has been revoked. Enrol it again with a new token.");
+    if (!rc && !*known_out) {
+        x->new = x->old;
+        x->new.inc = newest + 1;
+        memcpy(x->new.sign_public, x->q->sign_public, sizeof x->new.sign_public);
+        memcpy(x->new.seal_public, x->q->seal_public, sizeof x->new.seal_public);
+        x->new.enrolled_ms = x->new.contact_ms = srv_now_ms(x->s);
+        x->new.revoked_ms = 0;
+        x->new.revoked_why = REVOKED_BY_PERSON;
+        x->new.contiguous = x->new.cursor = 0;
+    }
+    return rc;
+}
+
+/* What the handheld cuts anew must not count twice. */
+static enum err recut_note(struct reborn *x, const struct incarnation_item *item, struct diag *d)
+{
+    struct batch_row b;
+    char reason[80];
+    enum err rc = cstore_batch(x->st, x->a, x->old.device, x->old.inc, item->batch_seq, &b, d);
+    if (rc == ERR_NOT_FOUND || (!rc && memcmp(b.batch_id, item->batch_id, BATCH_ID_SIZE) != 0))
+        rc = cstore_batch_beside(x->st, x->a, x->old.device, x->old.inc, item->batch_seq, item->batch_id, &b,
+                                 d);
+    if (rc && rc != ERR_NOT_FOUND)
+        return rc;
+    bool here = rc == ERR_OK;
+    if (here && b.status != RECEIPT_QUARANTINED)
+        return diag_set(d, ERR_STATE,
+                        "Frame %llu of this handheld is stored here; it must ask for its receipts first.",
+                        (unsigned long long)item->batch_seq);
+    rc = cstore_recut_put(x->st, x->old.device, item->batch_id, x->new.inc, d);
+    if (!rc && here) {
+        struct buf text;
+        buf_init(&text, sizeof reason);
+        buf_printf(&text, "The handheld sends what this frame holds again, as incarnation %u.", x->new.inc);
+        b.reason = arena_str(x->a, buf_str(&text));
+        b.cause = ERR_STATE;
+        rc = b.reason.p ? cstore_batch_settle(x->st, &b, d) : ERR_NOMEM;
+        buf_free(&text);
+    }
+    return rc;
+}
+
+static enum err incarnation_make(struct reborn *x, struct diag *d)
+{
+    bool known = false;
+    int64_t now = srv_now_ms(x->s);
+    enum err rc = cstore_device(x->st, x->a, x->old.device, x->old.inc, &x->old, d);
+    if (!rc)
+        rc = incarnation_pick(x, &known, d);
+    if (rc || known)
+        return rc;
+    for (uint32_t i = 0; !rc && i < x->q->item_count; i++)
+        rc = recut_note(x, &x->q->items[i], d);
+    if (!rc && !x->old.revoked_ms) {
+        x->old.revoked_ms = now;
+        x->old.revoked_why = REVOKED_REPLACED;
+        rc = cstore_device_put(x->st, &x->old, d);
+    }
+    if (!rc)
+        rc = cstore_device_put(x->st, &x->new, d);
+    return rc ? rc : cstore_audit(x->st, now, STR("device"), STR("incarnation"), x->new.model, d);
+}
+
+static enum err incarnation_open(struct server *s, struct cstore *st, struct arena *a, struct str bytes,
+                                 struct incarnation_request *q, struct device_row *old, struct diag *d)
+{
+    struct frame f;
+    size_t size = 0;
+    struct buf plain;
+    enum err rc = frame_parse(bytes, &f, &size, d);
+    if (!rc && (size != bytes.n || f.type != FRAME_MANIFEST || f.schema != BATCH_SCHEMA_INCARNATION))
+        rc = diag_set(d, ERR_CORRUPT, "One request for another incarnation is expected here.");
+    if (!rc && cstore_device(st, a, f.device, f.inc, old, NULL))
+        rc = diag_set(d, ERR_DENIED, "This handheld is not enrolled here. Enrol it again with a new token.");
+    if (!rc)
+        rc = frame_verify(&f, old->sign_public, d);
+    if (rc)
+        return rc;
+    buf_init(&plain, f.raw_size);
+    rc = frame_open(&f, &s->centre.seal, &plain, d);
+    struct str payload = rc ? STR_NONE : arena_str(a, buf_str(&plain));
+    buf_free(&plain);
+    return rc ? rc : payload.p ? incarnation_read(a, payload, q, d) : ERR_NOMEM;
+}
+
+enum err people_incarnation(struct server *s, struct cstore *st, struct arena *a, struct str frame,
+                            struct buf *reply, struct diag *d)
+{
+    struct incarnation_request q;
+    struct person p;
+    struct reborn x = {.s = s, .st = st, .a = a, .q = &q};
+    enum err rc = incarnation_open(s, st, a, frame, &q, &x.old, d);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&s->write_turn);
+    rc = cstore_begin(st, d);
+    if (!rc)
+        rc = incarnation_make(&x, d);
+    if (!rc)
+        rc = cstore_person(st, a, x.new.person, &p, d);
+    if (!rc)
+        rc = cstore_commit(st, d);
+    cstore_rollback(st);
+    pthread_mutex_unlock(&s->write_turn);
+    if (!rc)
+        rc = enrol_answer(s, st, &x.new, &p, reply, d);
+    if (!rc)
+        s->seam->log(s->seam->self, LOG_ENROLLED, (int64_t)x.new.device, x.new.person, ERR_OK);
     return rc;
 }
 
@@ -346,9 +492,10 @@ enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struc
         if (list[i].device != device)
             continue;
         found++;
-        if (list[i].revoked_ms)
+        if (list[i].revoked_ms && list[i].revoked_why == REVOKED_BY_PERSON)
             continue;
         list[i].revoked_ms = now_ms;
+        list[i].revoked_why = REVOKED_BY_PERSON;
         rc = cstore_device_put(st, &list[i], d);
         if (!rc)
             rc = cstore_audit(st, now_ms, STR("centre"), STR("device-revoked"), list[i].model, d);

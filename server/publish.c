@@ -166,6 +166,21 @@ static enum err catalogue(struct desk *k, const struct entry *e, int64_t now, bo
 
 /* ---- forms ---- */
 
+/* What the form says about values of a field that meet. */
+static enum err policy_of(struct desk *k, const struct form *form, const struct form_field *f,
+                          enum field_policy *out, struct diag *d)
+{
+    struct str name = form_field_extra(form, f->number, FORM_NS_DOORSTEP, "policy");
+    *out = POLICY_KEEP;
+    if (name.n && !field_policy_read(name, out))
+        return diag_set(d, ERR_SYNTAX, "%.*s: ds:policy=\"%.*s\" is none of keep, review, union, immutable.",
+                        STR_ARG(f->path), STR_ARG(name));
+    if (*out == POLICY_UNION && f->type != FIELD_SELECT_MANY)
+        desk_line(k, "warning", "%.*s: ds:policy=\"union\" joins words; this is no select-multiple.",
+                  STR_ARG(f->path));
+    return ERR_OK;
+}
+
 static enum err form_numbers(struct desk *k, const struct form *form, struct buf *map, struct diag *d)
 {
     uint32_t fields = form_field_count(form), repeats = form_repeat_count(form);
@@ -175,14 +190,17 @@ static enum err form_numbers(struct desk *k, const struct form *form, struct buf
         return diag_set(d, ERR_NOMEM, "Out of memory while numbering the form's fields.");
     for (uint32_t i = 0; i < fields; i++) {
         const struct form_field *f = form_field(form, i);
-        enum err rc = cstore_field_number(k->st, form_id(form), false, f->path, (int)f->type,
-                                          &field_number[i], d);
+        enum field_policy policy;
+        enum err rc = policy_of(k, form, f, &policy, d);
+        if (!rc)
+            rc = cstore_field_number(k->st, form_id(form), false, f->path, (int)f->type, policy,
+                                     &field_number[i], d);
         if (rc)
             return rc;
     }
     for (uint32_t i = 0; i < repeats; i++) {
         enum err rc = cstore_field_number(k->st, form_id(form), true, form_repeat(form, i)->path, 0,
-                                          &repeat_number[i], d);
+                                          POLICY_KEEP, &repeat_number[i], d);
         if (rc)
             return rc;
     }

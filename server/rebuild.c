@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "forms/limits.h"
+#include "platform/base/json.h"
 #include "server/parts.h"
 
 #define ROWS_PAGE 512
@@ -47,6 +48,8 @@ static enum err cached_form_load(struct cached_form *f, struct cstore *st, const
     if (!rc)
         rc = fieldmap_read(&f->memory, f->about.fieldmap, form_field_count(f->form),
                            form_repeat_count(f->form), &f->map, d);
+    for (uint32_t i = 0; !rc && i < f->map.field_count; i++)
+        f->policies = f->policies || field_policy(f->map.field_stable[i]) != POLICY_KEEP;
     return rc;
 }
 
@@ -93,7 +96,7 @@ static bool is_own(const struct view *v, uint64_t device, uint32_t inc)
     return device == v->device && inc == v->inc;
 }
 
-struct part {
+struct piece {
     struct record_row row;
     struct record record; /* as kept; once seen: as the author saw it */
     struct row_birth birth;
@@ -106,18 +109,19 @@ struct part {
 #define NO_PART UINT32_MAX
 
 struct parts {
-    VEC(struct part) list; /* 0 = the interview */
+    VEC(struct piece) list; /* 0 = the interview */
     VEC(struct saved_row) rows;
     VEC(struct saved_cell) cells;
+    VEC(struct saved_unknown) unknown; /* of the visit: VISIT_UNKNOWN */
     struct buf statuses;
 };
 
 static enum err part_add(struct rebuild *r, struct parts *p, const struct record_row *row, struct diag *d)
 {
-    struct part *part = vec_push(r->a, &p->list);
+    struct piece *part = vec_push(r->a, &p->list);
     if (!part)
         return ERR_NOMEM;
-    *part = (struct part){.row = *row, .parent = NO_PART};
+    *part = (struct piece){.row = *row, .parent = NO_PART};
     return record_unpack(r->a, row->row, row->packed, &part->record, d);
 }
 
@@ -152,14 +156,14 @@ static int row_order(struct row_id a, struct row_id b)
 
 static int by_row(const void *a, const void *b)
 {
-    const struct part *x = a, *y = b;
+    const struct piece *x = a, *y = b;
     return row_order(x->row.row, y->row.row);
 }
 
 /* Siblings lie together, in the order of the interview; rows without a place come last. */
 static int by_place(const void *a, const void *b)
 {
-    const struct part *x = *(const struct part *const *)a, *y = *(const struct part *const *)b;
+    const struct piece *x = *(const struct piece *const *)a, *y = *(const struct piece *const *)b;
     if (x->parent != y->parent)
         return x->parent < y->parent ? -1 : 1;
     if (x->repeat != y->repeat)
@@ -174,10 +178,10 @@ static uint32_t part_find(const struct parts *p, struct row_id id)
 {
     if (row_id_same(p->list.at[0].row.row, id))
         return 0;
-    struct part key = {.row.row = id};
-    const struct part *found = p->list.count < 2 ? NULL
-                                                 : bsearch(&key, p->list.at + 1, p->list.count - 1,
-                                                           sizeof(struct part), by_row);
+    struct piece key = {.row.row = id};
+    const struct piece *found = p->list.count < 2 ? NULL
+                                                  : bsearch(&key, p->list.at + 1, p->list.count - 1,
+                                                            sizeof(struct piece), by_row);
     return found ? (uint32_t)(found - p->list.at) : NO_PART;
 }
 
@@ -214,14 +218,21 @@ static bool was_seen(const struct view *v, const struct version *x, bool own_too
     return x->server_seq > 0 && x->server_seq <= v->seen;
 }
 
-/* Each record becomes what follows from the versions that its author had seen. `own_too`: also from the
- * author's own that are still kept; else those are added afterwards, from the ledger. */
-static enum err parts_see(struct rebuild *r, struct parts *p, const struct view *v, bool own_too)
+/* Ways to read what is kept, tried one after the other until the XML is that of the door. */
+enum reading {
+    FROM_LEDGER = 1, /* the author's own changes as they came; else those that are still kept */
+    AT_THE_DOOR = 2, /* the author's own answers stood over everything; else policies count */
+    READINGS = 4
+};
+
+/* Each record becomes what follows from the versions that its author had seen. */
+static enum err parts_see(struct rebuild *r, struct parts *p, const struct view *v, unsigned reading)
 {
     enum err rc = ERR_OK;
     for (uint32_t i = 0; !rc && i < p->list.count; i++) {
-        struct part *x = &p->list.at[i];
-        struct record seen = {.row = x->row.row};
+        struct piece *x = &p->list.at[i];
+        struct record seen = {.row = x->row.row, .plain = (reading & AT_THE_DOOR) != 0};
+        bool own_too = !(reading & FROM_LEDGER);
         if (x->record.born && was_seen(v, &x->record.birth, own_too))
             rc = version_apply(r, &seen, v, &x->record.birth, 0);
         for (uint32_t c = 0; !rc && c < x->record.count; c++) {
@@ -277,7 +288,11 @@ static enum err ledger_see(struct rebuild *r, struct parts *p, const struct view
             struct arena_mark mark = arena_mark(r->a);
             bool any = false;
             after = list[i].batch_seq;
-            if (batch_read(r->a, list[i].payload, r->rows, &head, &changes, &change_count, NULL) == ERR_OK)
+            bool read = batch_read(r->a, list[i].payload, r->rows, &head, &changes, &change_count, NULL) ==
+                        ERR_OK;
+            if (read)
+                rc = seen_cap(r->st, head.epoch, changes, change_count, d);
+            if (read && !rc)
                 rc = changes_see(r, p, v, changes, change_count, &head, list[i].server_seq, &any);
             if (!any)
                 arena_release(r->a, mark);
@@ -329,10 +344,9 @@ static enum err history_see(struct rebuild *r, struct parts *p, const struct vie
 {
     bool any = false;
     struct batch_head head = r->frame->head;
-    head.device = r->frame->frame.device;
-    head.inc = r->frame->frame.inc;
-    enum err rc =
-        changes_see(r, p, v, r->frame->changes, r->frame->change_count, &head, r->server_seq, &any);
+    head.device = r->author.device;
+    head.inc = r->author.inc;
+    enum err rc = changes_see(r, p, v, r->frame->changes, r->frame->change_count, &head, r->server_seq, &any);
     for (uint32_t i = 0; !rc && i < writers->list.count; i++)
         rc = ledger_see(r, p, v, writers->list.at[i].device, writers->list.at[i].inc, d);
     return rc;
@@ -342,7 +356,7 @@ static enum err history_see(struct rebuild *r, struct parts *p, const struct vie
 static void parts_name(const struct cached_form *f, struct parts *p)
 {
     for (uint32_t i = 1; i < p->list.count; i++) {
-        struct part *x = &p->list.at[i];
+        struct piece *x = &p->list.at[i];
         bool born = record_birth(&x->record, &x->birth);
         x->gone = !born || x->birth.number >= f->map.repeat_local_count ||
                   f->map.repeat_local[x->birth.number] == FIELDMAP_NONE || record_deleted(&x->record);
@@ -350,7 +364,7 @@ static void parts_name(const struct cached_form *f, struct parts *p)
     }
 }
 
-static uint32_t first_child(struct part *const *order, uint32_t count, uint32_t parent)
+static uint32_t first_child(struct piece *const *order, uint32_t count, uint32_t parent)
 {
     uint32_t lo = 0, hi = count;
     while (lo < hi) {
@@ -368,12 +382,12 @@ static uint32_t first_child(struct part *const *order, uint32_t count, uint32_t 
 static enum err parts_place(struct rebuild *r, struct parts *p)
 {
     uint32_t count = p->list.count - 1;
-    struct part **order = ARENA_ARRAY(r->a, struct part *, count);
+    struct piece **order = ARENA_ARRAY(r->a, struct piece *, count);
     uint32_t *queue = ARENA_ARRAY(r->a, uint32_t, count + 1);
     if (!order || !queue)
         return ERR_NOMEM;
     for (uint32_t i = 1; i <= count; i++) {
-        struct part *x = &p->list.at[i];
+        struct piece *x = &p->list.at[i];
         x->parent = x->gone ? NO_PART : part_find(p, x->birth.parent);
         order[i - 1] = x;
     }
@@ -384,7 +398,7 @@ static enum err parts_place(struct rebuild *r, struct parts *p)
         uint32_t position = 0;
         for (uint32_t i = first_child(order, count, queue[next]);
              i < count && order[i]->parent == queue[next]; i++) {
-            struct part *x = order[i];
+            struct piece *x = order[i];
             position = i > 0 && order[i - 1]->parent == x->parent && order[i - 1]->repeat == x->repeat
                            ? position + 1
                            : 1;
@@ -412,7 +426,7 @@ static void ref_write(const struct parts *p, const struct form *form, uint32_t a
         chain[depth++] = i;
     size_t from = 0;
     while (depth-- > 0) {
-        const struct part *x = &p->list.at[chain[depth]];
+        const struct piece *x = &p->list.at[chain[depth]];
         size_t to = form_repeat(form, x->repeat)->path.n;
         if (to < from || to > path.n)
             break;
@@ -433,22 +447,29 @@ static const char *status_text(uint8_t status)
 
 static enum err cells_add(struct rebuild *r, const struct cached_form *f, struct parts *p, uint32_t at)
 {
-    const struct part *x = &p->list.at[at];
+    const struct piece *x = &p->list.at[at];
     for (uint32_t i = 0; i < x->record.count; i++) {
         const struct record_cell *cell = &x->record.cells[i];
-        if (cell->field == 0 || cell->field >= f->map.field_local_count ||
-            f->map.field_local[cell->field] == FIELDMAP_NONE)
+        uint32_t local = cell->field ? fieldmap_local(&f->map, cell->field) : FIELDMAP_NONE;
+        if (local == FIELDMAP_NONE)
             continue;
         const struct version *v = &cell->versions[0];
-        if (v->op == CHANGE_CLEAR && v->status <= ANSWER_GIVEN)
+        struct str value;
+        enum err rc = ERR_OK;
+        if (x->record.plain)
+            value = v->op == CHANGE_CLEAR ? STR_NONE : v->value;
+        else
+            rc = record_answer(r->a, cell, &value);
+        if (rc)
+            return rc;
+        if (!value.p && v->status <= ANSWER_GIVEN)
             continue;
-        uint32_t local = f->map.field_local[cell->field];
         struct saved_cell *c = vec_push(r->a, &p->cells);
         if (!c)
             return ERR_NOMEM;
         *c = (struct saved_cell){.key = x->key,
                                  .field = local,
-                                 .value = v->op == CHANGE_CLEAR ? STR("") : v->value,
+                                 .value = value.p ? value : STR(""),
                                  .status = (enum answer_status)v->status};
         if (*status_text(v->status)) {
             ref_write(p, f->form, at, form_field(f->form, local)->path, &p->statuses);
@@ -496,6 +517,8 @@ static enum err xml_write(struct rebuild *r, const struct cached_form *f, struct
                                       .row_count = p->rows.count,
                                       .cells = p->cells.at,
                                       .cell_count = p->cells.count,
+                                      .unknown = p->unknown.at,
+                                      .unknown_count = p->unknown.count,
                                       .row_key_next = (uint64_t)p->rows.count + 1};
     enum err rc = session_open(r->a, &o, &session, d);
     if (!rc)
@@ -507,7 +530,7 @@ static enum err xml_write(struct rebuild *r, const struct cached_form *f, struct
 /* ---- one visit ---- */
 
 static enum err interview_write(struct rebuild *r, const struct cached_form *f, struct row_id interview,
-                                const struct view *view, bool from_ledger, struct parts *p, struct buf *xml,
+                                const struct view *view, unsigned reading, struct parts *p, struct buf *xml,
                                 struct diag *d)
 {
     struct writers writers = {0};
@@ -515,13 +538,14 @@ static enum err interview_write(struct rebuild *r, const struct cached_form *f, 
     buf_clear(&p->statuses);
     p->list.count = p->rows.count = p->cells.count = 0;
     enum err rc = parts_load(r, interview, p, d);
+    r->rows_left -= p->list.count < r->rows_left ? p->list.count : r->rows_left;
     if (!rc && p->list.count > 1)
-        qsort(p->list.at + 1, p->list.count - 1, sizeof(struct part), by_row);
+        qsort(p->list.at + 1, p->list.count - 1, sizeof(struct piece), by_row);
     if (!rc)
         rc = writers_of(r, p, view, &writers);
     if (!rc)
-        rc = parts_see(r, p, view, !from_ledger);
-    if (!rc && from_ledger)
+        rc = parts_see(r, p, view, reading);
+    if (!rc && reading & FROM_LEDGER)
         rc = history_see(r, p, view, &writers, d);
     if (rc)
         return rc;
@@ -534,11 +558,32 @@ static enum err interview_write(struct rebuild *r, const struct cached_form *f, 
     return rc ? rc : xml_write(r, f, p, xml, d);
 }
 
-static bool hash_is(struct str bytes, struct str hex)
+/* What cannot be read is left out: the document then differs, which is told. */
+static enum err unknown_read(struct rebuild *r, struct parts *p, struct str text)
 {
-    unsigned char stated[SHA256_SIZE], ours[SHA256_SIZE];
-    return hex_read(hex, stated, SHA256_SIZE) && !sha256(bytes, ours) &&
-           memcmp(stated, ours, SHA256_SIZE) == 0;
+    const struct json *list = NULL;
+    struct diag quiet = {0};
+    if (text.n == 0 || json_read(r->a, text, &list, &quiet) != ERR_OK)
+        return ERR_OK;
+    for (const struct json *x = list->child; x; x = x->next) {
+        if (x->count != 2)
+            continue;
+        struct saved_unknown *slot = vec_push(r->a, &p->unknown);
+        if (!slot)
+            return ERR_NOMEM;
+        *slot = (struct saved_unknown){.path = json_at(x, 0)->text, .xml = json_at(x, 1)->text};
+    }
+    return ERR_OK;
+}
+
+static bool check_is(struct str bytes, struct str stated)
+{
+    unsigned char hash[SHA256_SIZE];
+    char ours[VISIT_CHECK_SIZE];
+    if (sha256(bytes, hash))
+        return false;
+    visit_check_write(hash, ours);
+    return str_eq(stated, (struct str){ours, sizeof ours});
 }
 
 static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct submission_row *s,
@@ -555,6 +600,8 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
     enum err rc = cstore_record(r->st, r->a, s->visit, &row, d);
     if (!rc)
         rc = record_unpack(r->a, row.row, row.packed, &visit, d);
+    if (!rc)
+        rc = unknown_read(r, &parts, record_value(&visit, VISIT_UNKNOWN));
     if (rc)
         goto done;
     view.first_seq = visit.born ? visit.birth.seq : s->final_seq;
@@ -564,9 +611,11 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
         s->form_id = form->about.id;
         struct str stated = record_value(&visit, VISIT_XML_HASH);
         bool written = false;
-        for (int from_ledger = 0; from_ledger < 2 && !s->xml_matches; from_ledger++) {
-            written = interview_write(r, form, interview, &view, from_ledger, &parts, &xml, NULL) == ERR_OK;
-            s->xml_matches = written && hash_is(buf_str(&xml), stated);
+        for (unsigned reading = 0; reading < READINGS && !s->xml_matches && r->rows_left; reading++) {
+            if (reading & AT_THE_DOOR && !form->policies)
+                continue;
+            written = interview_write(r, form, interview, &view, reading, &parts, &xml, NULL) == ERR_OK;
+            s->xml_matches = written && check_is(buf_str(&xml), stated);
         }
         if (written) {
             s->xml = buf_str(&xml);
@@ -580,16 +629,15 @@ done:
     return rc;
 }
 
-enum err rebuild_note(struct rebuild *r, const struct device_row *author, const struct change *finalise,
-                      int64_t now_ms, struct diag *d)
+enum err rebuild_note(struct rebuild *r, const struct change *finalise, int64_t now_ms, struct diag *d)
 {
     struct submission_row s = {0};
     enum err rc = cstore_submission(r->st, r->a, finalise->row, &s, d);
     if (rc != ERR_NOT_FOUND)
         return rc; /* finalised before: what was at the door stays */
     s = (struct submission_row){.visit = finalise->row,
-                                .device = author->device,
-                                .inc = author->inc,
+                                .device = r->author.device,
+                                .inc = r->author.inc,
                                 .person = finalise->person,
                                 .final_seq = finalise->seq,
                                 .seen = finalise->seen,
@@ -601,8 +649,8 @@ enum err rebuild_note(struct rebuild *r, const struct device_row *author, const 
  * seen through the centre. */
 static bool may_complete(const struct rebuild *r, const struct submission_row *s)
 {
-    return r->frame->frame.device == s->device && r->frame->frame.inc == s->inc &&
-           r->frame->change_count > 0 && r->frame->changes[0].seq <= s->final_seq;
+    return r->author.device == s->device && r->author.inc == s->inc && r->frame->change_count > 0 &&
+           r->frame->changes[0].seq <= s->final_seq;
 }
 
 enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct diag *d)
@@ -611,7 +659,7 @@ enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct di
     uint32_t count = 0;
     struct arena_mark mark = arena_mark(r->a);
     enum err rc = cstore_submissions_open(r->st, r->a, interview, &open, &count, d);
-    for (uint32_t i = 0; !rc && i < count; i++) {
+    for (uint32_t i = 0; !rc && i < count && r->rows_left; i++) {
         if (may_complete(r, &open[i]))
             rc = visit_rebuild(r, interview, &open[i], d);
     }

@@ -16,6 +16,7 @@
 #include "platform/base/buf.h"
 #include "platform/crypto.h"
 #include "platform/seam.h"
+#include "sync/fieldmap.h"
 #include "sync/wire.h"
 
 struct cstore;
@@ -33,6 +34,7 @@ struct counters {
     uint32_t person;
     uint32_t own_row; /* counter of the centre's own row ids */
     int64_t hlc;
+    uint32_t epoch; /* read only: cstore_epoch_begin moves it */
 };
 enum err cstore_begin(struct cstore *s, struct diag *d) MUST_USE;
 struct counters *cstore_counters(struct cstore *s); /* inside a transaction: take by adding */
@@ -43,6 +45,13 @@ void cstore_rollback(struct cstore *s); /* does nothing once committed or never 
 enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, struct diag *d) MUST_USE;
 enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
                        struct counters *now_out, struct diag *d) MUST_USE;
+/* A new epoch: the database was set back to a backup, and what it numbers beyond `base` is not what it
+ * numbered before. Sequences go on where they are. */
+enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int64_t now_ms, struct str why,
+                            struct diag *d) MUST_USE;
+/* The last server sequence that means the same now as in `epoch`; UINT64_MAX when no other has begun since.
+ */
+enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint64_t *base_out, struct diag *d) MUST_USE;
 /* Who did what to what, for good. */
 enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
                       struct diag *d) MUST_USE;
@@ -69,6 +78,13 @@ enum err cstore_enrol_put(struct cstore *s, const struct enrol_row *e, struct di
 enum err cstore_enrol(struct cstore *s, const unsigned char hash[static SHA256_SIZE], struct enrol_row *out,
                       struct diag *d) MUST_USE;
 
+/* Why an incarnation does not count any more. Numbers are stored. */
+enum revoked_why {
+    REVOKED_BY_PERSON = 0,
+    REVOKED_COPY = 1,     /* two handhelds use it: each may ask for one of its own */
+    REVOKED_REPLACED = 2, /* the handheld asked for another one */
+    REVOKED_RELEASE = 3   /* never a handheld's: the author of what was released from frames of a copy */
+};
 struct device_row {
     uint64_t device;
     uint32_t inc;
@@ -77,7 +93,9 @@ struct device_row {
     unsigned char seal_public[X25519_SIZE];
     struct str model, version;
     int64_t enrolled_ms, contact_ms;
-    int64_t revoked_ms;  /* 0 = in use */
+    int64_t revoked_ms; /* 0 = in use */
+    enum revoked_why revoked_why;
+    uint64_t cursor;     /* it has everything up to here, in this epoch */
     uint64_t contiguous; /* every batch up to here is in the ledger */
 };
 enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct diag *d) MUST_USE;
@@ -92,20 +110,56 @@ struct batch_row {
     uint64_t device;
     uint32_t inc;
     uint64_t batch_seq;
+    uint32_t copy; /* 0 = the first frame under this number; others lie beside it */
     unsigned char batch_id[BATCH_ID_SIZE];
     unsigned char hash[8]; /* SHA-256(frame)[0..8): what the next frame's `prev` must say */
     struct str frame;
     struct str payload; /* opened; "" when it did not open */
     enum receipt_status status;
     struct str reason;
-    struct str receipt;  /* the signed frame that answers it, for ever */
+    struct str receipt;  /* the signed frame that answers it */
+    uint32_t epoch;      /* under which that was signed */
+    uint32_t as_inc;     /* its changes are those of this incarnation; 0 = its author's own */
     enum err cause;      /* QUARANTINED */
     uint64_t server_seq; /* of all its changes; 0 = they were not applied */
     uint32_t change_count;
     int64_t received_ms;
 };
+/* b->copy above 0: it gets the next free one. */
 enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct diag *d) MUST_USE;
-/* Without frame and payload. ERR_NOT_FOUND. */
+/* Another status, cause, reason, server sequence, count, receipt or epoch for a frame that is kept. */
+enum err cstore_batch_settle(struct cstore *s, const struct batch_row *b, struct diag *d) MUST_USE;
+/* With frame and payload. ERR_NOT_FOUND. */
+enum err cstore_batch_whole(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc,
+                            uint64_t batch_seq, uint32_t copy, struct batch_row *out,
+                            struct diag *d) MUST_USE;
+/* The frame of this id that lies beside another one of its number. ERR_NOT_FOUND. */
+enum err cstore_batch_beside(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc,
+                             uint64_t batch_seq, const unsigned char batch_id[static BATCH_ID_SIZE],
+                             struct batch_row *out, struct diag *d) MUST_USE;
+/* What a frame of the ledger says about the one before it. ERR_NOT_FOUND. */
+enum err cstore_batch_prev(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq,
+                           unsigned char prev_out[static 8], struct diag *d) MUST_USE;
+/* Frames and payloads of a device that are kept apart, in bytes. */
+enum err cstore_apart_bytes(struct cstore *s, uint64_t device, uint64_t *bytes_out, struct diag *d) MUST_USE;
+/* That a device sends what this frame holds anew, as another incarnation. Not found: ERR_NOT_FOUND. */
+enum err cstore_recut_put(struct cstore *s, uint64_t device,
+                          const unsigned char batch_id[static BATCH_ID_SIZE], uint32_t as_inc,
+                          struct diag *d) MUST_USE;
+enum err cstore_recut(struct cstore *s, uint64_t device, const unsigned char batch_id[static BATCH_ID_SIZE],
+                      uint32_t *as_inc_out, struct diag *d) MUST_USE;
+/* Whole frames of all devices whose changes were applied, by server sequence, those after `after`. */
+enum err cstore_applied(struct cstore *s, struct arena *a, uint64_t after, uint32_t limit,
+                        struct batch_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
+/* The centre's own changes, as payloads of batch.h. */
+struct own_row {
+    uint64_t seq; /* of its first change */
+    struct str payload;
+};
+enum err cstore_own_put(struct cstore *s, const struct own_row *o, struct diag *d) MUST_USE;
+enum err cstore_own(struct cstore *s, struct arena *a, uint64_t after, uint32_t limit, struct own_row **out,
+                    uint32_t *count_out, struct diag *d) MUST_USE;
+/* Of the ledger, without frame and payload. ERR_NOT_FOUND. */
 enum err cstore_batch(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
                       struct batch_row *out, struct diag *d) MUST_USE;
 /* The same, for batch_seq > since, ascending, at most `limit`. */
@@ -121,13 +175,6 @@ enum err cstore_payloads(struct cstore *s, struct arena *a, uint64_t device, uin
 enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq,
                             struct diag *d) MUST_USE;
 
-/* A second frame under a number that is taken: a clone of the device, or a copy put back. Kept beside the
- * ledger. */
-enum err cstore_clone_put(struct cstore *s, const struct batch_row *b, struct diag *d) MUST_USE;
-enum err cstore_clone(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
-                      const unsigned char batch_id[static BATCH_ID_SIZE], struct batch_row *out,
-                      struct diag *d) MUST_USE;
-
 /* ---- records ---- */
 struct record_row {
     struct row_id row;
@@ -140,6 +187,9 @@ struct record_row {
     struct str code; /* household code, instanceID of a visit, severity of a finding ("unknown": cannot
                         judge); p NULL = none */
     uint64_t last_seq;
+    uint32_t conflicts; /* fields whose values are in dispute */
+    uint64_t
+        deleted_seq; /* since when the row is deleted; 0 = it is not, or its answers are buried already */
     struct str packed;
 };
 /* ERR_NOT_FOUND. */
@@ -148,11 +198,23 @@ enum err cstore_record(struct cstore *s, struct arena *a, struct row_id row, str
 enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct diag *d) MUST_USE;
 enum err cstore_record_of_number(struct cstore *s, uint64_t number, struct row_id *row_out,
                                  struct diag *d) MUST_USE;
-enum record_by { RECORDS_OF_KIND, RECORDS_OF_PARENT, RECORDS_OF_HOUSEHOLD, RECORDS_OF_INTERVIEW };
+enum record_by {
+    RECORDS_OF_KIND,
+    RECORDS_OF_PARENT,
+    RECORDS_OF_HOUSEHOLD,
+    RECORDS_OF_INTERVIEW,
+    RECORDS_IN_CONFLICT, /* key and kind are not looked at */
+};
 /* By row number, those after `after`, at most `limit`; `kind` 0 = every kind (not with RECORDS_OF_KIND). */
 enum err cstore_records(struct cstore *s, struct arena *a, enum record_by by, struct row_id key, int kind,
                         uint64_t after, uint32_t limit, struct record_row **out, uint32_t *count_out,
                         struct diag *d) MUST_USE;
+/* Every record, by row id, those after `after`. */
+enum err cstore_records_all(struct cstore *s, struct arena *a, struct row_id after, uint32_t limit,
+                            struct record_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
+/* Deleted rows that are not buried, with deleted_seq <= upto; at most `limit`. */
+enum err cstore_tombstones(struct cstore *s, struct arena *a, uint64_t upto, uint32_t limit,
+                           struct record_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
 /* Records of a kind with this code. */
 enum err cstore_records_coded(struct cstore *s, struct arena *a, int kind, struct str code,
                               struct record_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
@@ -192,7 +254,10 @@ enum err cstore_forms(struct cstore *s, struct arena *a, struct str id, struct f
 /* The number of (form id, path, type), given out on first use. `repeat`: numbers of repeats are counted
  * apart. */
 enum err cstore_field_number(struct cstore *s, struct str form_id, bool repeat, struct str path, int type,
-                             uint32_t *number_out, struct diag *d) MUST_USE;
+                             enum field_policy policy, uint32_t *number_out, struct diag *d) MUST_USE;
+/* The path that a stable number of this form stands for. ERR_NOT_FOUND. */
+enum err cstore_field_path(struct cstore *s, struct arena *a, struct str form_id, uint32_t number,
+                           struct str *path_out, struct diag *d) MUST_USE;
 
 /* ---- submissions: finalised visits as exact XML ---- */
 struct submission_row {
@@ -215,6 +280,9 @@ enum err cstore_submission(struct cstore *s, struct arena *a, struct row_id visi
 /* Those of an interview's visits whose XML does not match yet, oldest first, at most 50. */
 enum err cstore_submissions_open(struct cstore *s, struct arena *a, struct row_id interview,
                                  struct submission_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
+/* Every submission by visit, those after `after`. */
+enum err cstore_submissions_all(struct cstore *s, struct arena *a, struct row_id after, uint32_t limit,
+                                struct submission_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
 /* Of a form id, newest first; `before` (received_ms, visit) continues a walk, NULL begins it. With xml: few
  * at a time. */
 enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_id,
@@ -225,13 +293,12 @@ enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_i
 struct centre_counts {
     uint64_t devices, devices_revoked, households, interviews, visits, submissions, submissions_differing;
     uint64_t findings, findings_red, findings_yellow, findings_blue, findings_unknown;
-    uint64_t frames, frames_conflicts, frames_quarantined, clones, changes;
+    uint64_t frames, frames_conflicts, frames_quarantined, clones, changes, conflicts;
     uint64_t frame_bytes, objects, object_bytes, duplicates;
 };
 enum err cstore_counts(struct cstore *s, struct centre_counts *out, struct diag *d) MUST_USE;
 struct quarantined {
     struct batch_row batch; /* without frame, payload and receipt */
-    bool clone;
     uint64_t bytes;
 };
 enum err cstore_quarantine(struct cstore *s, struct arena *a, struct quarantined **out, uint32_t *count_out,

@@ -5,8 +5,9 @@
 
 /* ---- records ---- */
 
-#define RECORD_COLUMNS                                                                                 \
-    "SELECT row, number, kind, parent, household, interview, area, code, last_seq, packed FROM record" \
+#define RECORD_COLUMNS                                                                       \
+    "SELECT row, number, kind, parent, household, interview, area, code, last_seq, packed, " \
+    "conflicts, deleted_seq FROM record"                                                     \
     " WHERE county = ?1"
 
 static enum err record_read_row(struct stmt *q, struct arena *a, struct record_row *out, struct diag *d)
@@ -17,7 +18,9 @@ static enum err record_read_row(struct stmt *q, struct arena *a, struct record_r
                            .parent = col_row(q, 3),
                            .household = col_row(q, 4),
                            .interview = col_row(q, 5),
-                           .last_seq = col_u64(q, 8)};
+                           .last_seq = col_u64(q, 8),
+                           .conflicts = (uint32_t)col_i64(q, 10),
+                           .deleted_seq = col_u64(q, 11)};
     if (row_none(r.row))
         return damaged(d, "record");
     if (keep(a, col_text(q, 6), &r.area) || keep(a, col_text(q, 7), &r.code) ||
@@ -51,10 +54,13 @@ enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct 
     struct row_bytes room[4];
     enum err rc =
         statement(s,
-                  "INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+                  "INSERT INTO record (county, row, number, kind, parent, household, interview, area, code,"
+                  " last_seq, packed, conflicts, deleted_seq)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
                   " ON CONFLICT (county, row) DO UPDATE SET kind = excluded.kind, parent = excluded.parent,"
                   " household = excluded.household, interview = excluded.interview, area = excluded.area,"
-                  " code = excluded.code, last_seq = excluded.last_seq, packed = excluded.packed",
+                  " code = excluded.code, last_seq = excluded.last_seq, packed = excluded.packed,"
+                  " conflicts = excluded.conflicts, deleted_seq = excluded.deleted_seq",
                   &q, d);
     if (rc)
         return rc;
@@ -68,6 +74,8 @@ enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct 
     bind_text(q, 9, r->code);
     bind_u64(q, 10, r->last_seq);
     bind_blob(q, 11, r->packed.n ? r->packed.p : "", r->packed.n);
+    bind_i64(q, 12, r->conflicts);
+    bind_u64(q, 13, r->deleted_seq);
     rc = stmt_run(q, d);
     stmt_done(q);
     return rc;
@@ -99,6 +107,8 @@ static const char *const records_sql[] = {
                              " ORDER BY number LIMIT ?5",
     [RECORDS_OF_INTERVIEW] = RECORD_COLUMNS " AND interview = ?2 AND (?3 = 0 OR kind = ?3) AND number > ?4"
                              " ORDER BY number LIMIT ?5",
+    [RECORDS_IN_CONFLICT]  = RECORD_COLUMNS " AND conflicts > 0 AND ?3 = ?3 AND number > ?4 ORDER BY number"
+                             " LIMIT ?5",
 };
 /* clang-format on */
 
@@ -131,11 +141,40 @@ enum err cstore_records(struct cstore *s, struct arena *a, enum record_by by, st
     enum err rc = statement(s, records_sql[by], &q, d);
     if (rc)
         return rc;
-    if (by != RECORDS_OF_KIND)
+    if (by != RECORDS_OF_KIND && by != RECORDS_IN_CONFLICT)
         bind_row(q, 2, key, &room);
     bind_i64(q, 3, kind);
     bind_u64(q, 4, after);
     bind_i64(q, 5, limit);
+    return records_gather(q, a, out, count_out, d);
+}
+
+enum err cstore_records_all(struct cstore *s, struct arena *a, struct row_id after, uint32_t limit,
+                            struct record_row **out, uint32_t *count_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    unsigned char id[ROW_ID_SIZE];
+    row_id_write(after, id);
+    enum err rc = statement(s, RECORD_COLUMNS " AND row > ?2 ORDER BY row LIMIT ?3", &q, d);
+    if (rc)
+        return rc;
+    bind_blob(q, 2, id, sizeof id);
+    bind_i64(q, 3, limit);
+    return records_gather(q, a, out, count_out, d);
+}
+
+enum err cstore_tombstones(struct cstore *s, struct arena *a, uint64_t upto, uint32_t limit,
+                           struct record_row **out, uint32_t *count_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = statement(s,
+                            RECORD_COLUMNS
+                            " AND deleted_seq > 0 AND deleted_seq <= ?2 ORDER BY deleted_seq LIMIT ?3",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, upto);
+    bind_i64(q, 3, limit);
     return records_gather(q, a, out, count_out, d);
 }
 
@@ -373,17 +412,19 @@ enum err cstore_forms(struct cstore *s, struct arena *a, struct str id, struct f
     return rc;
 }
 
+/* Path and type make the field, and so does its policy: another one is another field. */
 enum err cstore_field_number(struct cstore *s, struct str form_id, bool repeat, struct str path, int type,
-                             uint32_t *number_out, struct diag *d)
+                             enum field_policy policy, uint32_t *number_out, struct diag *d)
 {
     CHECK(s->txn.open);
     struct stmt *q = NULL;
     bool row = false;
+    uint32_t base = (uint32_t)policy * FIELD_POLICY_NUMBERS;
     enum err rc =
         statement(s,
                   "INSERT INTO field SELECT ?1, ?2, ?3, ?4, ?5,"
-                  " (SELECT coalesce(max(number), 0) + 1 FROM field WHERE county = ?1 AND form_id = ?2"
-                  "  AND is_repeat = ?3)"
+                  " (SELECT coalesce(max(number), ?6) + 1 FROM field WHERE county = ?1 AND form_id = ?2"
+                  "  AND is_repeat = ?3 AND number > ?6 AND number < ?7)"
                   " WHERE true ON CONFLICT (county, form_id, is_repeat, path, type) DO UPDATE SET type = ?5"
                   " RETURNING number",
                   &q, d);
@@ -392,13 +433,41 @@ enum err cstore_field_number(struct cstore *s, struct str form_id, bool repeat, 
     bind_text(q, 2, form_id);
     bind_i64(q, 3, repeat);
     bind_text(q, 4, path);
-    bind_i64(q, 5, type);
+    bind_i64(q, 5, type | (int64_t)policy << 16);
+    bind_i64(q, 6, base);
+    bind_i64(q, 7, base + FIELD_POLICY_NUMBERS);
     rc = stmt_step(q, &row, d);
     if (!rc) {
         CHECK(row);
         *number_out = (uint32_t)col_i64(q, 0);
         rc = stmt_step(q, &row, d);
     }
+    stmt_done(q);
+    if (!rc && *number_out >= base + FIELD_POLICY_NUMBERS)
+        rc = diag_set(d, ERR_LIMIT,
+                      "All versions of this form together have more than %u fields of one policy.",
+                      FIELD_POLICY_NUMBERS - 1);
+    return rc;
+}
+
+enum err cstore_field_path(struct cstore *s, struct arena *a, struct str form_id, uint32_t number,
+                           struct str *path_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s,
+                            "SELECT path FROM field WHERE county = ?1 AND form_id = ?2 AND is_repeat = 0"
+                            " AND number = ?3",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_text(q, 2, form_id);
+    bind_i64(q, 3, number);
+    rc = stmt_step(q, &row, d);
+    if (!rc && !row)
+        rc = ERR_NOT_FOUND;
+    if (!rc && keep(a, col_text(q, 0), path_out))
+        rc = no_memory(d);
     stmt_done(q);
     return rc;
 }
@@ -515,6 +584,23 @@ enum err cstore_submissions_open(struct cstore *s, struct arena *a, struct row_i
     return submissions_gather(q, a, out, count_out, d);
 }
 
+enum err cstore_submissions_all(struct cstore *s, struct arena *a, struct row_id after, uint32_t limit,
+                                struct submission_row **out, uint32_t *count_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    unsigned char id[ROW_ID_SIZE];
+    row_id_write(after, id);
+    enum err rc = statement(s,
+                            SUBMISSION_COLUMNS
+                            "WHERE s.county = ?1 AND s.visit > ?2 ORDER BY s.visit LIMIT ?3",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_blob(q, 2, id, sizeof id);
+    bind_i64(q, 3, limit);
+    return submissions_gather(q, a, out, count_out, d);
+}
+
 enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_id,
                             const struct submission_row *before, uint32_t limit, struct submission_row **out,
                             uint32_t *count_out, struct diag *d)
@@ -559,11 +645,12 @@ static const struct {
     {"SELECT count(*), coalesce(sum(xml_matches = 0), 0) FROM submission WHERE county = ?1",
      {AT(submissions), AT(submissions_differing)}, 2},
     {"SELECT count(*), coalesce(sum(change_count), 0), coalesce(sum(length(frame)), 0),"
-     " coalesce(sum(again), 0) FROM batch WHERE county = ?1",
+     " coalesce(sum(again), 0) FROM batch WHERE county = ?1 AND copy = 0",
      {AT(frames), AT(changes), AT(frame_bytes), AT(duplicates)}, 4},
-    {"SELECT coalesce(sum(status = 2), 0), coalesce(sum(status = 3), 0) FROM batch WHERE county = ?1",
+    {"SELECT coalesce(sum(status = 2), 0), coalesce(sum(status = 3), 0) FROM batch WHERE county = ?1 AND copy = 0",
      {AT(frames_conflicts), AT(frames_quarantined)}, 2},
-    {"SELECT count(*) FROM clone WHERE county = ?1", {AT(clones)}, 1},
+    {"SELECT count(*) FROM batch WHERE county = ?1 AND copy > 0", {AT(clones)}, 1},
+    {"SELECT coalesce(sum(conflicts), 0) FROM record WHERE county = ?1 AND conflicts > 0", {AT(conflicts)}, 1},
     {"SELECT count(*), coalesce(sum(size), 0) FROM object WHERE county = ?1",
      {AT(objects), AT(object_bytes)}, 2},
 #undef AT
@@ -599,13 +686,11 @@ enum err cstore_quarantine(struct cstore *s, struct arena *a, struct quarantined
     struct stmt *q = NULL;
     bool row = false;
     VEC(struct quarantined) list = {0};
-    enum err rc =
-        statement(s,
-                  "SELECT device, inc, bseq, batch_id, reason, received_ms, length(frame), 0 FROM batch"
-                  " WHERE county = ?1 AND status = 3 UNION ALL"
-                  " SELECT device, inc, bseq, batch_id, reason, received_ms, length(frame), 1 FROM clone"
-                  " WHERE county = ?1 ORDER BY 6, 3 LIMIT 10000",
-                  &q, d);
+    enum err rc = statement(
+        s,
+        "SELECT device, inc, bseq, batch_id, reason, received_ms, length(frame), copy, cause FROM batch"
+        " WHERE county = ?1 AND status = 3 ORDER BY received_ms, bseq LIMIT 10000",
+        &q, d);
     if (rc)
         return rc;
     while (!(rc = stmt_step(q, &row, d)) && row) {
@@ -618,9 +703,10 @@ enum err cstore_quarantine(struct cstore *s, struct arena *a, struct quarantined
                                       .inc = (uint32_t)col_i64(q, 1),
                                       .batch_seq = col_u64(q, 2),
                                       .status = RECEIPT_QUARANTINED,
-                                      .received_ms = col_i64(q, 5)};
+                                      .received_ms = col_i64(q, 5),
+                                      .copy = (uint32_t)col_i64(q, 7),
+                                      .cause = (enum err)col_i64(q, 8)};
         z->bytes = col_u64(q, 6);
-        z->clone = col_i64(q, 7) != 0;
         if (!col_bytes(q, 3, z->batch.batch_id, BATCH_ID_SIZE))
             rc = damaged(d, "batch");
         else if (keep(a, col_text(q, 4), &z->batch.reason))

@@ -11,6 +11,10 @@ const struct migration cstore_migrations[] = {
      "  county INTEGER PRIMARY KEY, name TEXT NOT NULL, epoch INTEGER NOT NULL,"
      "  server_seq INTEGER NOT NULL, row_number INTEGER NOT NULL, person INTEGER NOT NULL,"
      "  own_row INTEGER NOT NULL, hlc INTEGER NOT NULL) STRICT;"
+     /* base: the last server sequence that this epoch has in common with the one before it */
+     "CREATE TABLE epoch ("
+     "  county INTEGER NOT NULL, epoch INTEGER NOT NULL, base INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+     "  why TEXT NOT NULL, PRIMARY KEY (county, epoch)) STRICT, WITHOUT ROWID;"
      "CREATE TABLE audit ("
      "  county INTEGER NOT NULL, n INTEGER NOT NULL, at_ms INTEGER NOT NULL, who TEXT NOT NULL,"
      "  what TEXT NOT NULL, about TEXT NOT NULL, PRIMARY KEY (county, n)) STRICT, WITHOUT ROWID;"
@@ -24,24 +28,33 @@ const struct migration cstore_migrations[] = {
      "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, person INTEGER NOT NULL,"
      "  sign_public BLOB NOT NULL, seal_public BLOB NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL,"
      "  enrolled_ms INTEGER NOT NULL, contact_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL,"
-     "  contiguous INTEGER NOT NULL, PRIMARY KEY (county, device, inc)) STRICT, WITHOUT ROWID;"
+     "  contiguous INTEGER NOT NULL, revoked_why INTEGER NOT NULL, cursor INTEGER NOT NULL, PRIMARY KEY (county, device, inc)) STRICT, WITHOUT ROWID;"
+     /* copy: 0 = the ledger, 1.. = further frames under the same number. epoch: of the receipt. as_inc: the
+        incarnation whose changes they became, 0 = the author's own. */
      "CREATE TABLE batch ("
      "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, bseq INTEGER NOT NULL,"
-     "  batch_id BLOB NOT NULL, hash BLOB NOT NULL, status INTEGER NOT NULL, reason TEXT NOT NULL,"
-     "  cause INTEGER NOT NULL, server_seq INTEGER NOT NULL, change_count INTEGER NOT NULL,"
-     "  received_ms INTEGER NOT NULL, again INTEGER NOT NULL DEFAULT 0, receipt BLOB NOT NULL,"
-     "  frame BLOB NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (county, device, inc, bseq)) STRICT;"
+     "  copy INTEGER NOT NULL, batch_id BLOB NOT NULL, hash BLOB NOT NULL, status INTEGER NOT NULL,"
+     "  reason TEXT NOT NULL, cause INTEGER NOT NULL, server_seq INTEGER NOT NULL,"
+     "  change_count INTEGER NOT NULL, received_ms INTEGER NOT NULL, again INTEGER NOT NULL DEFAULT 0,"
+     "  epoch INTEGER NOT NULL, as_inc INTEGER NOT NULL, receipt BLOB NOT NULL, frame BLOB NOT NULL,"
+     "  payload BLOB NOT NULL, PRIMARY KEY (county, device, inc, bseq, copy)) STRICT;"
      "CREATE INDEX batch_apart ON batch (county, received_ms) WHERE status = 3;"
-     "CREATE TABLE clone ("
-     "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, bseq INTEGER NOT NULL,"
-     "  batch_id BLOB NOT NULL, reason TEXT NOT NULL, received_ms INTEGER NOT NULL, receipt BLOB NOT NULL,"
-     "  frame BLOB NOT NULL, payload BLOB NOT NULL,"
-     "  PRIMARY KEY (county, device, inc, bseq, batch_id)) STRICT;"},
+     "CREATE INDEX batch_applied ON batch (county, server_seq) WHERE server_seq > 0;"
+     "CREATE TABLE recut ("
+     "  county INTEGER NOT NULL, device INTEGER NOT NULL, batch_id BLOB NOT NULL, as_inc INTEGER NOT NULL,"
+     "  PRIMARY KEY (county, device, batch_id)) STRICT, WITHOUT ROWID;"
+     /* what the centre itself changed, as payloads of its own: with the ledger it is the whole log */
+     "CREATE TABLE own ("
+     "  county INTEGER NOT NULL, seq INTEGER NOT NULL, payload BLOB NOT NULL, PRIMARY KEY (county, seq))"
+     "  STRICT, WITHOUT ROWID;"},
     {2,
      "CREATE TABLE record ("
      "  county INTEGER NOT NULL, row BLOB NOT NULL, number INTEGER NOT NULL, kind INTEGER NOT NULL,"
      "  parent BLOB, household BLOB, interview BLOB, area TEXT, code TEXT, last_seq INTEGER NOT NULL,"
+     "  conflicts INTEGER NOT NULL, deleted_seq INTEGER NOT NULL,"
      "  packed BLOB NOT NULL, PRIMARY KEY (county, row)) STRICT;"
+     "CREATE INDEX record_conflict ON record (county, number) WHERE conflicts > 0;"
+     "CREATE INDEX record_tombstone ON record (county, deleted_seq) WHERE deleted_seq > 0;"
      "CREATE UNIQUE INDEX record_number ON record (county, number);"
      "CREATE INDEX record_kind ON record (county, kind, number);"
      "CREATE INDEX record_code ON record (county, kind, code, number) WHERE code IS NOT NULL;"
@@ -74,6 +87,36 @@ const struct migration cstore_migrations[] = {
      "  PRIMARY KEY (county, visit)) STRICT;"
      "CREATE INDEX submission_form ON submission (county, form_id, received_ms, visit);"
      "CREATE INDEX submission_open ON submission (county, visit) WHERE xml_matches = 0;"},
+    {3,
+     "CREATE INDEX batch_by_id ON batch (county, batch_id);"
+     "CREATE TABLE upload ("
+     "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, id BLOB NOT NULL,"
+     "  total INTEGER NOT NULL, have INTEGER NOT NULL, touched_ms INTEGER NOT NULL,"
+     "  PRIMARY KEY (county, device, inc, id)) STRICT, WITHOUT ROWID;"
+     "CREATE INDEX upload_touched ON upload (county, touched_ms, id);"
+     "CREATE TABLE upload_piece ("
+     "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, id BLOB NOT NULL,"
+     "  at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (county, device, inc, id, at)) STRICT;"
+     "CREATE TABLE attachment ("
+     "  county INTEGER NOT NULL, hash BLOB NOT NULL, size INTEGER NOT NULL, added_ms INTEGER NOT NULL,"
+     "  PRIMARY KEY (county, hash)) STRICT, WITHOUT ROWID;"
+     /* device 0: the file is whole; else who is sending it */
+     "CREATE TABLE attachment_piece ("
+     "  county INTEGER NOT NULL, hash BLOB NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL,"
+     "  at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (county, hash, device, inc, at)) STRICT;"
+     "CREATE TABLE attachment_link ("
+     "  county INTEGER NOT NULL, visit BLOB NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL,"
+     "  size INTEGER NOT NULL, added_ms INTEGER NOT NULL, PRIMARY KEY (county, visit, name))"
+     "  STRICT, WITHOUT ROWID;"
+     "CREATE INDEX attachment_link_hash ON attachment_link (county, hash);"
+     /* ids of the object frames that were taken */
+     "CREATE TABLE part ("
+     "  county INTEGER NOT NULL, id BLOB NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL,"
+     "  received_ms INTEGER NOT NULL, PRIMARY KEY (county, id)) STRICT, WITHOUT ROWID;"
+     /* bytes NULL: not worth it */
+     "CREATE TABLE patch ("
+     "  county INTEGER NOT NULL, from_hash BLOB NOT NULL, to_hash BLOB NOT NULL, bytes BLOB,"
+     "  PRIMARY KEY (county, from_hash, to_hash)) STRICT;"},
 };
 /* clang-format on */
 

@@ -68,7 +68,8 @@ static enum err counters_read(struct cstore *s, struct arena *a, struct str *nam
                                  .row_number = col_u64(q, 3),
                                  .person = (uint32_t)col_i64(q, 4),
                                  .own_row = (uint32_t)col_i64(q, 5),
-                                 .hlc = col_i64(q, 6)};
+                                 .hlc = col_i64(q, 6),
+                                 .epoch = (uint32_t)col_i64(q, 1)};
     }
     stmt_done(q);
     return rc;
@@ -169,6 +170,47 @@ enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, 
                        struct counters *now_out, struct diag *d)
 {
     return counters_read(s, a, name_out, epoch_out, now_out, d);
+}
+
+enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int64_t now_ms, struct str why,
+                            struct diag *d)
+{
+    CHECK(s->txn.open && epoch > s->counters.epoch && base <= s->counters.server_seq);
+    struct stmt *q = NULL;
+    enum err rc = statement(s, "UPDATE county SET epoch = ?2 WHERE county = ?1", &q, d);
+    if (!rc) {
+        bind_i64(q, 2, epoch);
+        rc = stmt_run(q, d);
+        stmt_done(q);
+    }
+    if (!rc)
+        rc = statement(s, "INSERT INTO epoch VALUES (?1, ?2, ?3, ?4, ?5)", &q, d);
+    if (!rc) {
+        bind_i64(q, 2, epoch);
+        bind_u64(q, 3, base);
+        bind_i64(q, 4, now_ms);
+        bind_text(q, 5, none_as_empty(why));
+        rc = stmt_run(q, d);
+        stmt_done(q);
+    }
+    if (!rc)
+        s->counters.epoch = s->counters_saved.epoch = epoch;
+    return rc;
+}
+
+enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint64_t *base_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s, "SELECT min(base) FROM epoch WHERE county = ?1 AND epoch > ?2", &q, d);
+    if (rc)
+        return rc;
+    bind_i64(q, 2, epoch);
+    rc = stmt_step(q, &row, d);
+    if (!rc)
+        *base_out = row && !col_null(q, 0) ? col_u64(q, 0) : UINT64_MAX;
+    stmt_done(q);
+    return rc;
 }
 
 enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
@@ -308,7 +350,9 @@ enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct 
     CHECK(s->txn.open && v->device > 0);
     struct stmt *q = NULL;
     enum err rc = statement(
-        s, "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)", &q, d);
+        s,
+        "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        &q, d);
     if (rc)
         return rc;
     bind_u64(q, 2, v->device);
@@ -322,6 +366,8 @@ enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct 
     bind_i64(q, 10, v->contact_ms);
     bind_i64(q, 11, v->revoked_ms);
     bind_u64(q, 12, v->contiguous);
+    bind_i64(q, 13, v->revoked_why);
+    bind_u64(q, 14, v->cursor);
     rc = stmt_run(q, d);
     stmt_done(q);
     return rc;
@@ -330,7 +376,7 @@ enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct 
 #define DEVICE_COLUMNS                                                                                \
     "SELECT device, inc, person, sign_public, seal_public, model, version, enrolled_ms, contact_ms, " \
     "revoked_ms,"                                                                                     \
-    " contiguous FROM device WHERE county = ?1"
+    " contiguous, revoked_why, cursor FROM device WHERE county = ?1"
 
 static enum err device_read(struct stmt *q, struct arena *a, struct device_row *out, struct diag *d)
 {
@@ -340,7 +386,9 @@ static enum err device_read(struct stmt *q, struct arena *a, struct device_row *
                            .enrolled_ms = col_i64(q, 7),
                            .contact_ms = col_i64(q, 8),
                            .revoked_ms = col_i64(q, 9),
-                           .contiguous = col_u64(q, 10)};
+                           .contiguous = col_u64(q, 10),
+                           .revoked_why = (enum revoked_why)col_i64(q, 11),
+                           .cursor = col_u64(q, 12)};
     if (!col_bytes(q, 3, v.sign_public, P256_PUBLIC_SIZE) || !col_bytes(q, 4, v.seal_public, X25519_SIZE))
         return damaged(d, "device");
     if (keep(a, col_text(q, 5), &v.model) || keep(a, col_text(q, 6), &v.version))
@@ -400,8 +448,10 @@ enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct di
     enum err rc =
         statement(s,
                   "INSERT INTO batch (county, device, inc, bseq, batch_id, hash, status, reason, server_seq,"
-                  " change_count, received_ms, receipt, frame, payload, cause)"
-                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                  " change_count, received_ms, receipt, frame, payload, cause, epoch, as_inc, copy)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+                  "  CASE WHEN ?18 = 0 THEN 0 ELSE (SELECT coalesce(max(copy), 0) + 1 FROM batch"
+                  "   WHERE county = ?1 AND device = ?2 AND inc = ?3 AND bseq = ?4) END)",
                   &q, d);
     if (rc)
         return rc;
@@ -419,6 +469,38 @@ enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct di
     bind_blob(q, 13, b->frame.p, b->frame.n);
     bind_blob(q, 14, b->payload.n ? b->payload.p : "", b->payload.n);
     bind_i64(q, 15, b->cause);
+    bind_i64(q, 16, b->epoch);
+    bind_i64(q, 17, b->as_inc);
+    bind_i64(q, 18, b->copy);
+    rc = stmt_run(q, d);
+    stmt_done(q);
+    return rc;
+}
+
+enum err cstore_batch_settle(struct cstore *s, const struct batch_row *b, struct diag *d)
+{
+    CHECK(s->txn.open && b->receipt.n > 0 && b->status != 0);
+    struct stmt *q = NULL;
+    enum err rc = statement(
+        s,
+        "UPDATE batch SET status = ?6, reason = ?7, cause = ?8, server_seq = ?9, change_count = ?10,"
+        " receipt = ?11, epoch = ?12, as_inc = ?13 WHERE county = ?1 AND device = ?2 AND inc = ?3"
+        " AND bseq = ?4 AND copy = ?5",
+        &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, b->device);
+    bind_i64(q, 3, b->inc);
+    bind_u64(q, 4, b->batch_seq);
+    bind_i64(q, 5, b->copy);
+    bind_i64(q, 6, b->status);
+    bind_text(q, 7, none_as_empty(b->reason));
+    bind_i64(q, 8, b->cause);
+    bind_u64(q, 9, b->server_seq);
+    bind_i64(q, 10, b->change_count);
+    bind_blob(q, 11, b->receipt.p, b->receipt.n);
+    bind_i64(q, 12, b->epoch);
+    bind_i64(q, 13, b->as_inc);
     rc = stmt_run(q, d);
     stmt_done(q);
     return rc;
@@ -426,9 +508,9 @@ enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct di
 
 #define BATCH_COLUMNS                                                                                   \
     "SELECT device, inc, bseq, batch_id, hash, status, reason, server_seq, change_count, received_ms, " \
-    "receipt,"                                                                                          \
-    " cause"                                                                                            \
-    " FROM batch WHERE county = ?1 AND device = ?2 AND inc = ?3"
+    "receipt, cause, epoch, as_inc, copy"
+#define BATCH_OF " FROM batch WHERE county = ?1 AND device = ?2 AND inc = ?3"
+#define BATCH_LEDGER BATCH_COLUMNS BATCH_OF " AND copy = 0"
 
 static enum err batch_read_row(struct stmt *q, struct arena *a, struct batch_row *out, struct diag *d)
 {
@@ -439,7 +521,10 @@ static enum err batch_read_row(struct stmt *q, struct arena *a, struct batch_row
                           .server_seq = col_u64(q, 7),
                           .cause = (enum err)col_i64(q, 11),
                           .change_count = (uint32_t)col_i64(q, 8),
-                          .received_ms = col_i64(q, 9)};
+                          .received_ms = col_i64(q, 9),
+                          .epoch = (uint32_t)col_i64(q, 12),
+                          .as_inc = (uint32_t)col_i64(q, 13),
+                          .copy = (uint32_t)col_i64(q, 14)};
     if (!col_bytes(q, 3, b.batch_id, BATCH_ID_SIZE) || !col_bytes(q, 4, b.hash, sizeof b.hash))
         return damaged(d, "batch");
     if (keep(a, col_text(q, 6), &b.reason) || keep(a, col_blob(q, 10), &b.receipt))
@@ -453,7 +538,7 @@ enum err cstore_batch(struct cstore *s, struct arena *a, uint64_t device, uint32
 {
     struct stmt *q = NULL;
     bool row = false;
-    enum err rc = statement(s, BATCH_COLUMNS " AND bseq = ?4", &q, d);
+    enum err rc = statement(s, BATCH_LEDGER " AND bseq = ?4", &q, d);
     if (rc)
         return rc;
     bind_u64(q, 2, device);
@@ -472,7 +557,7 @@ enum err cstore_batches(struct cstore *s, struct arena *a, uint64_t device, uint
     struct stmt *q = NULL;
     bool row = false;
     VEC(struct batch_row) list = {0};
-    enum err rc = statement(s, BATCH_COLUMNS " AND bseq > ?4 ORDER BY bseq LIMIT ?5", &q, d);
+    enum err rc = statement(s, BATCH_LEDGER " AND bseq > ?4 ORDER BY bseq LIMIT ?5", &q, d);
     if (rc)
         return rc;
     bind_u64(q, 2, device);
@@ -501,7 +586,8 @@ enum err cstore_payloads(struct cstore *s, struct arena *a, uint64_t device, uin
     VEC(struct batch_row) list = {0};
     enum err rc = statement(s,
                             "SELECT bseq, server_seq, payload FROM batch WHERE county = ?1 AND device = ?2"
-                            " AND inc = ?3 AND bseq > ?4 AND status <> ?5 ORDER BY bseq LIMIT ?6",
+                            " AND inc = ?3 AND bseq > ?4 AND copy = 0 AND as_inc = 0 AND status <> ?5"
+                            " ORDER BY bseq LIMIT ?6",
                             &q, d);
     if (rc)
         return rc;
@@ -541,7 +627,7 @@ enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uin
     enum err rc =
         statement(s,
                   "UPDATE batch SET again = again + 1 WHERE county = ?1 AND device = ?2 AND inc = ?3"
-                  " AND bseq = ?4",
+                  " AND bseq = ?4 AND copy = 0",
                   &q, d);
     if (rc)
         return rc;
@@ -553,38 +639,43 @@ enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uin
     return rc;
 }
 
-enum err cstore_clone_put(struct cstore *s, const struct batch_row *b, struct diag *d)
+static enum err batch_read_whole(struct stmt *q, struct arena *a, struct batch_row *out, struct diag *d)
 {
-    CHECK(s->txn.open && b->receipt.n > 0);
+    enum err rc = batch_read_row(q, a, out, d);
+    if (!rc && (keep(a, col_blob(q, 15), &out->frame) || keep(a, col_blob(q, 16), &out->payload)))
+        rc = no_memory(d);
+    if (!rc)
+        out->payload = none_as_empty(out->payload);
+    return rc;
+}
+
+enum err cstore_batch_whole(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc,
+                            uint64_t batch_seq, uint32_t copy, struct batch_row *out, struct diag *d)
+{
     struct stmt *q = NULL;
-    enum err rc = statement(s, "INSERT INTO clone VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", &q, d);
+    bool row = false;
+    enum err rc = statement(s, BATCH_COLUMNS ", frame, payload" BATCH_OF " AND bseq = ?4 AND copy = ?5", &q,
+                            d);
     if (rc)
         return rc;
-    bind_u64(q, 2, b->device);
-    bind_i64(q, 3, b->inc);
-    bind_u64(q, 4, b->batch_seq);
-    bind_blob(q, 5, b->batch_id, BATCH_ID_SIZE);
-    bind_text(q, 6, none_as_empty(b->reason));
-    bind_i64(q, 7, b->received_ms);
-    bind_blob(q, 8, b->receipt.p, b->receipt.n);
-    bind_blob(q, 9, b->frame.p, b->frame.n);
-    bind_blob(q, 10, b->payload.n ? b->payload.p : "", b->payload.n);
-    rc = stmt_run(q, d);
+    bind_u64(q, 2, device);
+    bind_i64(q, 3, inc);
+    bind_u64(q, 4, batch_seq);
+    bind_i64(q, 5, copy);
+    rc = stmt_step(q, &row, d);
+    if (!rc)
+        rc = row ? batch_read_whole(q, a, out, d) : ERR_NOT_FOUND;
     stmt_done(q);
     return rc;
 }
 
-enum err cstore_clone(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, uint64_t batch_seq,
-                      const unsigned char batch_id[static BATCH_ID_SIZE], struct batch_row *out,
-                      struct diag *d)
+enum err cstore_batch_beside(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc,
+                             uint64_t batch_seq, const unsigned char batch_id[static BATCH_ID_SIZE],
+                             struct batch_row *out, struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
-    enum err rc = statement(
-        s,
-        "SELECT reason, received_ms, receipt FROM clone WHERE county = ?1 AND device = ?2 AND inc = ?3"
-        " AND bseq = ?4 AND batch_id = ?5",
-        &q, d);
+    enum err rc = statement(s, BATCH_COLUMNS BATCH_OF " AND bseq = ?4 AND copy > 0 AND batch_id = ?5", &q, d);
     if (rc)
         return rc;
     bind_u64(q, 2, device);
@@ -592,21 +683,160 @@ enum err cstore_clone(struct cstore *s, struct arena *a, uint64_t device, uint32
     bind_u64(q, 4, batch_seq);
     bind_blob(q, 5, batch_id, BATCH_ID_SIZE);
     rc = stmt_step(q, &row, d);
+    if (!rc)
+        rc = row ? batch_read_row(q, a, out, d) : ERR_NOT_FOUND;
+    stmt_done(q);
+    return rc;
+}
+
+/* The frame's head has it at byte 44 (envelope.h). */
+enum err cstore_batch_prev(struct cstore *s, uint64_t device, uint32_t inc, uint64_t batch_seq,
+                           unsigned char prev_out[static 8], struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s, "SELECT substr(frame, 45, 8)" BATCH_OF " AND bseq = ?4 AND copy = 0", &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, device);
+    bind_i64(q, 3, inc);
+    bind_u64(q, 4, batch_seq);
+    rc = stmt_step(q, &row, d);
     if (!rc && !row)
         rc = ERR_NOT_FOUND;
-    struct batch_row b = {.device = device,
-                          .inc = inc,
-                          .batch_seq = batch_seq,
-                          .status = RECEIPT_QUARANTINED,
-                          .cause = ERR_EXISTS};
-    if (!rc) {
-        memcpy(b.batch_id, batch_id, BATCH_ID_SIZE);
-        b.received_ms = col_i64(q, 1);
-        if (keep(a, col_text(q, 0), &b.reason) || keep(a, col_blob(q, 2), &b.receipt))
-            rc = no_memory(d);
-    }
-    if (!rc)
-        *out = b;
+    else if (!rc && !col_bytes(q, 0, prev_out, 8))
+        rc = damaged(d, "batch");
     stmt_done(q);
+    return rc;
+}
+
+enum err cstore_apart_bytes(struct cstore *s, uint64_t device, uint64_t *bytes_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s,
+                            "SELECT coalesce(sum(length(frame) + length(payload)), 0) FROM batch"
+                            " WHERE county = ?1 AND device = ?2 AND status = 3",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, device);
+    rc = stmt_step(q, &row, d);
+    if (!rc)
+        *bytes_out = col_u64(q, 0);
+    stmt_done(q);
+    return rc;
+}
+
+enum err cstore_recut_put(struct cstore *s, uint64_t device,
+                          const unsigned char batch_id[static BATCH_ID_SIZE], uint32_t as_inc, struct diag *d)
+{
+    CHECK(s->txn.open);
+    struct stmt *q = NULL;
+    enum err rc = statement(s, "INSERT OR REPLACE INTO recut VALUES (?1, ?2, ?3, ?4)", &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, device);
+    bind_blob(q, 3, batch_id, BATCH_ID_SIZE);
+    bind_i64(q, 4, as_inc);
+    rc = stmt_run(q, d);
+    stmt_done(q);
+    return rc;
+}
+
+enum err cstore_recut(struct cstore *s, uint64_t device, const unsigned char batch_id[static BATCH_ID_SIZE],
+                      uint32_t *as_inc_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s, "SELECT as_inc FROM recut WHERE county = ?1 AND device = ?2 AND batch_id = ?3",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, device);
+    bind_blob(q, 3, batch_id, BATCH_ID_SIZE);
+    rc = stmt_step(q, &row, d);
+    if (!rc && !row)
+        rc = ERR_NOT_FOUND;
+    if (!rc)
+        *as_inc_out = (uint32_t)col_i64(q, 0);
+    stmt_done(q);
+    return rc;
+}
+
+enum err cstore_applied(struct cstore *s, struct arena *a, uint64_t after, uint32_t limit,
+                        struct batch_row **out, uint32_t *count_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    VEC(struct batch_row) list = {0};
+    enum err rc = statement(s,
+                            BATCH_COLUMNS
+                            ", frame, payload FROM batch WHERE county = ?1"
+                            " AND server_seq > ?2 AND server_seq > 0 ORDER BY server_seq LIMIT ?3",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, after);
+    bind_i64(q, 3, limit);
+    while (!(rc = stmt_step(q, &row, d)) && row) {
+        struct batch_row *b = vec_push(a, &list);
+        rc = b ? batch_read_whole(q, a, b, d) : no_memory(d);
+        if (rc)
+            break;
+    }
+    stmt_done(q);
+    if (!rc) {
+        *out = list.at;
+        *count_out = list.count;
+    }
+    return rc;
+}
+
+/* ---- the centre's own changes ---- */
+
+enum err cstore_own_put(struct cstore *s, const struct own_row *o, struct diag *d)
+{
+    CHECK(s->txn.open && o->seq > 0);
+    struct stmt *q = NULL;
+    enum err rc = statement(s, "INSERT INTO own VALUES (?1, ?2, ?3)", &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, o->seq);
+    bind_blob(q, 3, o->payload.p, o->payload.n);
+    rc = stmt_run(q, d);
+    stmt_done(q);
+    return rc;
+}
+
+enum err cstore_own(struct cstore *s, struct arena *a, uint64_t after, uint32_t limit, struct own_row **out,
+                    uint32_t *count_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    VEC(struct own_row) list = {0};
+    enum err rc = statement(
+        s, "SELECT seq, payload FROM own WHERE county = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3", &q, d);
+    if (rc)
+        return rc;
+    bind_u64(q, 2, after);
+    bind_i64(q, 3, limit);
+    while (!(rc = stmt_step(q, &row, d)) && row) {
+        struct own_row *o = vec_push(a, &list);
+        if (!o) {
+            rc = no_memory(d);
+            break;
+        }
+        o->seq = col_u64(q, 0);
+        if (keep(a, col_blob(q, 1), &o->payload)) {
+            rc = no_memory(d);
+            break;
+        }
+    }
+    stmt_done(q);
+    if (!rc) {
+        *out = list.at;
+        *count_out = list.count;
+    }
     return rc;
 }

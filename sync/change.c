@@ -35,6 +35,30 @@ bool row_id_read(struct str bytes, struct row_id *out)
     return true;
 }
 
+static const char *const policy_names[FIELD_POLICIES] = {
+    [POLICY_KEEP] = "keep",
+    [POLICY_REVIEW] = "review",
+    [POLICY_UNION] = "union",
+    [POLICY_IMMUTABLE] = "immutable",
+};
+
+const char *field_policy_name(enum field_policy policy)
+{
+    CHECK((unsigned)policy < FIELD_POLICIES);
+    return policy_names[policy];
+}
+
+bool field_policy_read(struct str name, enum field_policy *out)
+{
+    for (int i = 0; i < FIELD_POLICIES; i++) {
+        if (!str_eq_z(name, policy_names[i]))
+            continue;
+        *out = (enum field_policy)i;
+        return true;
+    }
+    return false;
+}
+
 /* kind u8, flags u8, then what the flags name, in this order. A part that is zero is absent. */
 enum { BIRTH_PARENT = 1, BIRTH_NUMBER = 2, BIRTH_ORDER = 4, BIRTH_OBJECT = 8, BIRTH_FLAGS = 15 };
 
@@ -95,6 +119,12 @@ bool row_birth_read(struct str bytes, struct row_birth *out)
     return true;
 }
 
+void visit_check_write(const unsigned char sha256[static 32], char out[static VISIT_CHECK_SIZE])
+{
+    out[0] = 'h';
+    hex_write(sha256, VISIT_CHECK_BYTES, out + 1);
+}
+
 /* 2^47 ms is the year 6429; beyond it, and before 1970, a wall clock is noise. */
 #define WALL_MS_MAX ((INT64_C(1) << 47) - 1)
 
@@ -124,4 +154,10 @@ int64_t hlc_effective(int64_t hlc, int64_t anchor_ms, int64_t elapsed_ms)
     int64_t bound_ms = wall_clamped(wall_clamped(anchor_ms) + elapsed + SKEW_MS_MAX);
     int64_t bound = bound_ms << 16;
     return hlc < bound ? hlc : bound;
+}
+
+int64_t hlc_whole_tick(int64_t hlc)
+{
+    const int64_t tick = (int64_t)HLC_TICK_MS << 16;
+    return hlc > INT64_MAX - tick ? hlc : (hlc + tick - 1) & ~(tick - 1);
 }

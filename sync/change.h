@@ -47,6 +47,26 @@ struct change {
     struct str value; /* text, or bytes for ROW_CREATE */
 };
 
+/* What happens when values of one answer meet that their authors had not seen of each other. A form says it
+ * (bind ds:policy, docs/FORMS-extras.md); the stable number that the centre gives the field carries it, so
+ * that a merge needs nothing but the change, and an author cannot claim another one. */
+enum field_policy {
+    POLICY_KEEP,     /* one is shown, the others are kept until somebody decides */
+    POLICY_REVIEW,   /* the same, but nothing may be finished or approved over it */
+    POLICY_UNION,    /* of lists of words: all words count */
+    POLICY_IMMUTABLE /* the first one stays; later ones are kept as attempts; only a decision replaces it */
+};
+#define FIELD_POLICIES 4
+#define FIELD_POLICY_NUMBERS 250000u /* stable numbers of one policy: 1..249999, 250001..499999 ... */
+static inline enum field_policy field_policy(uint32_t field)
+{
+    uint32_t policy = field / FIELD_POLICY_NUMBERS;
+    return policy < FIELD_POLICIES ? (enum field_policy)policy : POLICY_KEEP;
+}
+/* "keep", "review", "union", "immutable". False: no such policy. */
+const char *field_policy_name(enum field_policy policy);
+bool field_policy_read(struct str name, enum field_policy *out);
+
 /* What a row is. Numbers are for ever. */
 enum row_kind {
     ROW_HOUSEHOLD = 1,  /* the tracked case; fields: enum household_field */
@@ -58,8 +78,10 @@ enum row_kind {
     ROW_ASSIGNMENT = 6, /* a household handed to a person or device */
     ROW_DEPARTMENT = 7, /* a department's record about a household; fields: enum department_field */
     ROW_PUBLISHED = 8,  /* a form, list or pack that devices should hold; fields: enum published_field */
-    ROW_COMMENT = 9,
-    ROW_LEAD = 10
+    ROW_COMMENT = 9, /* what was said beside an answer; its parent is the visit; fields: enum comment_field */
+    ROW_LEAD = 10,
+    ROW_ENTITY = 11 /* what one visit said about one entity of a list (ODK entities); its parent is the visit;
+                       fields: enum entity_field. The entity as it is now follows from all of them. */
 };
 
 struct row_birth {
@@ -90,13 +112,39 @@ enum visit_field {
     VISIT_PERSON = 5,   /* number */
     VISIT_INSTANCE = 6, /* instanceID; "uuid:" and the hex of the visit's own row id travels for nothing */
     VISIT_XML_HASH =
-        7, /* SHA-256 of the submission XML, 64 hex digits: the centre rebuilds it and compares */
+        7, /* of the submission XML, see visit_check_write: the centre rebuilds it and compares */
     VISIT_JUDGEMENT = 8, /* the person's own judgement, given before any finding was shown */
     VISIT_PACK = 9,      /* object hash of the rule pack */
     VISIT_LEVEL = 10,    /* highest severity of its findings: "red", "yellow", "blue"; "unknown" when nothing
                             was hit but something cannot be judged; "none" */
     VISIT_LANGUAGE = 11,
-    VISIT_POSITION = 12
+    VISIT_POSITION = 12,
+    VISIT_AUDIT = 13,  /* the log of the interview, as ODK's audit.csv; only where the form asks for it */
+    VISIT_UNKNOWN = 14 /* what its submission holds outside repeats and its form does not know, JSON:
+                          [["path of the element around it", "XML"], ...]; a deprecatedID, for instance */
+};
+/* What a visit says of its submission: "h" and the first bytes of the SHA-256 in hexadecimal. It guards
+ * against a mistake in the rebuilding, not against forgery (the frame is signed), and travels with every
+ * visit. */
+#define VISIT_CHECK_BYTES 4
+#define VISIT_CHECK_SIZE (1 + 2 * VISIT_CHECK_BYTES)
+void visit_check_write(const unsigned char sha256[static 32], char out[static VISIT_CHECK_SIZE]);
+enum comment_field {
+    COMMENT_TEXT = 1,
+    COMMENT_PLACE = 2, /* as people read it, "/survey/member[2]/age", at that moment */
+    COMMENT_ROW = 3,   /* id of the row that holds the answer: 32 hex digits */
+    COMMENT_FIELD = 4, /* its stable number */
+    COMMENT_AT = 5     /* ISO instant */
+};
+enum entity_field {
+    ENTITY_DATASET = 1,
+    ENTITY_ID = 2,     /* UUID */
+    ENTITY_ACTION = 3, /* "create", "update" or "upsert" (an update that may create) */
+    ENTITY_LABEL = 4,  /* "" in an update: unchanged */
+    ENTITY_VALUES = 5, /* JSON object of texts: what was said; "" clears */
+    ENTITY_BASE = 6,   /* version that its author saw */
+    ENTITY_TRUNK = 7,  /* version of the centre's that the author's branch began with, "" = none */
+    ENTITY_BRANCH = 8  /* UUID */
 };
 enum finding_field {
     FINDING_RULE = 1,
@@ -137,6 +185,8 @@ enum published_field {
  * the wire. */
 #define HLC_TICK_MS 128
 int64_t hlc_next(int64_t hlc_last, int64_t wall_ms, int64_t received_max);
+/* The same or, within a tick, the next whole one: shorter on the wire. */
+int64_t hlc_whole_tick(int64_t hlc);
 /* The clock a change is ranked by: at most 180 days ahead of the frame's own trusted time (the last time that
  * the centre signed, and what passed since then; -1 counts as 0), so that a wild clock cannot win for ever. A
  * pure function of the frame, never of when it arrived. anchor_ms 0: an author without one, such as the

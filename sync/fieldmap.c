@@ -1,5 +1,5 @@
 /* See fieldmap.h. Reading checks that no number appears twice; the inverse tables are as long as the largest
- * stable number, which is capped.
+ * stable number of a policy, which is capped.
  */
 #include "sync/fieldmap.h"
 
@@ -43,25 +43,29 @@ static bool take_runs(struct str text, uint32_t *stable, uint32_t count)
     return done == count;
 }
 
-static enum err invert(struct arena *a, const uint32_t *stable, uint32_t count, uint32_t **local_out,
-                       uint32_t *local_count_out)
+/* The inverse of the numbers base, base + 1 ...; those outside are another table's. */
+static enum err invert(struct arena *a, const uint32_t *stable, uint32_t count, uint32_t base, uint32_t span,
+                       uint32_t **local_out, uint32_t *local_count_out)
 {
-    uint32_t largest = 0;
+    uint32_t size = 0;
     for (uint32_t i = 0; i < count; i++)
-        largest = stable[i] > largest ? stable[i] : largest;
+        if (stable[i] >= base && stable[i] - base < span && stable[i] - base >= size)
+            size = stable[i] - base + 1;
 
-    uint32_t *local = ARENA_ARRAY(a, uint32_t, (size_t)largest + 1);
+    uint32_t *local = ARENA_ARRAY(a, uint32_t, (size_t)size + 1);
     if (!local)
         return ERR_NOMEM;
-    for (uint32_t i = 0; i <= largest; i++)
+    for (uint32_t i = 0; i < size; i++)
         local[i] = FIELDMAP_NONE;
     for (uint32_t i = 0; i < count; i++) {
-        if (local[stable[i]] != FIELDMAP_NONE)
+        if (stable[i] < base || stable[i] - base >= span)
+            continue;
+        if (local[stable[i] - base] != FIELDMAP_NONE)
             return ERR_CORRUPT;
-        local[stable[i]] = i;
+        local[stable[i] - base] = i;
     }
     *local_out = local;
-    *local_count_out = largest + 1;
+    *local_count_out = size;
     return ERR_OK;
 }
 
@@ -93,9 +97,11 @@ enum err fieldmap_read(struct arena *a, struct str text, uint32_t fields, uint32
                         "the field map does not fit the form (%u fields, %u repeats): publish the form again",
                         fields, repeats);
 
-    enum err rc = invert(a, m.field_stable, fields, &m.field_local, &m.field_local_count);
-    if (!rc)
-        rc = invert(a, m.repeat_stable, repeats, &m.repeat_local, &m.repeat_local_count);
+    enum err rc = invert(a, m.repeat_stable, repeats, 0, FIELDMAP_STABLE_MAX + 1, &m.repeat_local,
+                         &m.repeat_local_count);
+    for (uint32_t p = 0; !rc && p < FIELD_POLICIES; p++)
+        rc = invert(a, m.field_stable, fields, p * FIELD_POLICY_NUMBERS, FIELD_POLICY_NUMBERS,
+                    &m.field_local[p], &m.field_local_count[p]);
     if (rc)
         return diag_set(d, rc, "the field map names a field twice: publish the form again");
     *out = m;

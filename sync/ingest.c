@@ -31,24 +31,45 @@ static bool authentic(struct str bytes, const struct ingest_author *author, stru
     return !rc;
 }
 
+/* Whoever sends as this incarnation is not the one, or not the only one, who sent what is stored. */
+static enum err chain_check(const struct ingest_author *author, const struct frame *f, struct diag *d)
+{
+    unsigned char hash[SHA256_SIZE];
+    if (author->prev_known && memcmp(f->prev, author->prev, sizeof(f->prev)) != 0)
+        return diag_set(
+            d, ERR_EXISTS,
+            "Frame %llu does not follow frame %llu that is stored here: a copy of the handheld, or "
+            "a restored one, has sent too. It takes another incarnation.",
+            (unsigned long long)f->batch_seq, (unsigned long long)(f->batch_seq - 1));
+    enum err rc = author->next_known ? sha256(f->bytes, hash) : ERR_OK;
+    if (!rc && author->next_known && memcmp(hash, author->next, sizeof(author->next)) != 0)
+        return diag_set(
+            d, ERR_EXISTS,
+            "Frame %llu that is stored here does not follow this frame %llu: a copy of the handheld, "
+            "or a restored one, has sent too. It takes another incarnation.",
+            (unsigned long long)(f->batch_seq + 1), (unsigned long long)f->batch_seq);
+    return rc;
+}
+
 /* False: authentic, but set apart. */
 static bool in_place(const struct ingest_author *author, struct ingest *out, struct diag *d)
 {
     const struct frame *f = &out->frame;
     enum err rc = ERR_OK;
     if (author->revoked)
-        rc = diag_set(
-            d, ERR_DENIED,
-            "This handheld was revoked. What it sent is kept apart, and a supervisor may release it.");
+        rc = author->revoked == ERR_EXISTS
+                 ? diag_set(
+                       d, ERR_EXISTS,
+                       "This incarnation of the handheld is over. What still comes of it is kept apart, and "
+                       "a supervisor may release it.")
+                 : diag_set(d, ERR_DENIED,
+                            "This handheld was revoked. What it sent is kept apart, and a supervisor may "
+                            "release it.");
     else if (!f->batch_seq)
         rc = diag_set(d, ERR_CORRUPT, "The frame has no number; they count from 1.");
-    else if (author->prev_known && memcmp(f->prev, author->prev, sizeof(f->prev)) != 0)
-        rc = diag_set(d, ERR_EXISTS,
-                      "Frame %llu does not follow frame %llu that is stored here: a copy of the handheld, or "
-                      "a restored "
-                      "one, has sent too. It must enrol again.",
-                      (unsigned long long)f->batch_seq, (unsigned long long)(f->batch_seq - 1));
-    else if (f->schema != BATCH_SCHEMA_CHANGES)
+    else
+        rc = chain_check(author, f, d);
+    if (!rc && f->schema != BATCH_SCHEMA_CHANGES)
         rc = diag_set(d, ERR_VERSION, "The payload has schema %u; this centre knows %u. Update the centre.",
                       (unsigned)f->schema, (unsigned)BATCH_SCHEMA_CHANGES);
     if (rc)

@@ -8,10 +8,13 @@
 /* What the centre knows of the author, and of this frame's predecessor. */
 struct ingest_author {
     bool known;
-    bool revoked;
+    enum err
+        revoked; /* ERR_OK: in use; ERR_DENIED: a person shut it out; ERR_EXISTS: this incarnation is over */
     unsigned char sign_public[P256_PUBLIC_SIZE];
     bool prev_known; /* the hash of batch_seq - 1 is known */
     unsigned char prev[8];
+    bool next_known; /* batch_seq + 1 came first, and says this of its predecessor */
+    unsigned char next[8];
 };
 
 enum ingest_verdict {

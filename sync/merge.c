@@ -119,14 +119,8 @@ static struct version *version_by(const struct record_cell *cell, uint64_t devic
     return NULL;
 }
 
-/* In the place of the author's earlier version; a new one gets an array of its own. */
-static enum err put_version(struct arena *a, struct record_cell *cell, const struct version *v)
+static enum err append_version(struct arena *a, struct record_cell *cell, const struct version *v)
 {
-    struct version *mine = version_by(cell, v->device, v->inc);
-    if (mine) {
-        *mine = *v;
-        return ERR_OK;
-    }
     struct version *wider = ARENA_ARRAY(a, struct version, cell->count + 1);
     if (!wider)
         return ERR_NOMEM;
@@ -135,6 +129,17 @@ static enum err put_version(struct arena *a, struct record_cell *cell, const str
     wider[cell->count++] = *v;
     cell->versions = wider;
     return ERR_OK;
+}
+
+/* In the place of the author's earlier version; a new one gets an array of its own. */
+static enum err put_version(struct arena *a, struct record_cell *cell, const struct version *v)
+{
+    struct version *mine = version_by(cell, v->device, v->inc);
+    if (mine) {
+        *mine = *v;
+        return ERR_OK;
+    }
+    return append_version(a, cell, v);
 }
 
 static void sort_versions(struct record_cell *cell)
@@ -173,6 +178,73 @@ static void drop_dominated(const struct record *r, struct record_cell *cell)
     cell->count = kept;
 }
 
+/* --- an immutable cell: everything is kept
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Had `c`'s author made or seen `v`? */
+static bool covers(const struct version *c, const struct version *v)
+{
+    if (c->device == v->device && c->inc == v->inc)
+        return c->seq > v->seq;
+    return v->server_seq && v->server_seq <= honest_seen(c->seen, c->server_seq);
+}
+
+/* A first answer: its author had seen none before it. */
+static bool is_root(const struct record_cell *cell, const struct version *v)
+{
+    if (v->op == CHANGE_RESOLVE)
+        return false;
+    for (uint32_t i = 0; i < cell->count; i++)
+        if (cell->versions[i].op != CHANGE_RESOLVE && covers(v, &cell->versions[i]))
+            return false;
+    return true;
+}
+
+/* A decision that no other one has seen. */
+static bool is_last_word(const struct record_cell *cell, const struct version *v)
+{
+    if (v->op != CHANGE_RESOLVE)
+        return false;
+    for (uint32_t i = 0; i < cell->count; i++)
+        if (cell->versions[i].op == CHANGE_RESOLVE && covers(&cell->versions[i], v))
+            return false;
+    return true;
+}
+
+/* Positive: `a` is to be shown rather than `b`. Decisions before answers, the last of them before others;
+ * first answers before attempts, the earliest of them before others. */
+static int compare_immutable(const struct record_cell *cell, const struct version *a, const struct version *b)
+{
+    int class_a = is_last_word(cell, a) ? 2 : is_root(cell, a) ? 1 : 0;
+    int class_b = is_last_word(cell, b) ? 2 : is_root(cell, b) ? 1 : 0;
+    if (class_a != class_b)
+        return class_a - class_b;
+    return class_a == 2 ? compare_rank(a, b) : -compare_rank(a, b);
+}
+
+static void show_first(struct record_cell *cell)
+{
+    uint32_t best = 0;
+    sort_versions(cell);
+    for (uint32_t i = 1; i < cell->count; i++)
+        if (compare_immutable(cell, &cell->versions[i], &cell->versions[best]) > 0)
+            best = i;
+    struct version shown = cell->versions[best];
+    memmove(cell->versions + 1, cell->versions, best * sizeof(*cell->versions));
+    cell->versions[0] = shown;
+}
+
+static struct version *version_exact(const struct record_cell *cell, uint64_t device, uint32_t inc,
+                                     uint64_t seq)
+{
+    for (uint32_t i = 0; i < cell->count; i++) {
+        struct version *v = &cell->versions[i];
+        if (v->device == device && v->inc == inc && v->seq == seq)
+            return v;
+    }
+    return NULL;
+}
+
 static enum merge_result place_of(const struct record_cell *cell, const struct version *v)
 {
     for (uint32_t i = 0; i < cell->count; i++) {
@@ -181,6 +253,30 @@ static enum merge_result place_of(const struct record_cell *cell, const struct v
             return i ? MERGE_KEPT_BESIDE : MERGE_SHOWN;
     }
     return MERGE_DOMINATED;
+}
+
+static bool is_immutable(const struct record *r, uint32_t field)
+{
+    return !r->plain && field_policy(field) == POLICY_IMMUTABLE;
+}
+
+static enum err apply_to_immutable(struct arena *a, struct record_cell *cell, struct version_mark *mark,
+                                   const struct version *v, enum merge_result *result)
+{
+    struct version *same = version_exact(cell, v->device, v->inc, v->seq);
+    if (same && !same->server_seq)
+        same->server_seq = v->server_seq;
+    enum err rc = same                                   ? ERR_OK
+                  : cell->count < IMMUTABLE_ATTEMPTS_MAX ? append_version(a, cell, v)
+                                                         : ERR_LIMIT;
+    if (rc)
+        return rc;
+    uint64_t seen = honest_seen(v->seen, v->server_seq);
+    mark->seq = v->seq > mark->seq ? v->seq : mark->seq;
+    mark->seen = seen > mark->seen ? seen : mark->seen;
+    show_first(cell);
+    *result = same ? MERGE_DUPLICATE : place_of(cell, v);
+    return ERR_OK;
 }
 
 static enum err apply_to_cell(struct arena *a, struct record *r, uint32_t field, const struct version *v,
@@ -193,6 +289,8 @@ static enum err apply_to_cell(struct arena *a, struct record *r, uint32_t field,
     struct record_cell *cell = cell_of(a, r, field);
     if (!mark || !cell)
         return ERR_NOMEM;
+    if (is_immutable(r, field))
+        return apply_to_immutable(a, cell, mark, v, result);
     bool duplicate = found && mark->seq == v->seq;
     bool newest = !found || v->seq > mark->seq;
     if (duplicate) {
@@ -285,13 +383,6 @@ struct str record_value(const struct record *r, uint32_t field)
     return cell->versions[0].value;
 }
 
-static bool covers(const struct version *delete, const struct version *v)
-{
-    if (delete->device == v->device && delete->inc == v->inc)
-        return delete->seq > v->seq;
-    return v->server_seq && v->server_seq <= honest_seen(delete->seen, delete->server_seq);
-}
-
 static bool covered(const struct record_cell *rows, const struct version *v)
 {
     for (uint32_t i = 0; i < rows->count; i++)
@@ -328,20 +419,173 @@ static bool same_answer(const struct version *a, const struct version *b)
     return op_a == op_b && a->status == b->status && str_eq(a->value, b->value);
 }
 
+#define STATUS_ANSWERED_MAX 1 /* 0 nothing said about it, 1 answered: above, an answer that is none */
+
+/* Words of a union, or their absence. */
+static bool has_words(const struct version *v)
+{
+    return v->status <= STATUS_ANSWERED_MAX &&
+           (v->op == CHANGE_SET || v->op == CHANGE_RESOLVE || v->op == CHANGE_CLEAR);
+}
+
+static bool disputes_immutable(const struct record_cell *cell, const struct version *v)
+{
+    const struct version *shown = &cell->versions[0];
+    return !covers(shown, v) && (is_last_word(cell, v) || is_root(cell, v));
+}
+
+bool record_disputes(const struct record_cell *cell, uint32_t i)
+{
+    const struct version *shown = &cell->versions[0], *v = &cell->versions[i];
+    if (i == 0 || same_answer(shown, v))
+        return false;
+    switch (field_policy(cell->field)) {
+    case POLICY_UNION: return !has_words(shown) || !has_words(v);
+    case POLICY_IMMUTABLE: return disputes_immutable(cell, v);
+    default: return true;
+    }
+}
+
 bool record_conflict(const struct record *r, uint32_t field)
 {
-    bool deleted, survivor;
-    look_for_delete(r, &deleted, &survivor);
-    if (field == 0 && deleted && survivor)
+    bool deleted = false, survivor = false;
+    if (field == 0)
+        look_for_delete(r, &deleted, &survivor);
+    if (deleted && survivor)
         return true;
     const struct record_cell *cell = record_cell(r, field);
     for (uint32_t i = 1; cell && i < cell->count; i++)
-        if (!same_answer(&cell->versions[0], &cell->versions[i]))
+        if (record_disputes(cell, i))
             return true;
     return false;
+}
+
+bool record_disputed(const struct record *r, enum field_policy policy)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        if (field_policy(r->cells[i].field) == policy && record_conflict(r, r->cells[i].field))
+            return true;
+    return false;
+}
+
+static bool holds_word(struct str list, struct str word)
+{
+    struct str item;
+    while (str_split(&list, ' ', &item))
+        if (str_eq(item, word))
+            return true;
+    return false;
+}
+
+/* Words in the order in which the versions rank; each once. */
+static enum err join_words(struct arena *a, const struct record_cell *cell, struct str *value_out)
+{
+    size_t room = 0, n = 0;
+    for (uint32_t i = 0; i < cell->count; i++)
+        room += cell->versions[i].value.n + 1;
+    char *text = arena_alloc(a, room);
+    if (!text)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < cell->count; i++) {
+        struct str rest = cell->versions[i].value, word;
+        while (has_words(&cell->versions[i]) && str_split(&rest, ' ', &word)) {
+            if (!word.n || holds_word((struct str){text, n}, word))
+                continue;
+            if (n)
+                text[n++] = ' ';
+            memcpy(text + n, word.p, word.n);
+            n += word.n;
+        }
+    }
+    *value_out = n ? (struct str){text, n} : STR_NONE;
+    return ERR_OK;
+}
+
+enum err record_answer(struct arena *a, const struct record_cell *cell, struct str *value_out)
+{
+    const struct version *shown = &cell->versions[0];
+    if (field_policy(cell->field) == POLICY_UNION && cell->count > 1 && has_words(shown))
+        return join_words(a, cell, value_out);
+    *value_out = shown->op == CHANGE_CLEAR || shown->op == CHANGE_ROW_DELETE ? STR_NONE : shown->value;
+    return ERR_OK;
 }
 
 bool record_birth(const struct record *r, struct row_birth *out)
 {
     return r->born && row_birth_read(r->birth.value, out);
+}
+
+/* --- changing what is known about versions
+ * ------------------------------------------------------------------------------------------------- */
+
+static void set_back(struct version *v, uint64_t last)
+{
+    if (v->server_seq > last)
+        v->server_seq = 0;
+    if (v->seen > last)
+        v->seen = last;
+}
+
+void record_set_back(struct record *r, uint64_t last)
+{
+    if (r->born)
+        set_back(&r->birth, last);
+    for (uint32_t i = 0; i < r->count; i++)
+        for (uint32_t k = 0; k < r->cells[i].count; k++)
+            set_back(&r->cells[i].versions[k], last);
+    for (uint32_t i = 0; i < r->mark_count; i++)
+        if (r->marks[i].seen > last)
+            r->marks[i].seen = last;
+}
+
+bool record_bury(struct record *r)
+{
+    if (!record_deleted(r))
+        return false;
+    for (uint32_t i = 0; i < r->count; i++)
+        for (uint32_t k = 0; r->cells[i].field && k < r->cells[i].count; k++) {
+            struct version *v = &r->cells[i].versions[k];
+            v->op = CHANGE_CLEAR;
+            v->status = 0;
+            v->value = STR("");
+        }
+    return true;
+}
+
+/* --- the state
+ * ------------------------------------------------------------------------------------------------- */
+
+static void put_told(struct buf *out, const struct version *v)
+{
+    buf_put_u64le(out, v->device);
+    buf_put_u32le(out, v->inc);
+    buf_put_uv(out, v->seq);
+    buf_put_char(out, (char)v->op);
+    buf_put_char(out, (char)v->status);
+    buf_put_uv(out, v->person);
+    buf_put_char(out, (char)v->role);
+    buf_put_sv(out, v->hlc);
+    buf_put_uv(out, v->value.n);
+    buf_put_str(out, v->value);
+}
+
+enum err record_state(const struct record *r, struct buf *out)
+{
+    unsigned char id[ROW_ID_SIZE];
+    bool deleted = record_deleted(r);
+    row_id_write(r->row, id);
+    buf_put(out, id, sizeof(id));
+    buf_put_char(out, (char)(r->born + 2 * deleted));
+    if (r->born)
+        put_told(out, &r->birth);
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct record_cell *cell = &r->cells[i];
+        if (deleted && cell->field)
+            continue;
+        buf_put_uv(out, cell->field);
+        buf_put_uv(out, cell->count);
+        for (uint32_t k = 0; k < cell->count; k++)
+            put_told(out, &cell->versions[k]);
+    }
+    return out->failed;
 }

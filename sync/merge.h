@@ -20,6 +20,12 @@
  * sequence then has no dominator. An author who lies (a `seen` that goes down as its sequence goes up) can
  * build a circle; the highest-ranked version then stays, and only in that case the order may show.
  *
+ * Policies (change.h) come with the field's number and are functions of what is kept, so they do not know an
+ * order either. Review and union keep what keep keeps: the one bars finishing, the other shows the words of
+ * all. An immutable cell keeps every change that was ever made to it: the first is shown, that is the one
+ * whose author had seen none before it (the lowest-ranked, when several began without seeing each other,
+ * which is a conflict); what came after it is an attempt; only a resolving change replaces it.
+ *
  * Births are apart: the first ROW_CREATE by the row's own creator is what the row is, whatever happens to it.
  */
 #ifndef DOORSTEP_SYNC_MERGE_H
@@ -63,6 +69,8 @@ struct record {
     uint32_t count;
     bool born;
     struct version birth; /* its value: see record_birth() */
+    bool plain; /* set before the first change: policies do not count, as when a person's own answers stand
+                   over everything at the door */
     /* private */
     struct version_mark *marks; /* by field, device, incarnation */
     uint32_t mark_count;
@@ -77,17 +85,38 @@ enum err record_unpack(struct arena *a, struct row_id row, struct str packed, st
 enum err record_pack(const struct record *r,
                      struct buf *out) MUST_USE; /* canonical: equal states, equal bytes */
 /* c's own hlc is not looked at. A duplicate with a server sequence tells it to a version that had none. The
- * change's value must live as long as `r`. ERR_NOMEM only. */
+ * change's value must live as long as `r`. ERR_NOMEM, or ERR_LIMIT when an immutable answer was attempted
+ * more than IMMUTABLE_ATTEMPTS_MAX times. */
+#define IMMUTABLE_ATTEMPTS_MAX 1000
 enum err record_apply(struct arena *a, struct record *r, const struct change *c, uint64_t device,
                       uint32_t inc, int64_t hlc_effective, uint64_t server_seq,
                       enum merge_result *result_out) MUST_USE;
 const struct record_cell *record_cell(const struct record *r, uint32_t field); /* NULL when absent */
 struct str record_value(const struct record *r, uint32_t field); /* shown; "" when absent or cleared */
+/* What a cell answers, its policy taken into account: p NULL when cleared. In `a` when words of several
+ * versions were joined. The status is that of the first version. */
+enum err record_answer(struct arena *a, const struct record_cell *cell, struct str *value_out) MUST_USE;
 /* True when a delete has seen everything that is there; an answer it had not seen keeps the row visible, and
  * record_conflict(r, 0) says so. */
 bool record_deleted(const struct record *r);
 bool record_conflict(const struct record *r, uint32_t field);
+/* Does versions[i], i > 0, disagree with what the cell shows, undecided? What does not is the same answer,
+ * part of a union, or an attempt on an immutable one. */
+bool record_disputes(const struct record_cell *cell, uint32_t i);
+/* A field of this policy is in conflict. */
+bool record_disputed(const struct record *r, enum field_policy policy);
 /* Birth; false when the ROW_CREATE has not arrived yet. */
 bool record_birth(const struct record *r, struct row_birth *out);
+
+/* The centre's order begins anew above `last` (it was set back to a backup): places in its order beyond it
+ * are unknown again, and nobody has seen more than that. */
+void record_set_back(struct record *r, uint64_t last);
+/* The answers of a deleted row are let go; who answered and when stays, so that what arrives late is still
+ * recognised. False when the row is not deleted. */
+bool record_bury(struct record *r);
+/* What the record is, told without anything that depends on the order of arrival (places in the centre's
+ * order, what authors had seen): equal for equal sets of changes. Appended; a deleted row is its birth and
+ * deletes. */
+enum err record_state(const struct record *r, struct buf *out) MUST_USE;
 
 #endif

@@ -7,7 +7,7 @@
  *            [sv clock - before] | [sv seen - before] | sv server_seq - before | uv size, value
  *
  * "Before" is the version written before, at first all zero; a flag says that a part is as before and left
- * out. A mark that is just what the author's version says is not written. */
+ * out. A mark that is just what the author's versions say is not written. */
 #include "sync/merge_pack.h"
 
 enum {
@@ -122,15 +122,19 @@ static void put_version(struct packer *p, const struct version *v)
     p->before = *v;
 }
 
-/* Does a version in the cell say all that the mark says? */
+/* Do the author's versions in the cell say all that the mark says? */
 static bool implied(const struct record_cell *cell, const struct version_mark *m)
 {
+    uint64_t seq = 0, seen = 0;
     for (uint32_t i = 0; i < cell->count; i++) {
         const struct version *v = &cell->versions[i];
-        if (v->device == m->device && v->inc == m->inc)
-            return v->seq == m->seq && honest_seen(v->seen, v->server_seq) == m->seen;
+        if (v->device != m->device || v->inc != m->inc)
+            continue;
+        uint64_t honest = honest_seen(v->seen, v->server_seq);
+        seq = v->seq > seq ? v->seq : seq;
+        seen = honest > seen ? honest : seen;
     }
-    return false;
+    return seq == m->seq && seen == m->seen;
 }
 
 static void put_marks(struct packer *p, const struct record_cell *cell, const struct version_mark *marks,
@@ -273,8 +277,9 @@ static enum err get_marks(struct unpacker *u, struct record *out, const struct r
         struct version_mark *mark = mark_of(u->arena, out, cell->field, v->device, v->inc);
         if (!mark)
             return ERR_NOMEM;
-        mark->seq = v->seq;
-        mark->seen = honest_seen(v->seen, v->server_seq);
+        uint64_t seen = honest_seen(v->seen, v->server_seq);
+        mark->seq = v->seq > mark->seq ? v->seq : mark->seq;
+        mark->seen = seen > mark->seen ? seen : mark->seen;
     }
     uint64_t count = more ? read_uv(&u->r) : 0;
     for (uint64_t i = 0; i < count && !u->r.failed; i++) {
