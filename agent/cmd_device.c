@@ -3,6 +3,7 @@
 #include "agent/cli.h"
 #include "agent/deliver.h"
 #include "agent/term.h"
+#include "agent/watch.h"
 #include "agent/work.h"
 
 #include <stdio.h>
@@ -131,7 +132,9 @@ static void show_progress(void *self, const struct deliver_progress *p)
     const bool zh = *(const bool *)self;
     char line[400];
 
-    if (p->wait_ms > 0)
+    if (p->list.n > 0)
+        snprintf(line, sizeof line, zh ? "正在导入清单 %.*s" : "importing the list %.*s", STR_ARG(p->list));
+    else if (p->wait_ms > 0)
         snprintf(line, sizeof line,
                  zh ? "%s；%lld 秒后再试；待发 %llu 字节" : "%s; next try in %lld s; %llu bytes wait",
                  p->portal ? (zh ? "当前网络返回登录页，不是中心"
@@ -213,10 +216,52 @@ static bool sync_limits(const char *bytes, const char *tries, struct deliver_opt
     return true;
 }
 
+/* ---- sync in the background ---- */
+
+struct watching_tell {
+    bool json, zh;
+};
+
+static void watch_told(void *self, bool link, const struct deliver_result *result, enum err rc,
+                       const char *why)
+{
+    const struct watching_tell *t = self;
+    if (!result && t->json)
+        printf("{\"link\":%s}\n", link ? "true" : "false");
+    else if (!result)
+        puts(link ? (t->zh ? "有网络了" : "there is a network") : (t->zh ? "没有网络" : "no network"));
+    else if (t->json)
+        sync_json(result, rc);
+    else if (rc)
+        printf("%s\n", why);
+    else
+        sync_text(result, t->zh);
+    (void)fflush(stdout);
+}
+
+static enum err run_watch(struct store *s, const struct seam *seam, const char *data,
+                          const struct deliver_options *limits, struct watching_tell *tell, struct diag *d)
+{
+    struct watch_stats n;
+    const struct watch_options o = {.data = data,
+                                    .bytes_max = limits->bytes_max,
+                                    .self = tell,
+                                    .told = watch_told};
+    enum err rc = watch(s, seam, &o, &n, d);
+    if (!rc && tell->json)
+        printf("{\"wakeups\":%llu,\"runs\":%llu,\"runs_failed\":%llu,\"looks\":%llu,"
+               "\"link_changes\":%llu,\"asked\":%llu}\n",
+               (unsigned long long)n.wakeups, (unsigned long long)n.runs, (unsigned long long)n.runs_failed,
+               (unsigned long long)n.looks, (unsigned long long)n.link_changes, (unsigned long long)n.asked);
+    return rc;
+}
+
 static int run_sync(int argc, char **argv, struct seam *seam)
 {
     const char *data = NULL, *json = NULL, *bytes = NULL, *tries = NULL, *lang = NULL, *args[1];
+    const char *background = NULL;
     const struct cli_option options[] = {
+        {"--watch", NULL, "stay, and sync whenever there is something and a network", &background},
         {"--max-bytes", "N", "stop politely after so many bytes", &bytes},
         {"--tries", "N", "give up after so many failures in a row (8)", &tries},
         {"--json", NULL, "what was done, as JSON", &json},
@@ -241,7 +286,14 @@ static int run_sync(int argc, char **argv, struct seam *seam)
     bool zh = cli_chinese(lang);
     arena_init(&a, WORK_MEMORY_MAX);
     code = cli_store_open("sync", &a, data, NULL, seam, &zone, &s);
-    if (code < 0) {
+    if (code < 0 && background) {
+        struct watching_tell told = {.json = json != NULL, .zh = zh};
+        const char *dir = NULL;
+        enum err rc = cli_data_dir(&a, data, &dir, &d);
+        if (!rc)
+            rc = run_watch(s, seam, dir, &o, &told, &d);
+        code = rc ? cli_fail("sync", rc, &d) : 0;
+    } else if (code < 0) {
         o.self = &zh;
         o.progress = isatty(STDERR_FILENO) ? show_progress : NULL;
         enum err rc = deliver(s, seam, &o, &result, &d);
@@ -262,7 +314,7 @@ static int run_sync(int argc, char **argv, struct seam *seam)
 
 const struct cli_command command_sync = {
     .name = "sync",
-    .arguments = "[--max-bytes N] [--json]",
+    .arguments = "[--watch] [--max-bytes N] [--json]",
     .summary = "deliver what is finalised, fetch what is new",
     .example = "doorstep sync --max-bytes 200000",
     .run = run_sync,

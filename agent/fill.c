@@ -10,11 +10,31 @@
 
 struct fill_request {
     const char *form, *data, *answers, *household, *pack, *language, *type, *draft, *fresh, *json, *lang, *tz;
+    const char *edit, *reason, *position, *migrate, *dry_run;
 };
 
 static enum err save_line(void *self, struct diag *d)
 {
     return work_save(self, d);
+}
+
+/* The log has the question that an answer belongs to; one that no screen shows has none. */
+static void question_at_hand(void *self, struct place p)
+{
+    struct work *w = self;
+    struct diag quiet = {0};
+    if (w->audit && !session_jump(w->session, p, &quiet))
+        audit_view(w->audit);
+}
+
+static enum err comment_line(void *self, struct place p, struct str text, struct diag *d)
+{
+    return work_comment(self, p, text, d);
+}
+
+static enum err position_line(void *self, struct str position, struct diag *d)
+{
+    return work_position(self, position, d);
 }
 
 static void scripted_json(const struct script *script, const struct work *w, const struct work_result *r,
@@ -32,7 +52,7 @@ static void scripted_json(const struct script *script, const struct work *w, con
     if (finished) {
         buf_put_z(&b, ",\"instance_id\":");
         buf_put_json(&b, r->instance_id);
-        buf_printf(&b, ",\"xml_bytes\":%zu,\"judgement\":", r->xml_size);
+        buf_printf(&b, ",\"entities\":%u,\"xml_bytes\":%zu,\"judgement\":", r->entities, r->xml_size);
         if (r->judged)
             judgement_json(&r->judgement, &b);
         else
@@ -60,9 +80,9 @@ static void list_violations(struct work *w, struct arena *a)
     }
 }
 
-static void tell_notes(const struct work *w)
+static void tell_notes(const struct work *w, uint32_t from)
 {
-    for (uint32_t i = 0; i < w->notes.count; i++) {
+    for (uint32_t i = from; i < w->notes.count; i++) {
         fputs("doorstep fill: ", stderr);
         term_put(stderr, w->notes.at[i]);
         fputc('\n', stderr);
@@ -80,7 +100,11 @@ static int scripted(struct work *w, const struct fill_request *q, bool zh)
                             .a = &a,
                             .file = q->answers,
                             .self = w,
-                            .after_line = save_line};
+                            .after_line = save_line,
+                            .before_answer = question_at_hand,
+                            .comment = comment_line,
+                            .position = position_line};
+    uint32_t told = w->notes.count;
 
     arena_init(&a, WORK_MEMORY_MAX);
     enum err rc = work_file(w->o.seam, q->answers, &text, &d);
@@ -91,6 +115,7 @@ static int scripted(struct work *w, const struct fill_request *q, bool zh)
         if (rc == ERR_STATE)
             list_violations(w, &a);
     }
+    tell_notes(w, told);
     if (q->json)
         scripted_json(&script, w, &r, rc, !rc && !q->draft);
     else if (!rc && !q->draft)
@@ -101,24 +126,115 @@ static int scripted(struct work *w, const struct fill_request *q, bool zh)
     return code;
 }
 
+/* ---- a newer version of the form ---- */
+
+static const char *const migration_kinds[] = {
+    [MIGRATE_MOVED] = "moved",         [MIGRATE_RETYPED] = "retyped",       [MIGRATE_RETURNED] = "returned",
+    [MIGRATE_GONE] = "gone",           [MIGRATE_MISFIT] = "misfit",         [MIGRATE_ENTRY_GONE] = "entry-gone",
+    [MIGRATE_CHOICE] = "choice",       [MIGRATE_CONSTRAINT] = "constraint", [MIGRATE_REQUIRED] = "required",
+};
+
+static void plan_json(const struct work_migration *m, bool dry)
+{
+    struct buf b;
+    buf_init(&b, 64u << 20);
+    buf_put_z(&b, "{\"from\":");
+    buf_put_json(&b, form_version(m->from));
+    buf_put_z(&b, ",\"to\":");
+    buf_put_json(&b, form_version(m->to));
+    buf_printf(&b, ",\"migrated\":%s,\"attention\":%u,\"set_aside\":%u,\"items\":[", dry ? "false" : "true",
+               m->plan.attention, m->plan.aside_count);
+    for (uint32_t i = 0; i < m->plan.item_count; i++) {
+        const struct migration_item *item = &m->plan.items[i];
+        buf_printf(&b, "%s{\"kind\":\"%s\",\"from\":", i ? "," : "", migration_kinds[item->kind]);
+        buf_put_json(&b, item->from);
+        buf_put_z(&b, ",\"to\":");
+        buf_put_json(&b, item->to);
+        buf_put_z(&b, ",\"value\":");
+        buf_put_json(&b, item->value);
+        buf_put_z(&b, ",\"text\":");
+        buf_put_json(&b, item->text);
+        buf_put_char(&b, '}');
+    }
+    buf_put_z(&b, "]}\n");
+    fwrite(b.p, 1, b.n, stdout);
+    buf_free(&b);
+}
+
+static void plan_text(const struct work_migration *m, bool dry, bool zh, FILE *to)
+{
+    fprintf(to, zh ? "草稿由版本 %.*s 转到版本 %.*s%s\n" : "the draft goes from version %.*s to version %.*s%s\n",
+            STR_ARG(form_version(m->from)), STR_ARG(form_version(m->to)),
+            !dry ? "" : zh ? "（试运行，未做改动）" : " (dry run, nothing is changed)");
+    for (uint32_t i = 0; i < m->plan.item_count; i++) {
+        const struct migration_item *item = &m->plan.items[i];
+        fputs(item->kind >= MIGRATE_GONE ? "  ! " : "    ", to);
+        term_put(to, item->from.n ? item->from : item->to);
+        if (item->value.n) {
+            fputs(" = ", to);
+            term_put(to, item->value);
+        }
+        fputs(": ", to);
+        term_put(to, item->text);
+        fputc('\n', to);
+    }
+    if (m->plan.item_count == 0)
+        fprintf(to, "%s\n", zh ? "  全部答案都保持原位" : "  every answer stays in its place");
+}
+
+/* -1: go on with the interview. */
+static int migrate(const struct fill_request *q, const struct work_options *o)
+{
+    struct diag d = {0};
+    struct work w = {0};
+    struct work_migration m = {0};
+    bool dry = q->dry_run != NULL, zh = cli_chinese(q->lang);
+    enum err rc = work_migrate(&w, o, dry, &m, &d);
+    int code = rc ? cli_fail("fill", rc, &d) : dry ? 0 : -1;
+    if (!rc && dry && q->json)
+        plan_json(&m, dry);
+    else if (!rc)
+        plan_text(&m, dry, zh, dry ? stdout : stderr);
+    work_close(&w);
+    return code;
+}
+
 static int fill(const struct fill_request *q, const struct work_options *o)
 {
     struct diag d = {0};
     struct work w = {0};
+    int code = q->migrate ? migrate(q, o) : -1;
 
+    if (code >= 0)
+        return code;
     enum err rc = work_open(&w, o, &d);
     if (rc)
         return cli_fail("fill", rc, &d);
     bool zh = q->lang ? cli_chinese(q->lang) : work_is_chinese(w.start.language);
-    int code = 0;
+    code = 0;
     if (q->answers) {
-        tell_notes(&w);
+        tell_notes(&w, 0);
         code = scripted(&w, q, zh);
     } else {
         interview_run(&w, zh);
     }
     work_close(&w);
     return code;
+}
+
+static bool usage_holds(const struct fill_request *q, struct diag *d)
+{
+    const char *wrong = !q->answers && !q->dry_run && (q->draft || q->json)
+                            ? "--draft and --json go with --answers FILE"
+                        : q->dry_run && !q->migrate          ? "--dry-run goes with --migrate"
+                        : q->reason && !q->edit              ? "--reason goes with --edit"
+                        : q->edit && (q->household || q->fresh || q->type || q->migrate)
+                            ? "--edit names the visit itself: --household, --new, --type and --migrate do not "
+                              "go with it"
+                            : NULL;
+    if (wrong)
+        (void)diag_set(d, ERR_USAGE, "%s", wrong);
+    return !wrong;
 }
 
 static int run_fill(int argc, char **argv, struct seam *seam)
@@ -129,6 +245,11 @@ static int run_fill(int argc, char **argv, struct seam *seam)
         {"--household", "CODE", "the household that is visited", &q.household},
         {"--answers", "FILE", "take the answers from a script: REF<TAB>VALUE lines", &q.answers},
         {"--draft", NULL, "with --answers: leave the interview a draft", &q.draft},
+        {"--edit", "CODE|ID", "correct what was sent: a household's newest visit, or an instanceID", &q.edit},
+        {"--reason", "TEXT", "with --edit: why, where the form wants to know", &q.reason},
+        {"--migrate", NULL, "take the draft over to the newest version of the form", &q.migrate},
+        {"--dry-run", NULL, "with --migrate: only say what would become of each answer", &q.dry_run},
+        {"--position", "POINT", "\"LAT LON [ALT [ACC]]\", for forms that ask the device", &q.position},
         {"--new", NULL, "begin a new interview although a draft is there", &q.fresh},
         {"--language", "NAME", "language of the questions", &q.language},
         {"--lang", "zh|en", "language of this program's own words", &q.lang},
@@ -149,10 +270,8 @@ static int run_fill(int argc, char **argv, struct seam *seam)
     if (code >= 0)
         return code;
     q.form = args[0];
-    if (!q.answers && (q.draft || q.json)) {
-        diag_set(&d, ERR_USAGE, "--draft and --json go with --answers FILE");
+    if (!usage_holds(&q, &d))
         return cli_fail("fill", ERR_USAGE, &d);
-    }
     arena_init(&a, WORK_MEMORY_MAX);
     code = cli_store_open("fill", &a, q.data, q.tz, seam, &zone, &store);
     if (code < 0) {
@@ -164,7 +283,10 @@ static int run_fill(int argc, char **argv, struct seam *seam)
                                        .household = q.household,
                                        .type = q.type,
                                        .language = q.language,
-                                       .fresh = q.fresh != NULL};
+                                       .fresh = q.fresh != NULL,
+                                       .edit = q.edit,
+                                       .reason = q.reason,
+                                       .position = q.position};
         code = fill(&q, &o);
     }
     store_close(store);
@@ -174,7 +296,7 @@ static int run_fill(int argc, char **argv, struct seam *seam)
 
 const struct cli_command command_fill = {
     .name = "fill",
-    .arguments = "FORM [--household CODE] [--answers FILE]",
+    .arguments = "FORM [--household CODE | --edit CODE|ID] [--answers FILE]",
     .summary = "hold an interview, in the terminal or from a script",
     .example = "doorstep fill household_monitoring --household H0001",
     .run = run_fill,

@@ -19,6 +19,7 @@ struct ui {
     bool zh;
     bool colour;
     bool eof;
+    uint32_t notes_shown;
     uint32_t columns, page; /* of the screen; lines that a long list shows at once */
     struct arena scratch;   /* of one stop */
     struct buf noted;       /* the place that is noted in the store */
@@ -86,6 +87,16 @@ static void complain(struct ui *ui, const struct diag *d)
     putchar('\n');
 }
 
+/* What the person should know, where it was not said yet. */
+static void show_notes(struct ui *ui)
+{
+    for (; ui->notes_shown < ui->w->notes.count; ui->notes_shown++) {
+        printf("  ! ");
+        term_put_wrapped(stdout, ui->w->notes.at[ui->notes_shown], INDENT + 2, ui->columns);
+        putchar('\n');
+    }
+}
+
 static bool save(struct ui *ui)
 {
     struct diag d = {0};
@@ -99,6 +110,7 @@ static bool save(struct ui *ui)
     style(ui, "2");
     printf("  ✓ %s\n", word(ui, W_SAVED));
     style(ui, "0");
+    show_notes(ui);
     return true;
 }
 
@@ -403,7 +415,10 @@ static struct str today_text(struct ui *ui, char out[static 16])
 static enum go give_answer(struct ui *ui, struct place p, struct str value)
 {
     struct diag d = {0};
-    if (session_answer(ui->w->session, p, value, &d)) {
+    enum err rc = session_answer(ui->w->session, p, value, &d);
+    if (rc) {
+        if (rc == ERR_SYNTAX)
+            audit_moment(ui->w->audit, AUDIT_CONSTRAINT_ERROR, &p);
         complain(ui, &d);
         return GO_AGAIN;
     }
@@ -524,6 +539,7 @@ static enum go jump(struct ui *ui)
     look_along(ui, &r);
     if (!list_questions(ui, &r, &l) || l.places.count == 0)
         return GO_AGAIN;
+    audit_jump(ui->w->audit);
     for (uint32_t from = l.here > ui->page / 2 ? l.here - ui->page / 2 : 0, next = from;; from = next) {
         struct str group = STR_NONE;
         for (uint32_t lines = 0; lines < ui->page && next < l.places.count; next++)
@@ -626,6 +642,7 @@ static enum go remove_entry(struct ui *ui, struct place p)
     if (!is_yes(read_line(ui)))
         return GO_AGAIN;
     diag_clear(&d);
+    audit_moment(ui->w->audit, AUDIT_DELETE_REPEAT, &p);
     if (session_repeat_remove(ui->w->session, p, &d)) {
         complain(ui, &d);
         return GO_AGAIN;
@@ -695,6 +712,20 @@ static enum go on_refused(struct ui *ui, struct place p)
     return give_status(ui, p, ANSWER_REFUSED);
 }
 
+static enum go on_comment(struct ui *ui, struct place p)
+{
+    struct diag d = {0};
+    printf("  %s\n> ", word(ui, W_COMMENT));
+    struct str text = read_line(ui);
+    if (ui->eof || text.n == 0)
+        return GO_AGAIN;
+    if (work_comment(ui->w, p, text, &d))
+        complain(ui, &d);
+    else
+        (void)save(ui);
+    return GO_AGAIN;
+}
+
 static enum go on_clear(struct ui *ui, struct place p)
 {
     enum go go = give_answer(ui, p, STR(""));
@@ -712,6 +743,7 @@ static const struct command {
     {":end", NULL, false, on_end},     {":lang", ":language", false, on_language},
     {":dk", NULL, true, on_dont_know}, {":refused", ":rf", true, on_refused},
     {":clear", NULL, true, on_clear},  {":remove", NULL, true, remove_entry},
+    {":comment", ":c", true, on_comment},
 };
 
 /* What is typed instead of an answer. False: it is an answer. */
@@ -820,6 +852,7 @@ static enum go ask_stop(struct ui *ui, bool from_behind)
 
     ui->has_target = false;
     look_along(ui, &r);
+    audit_view(ui->w->audit);
     for (i = i < count ? i : 0; i < count;) {
         enum go go = ask(ui, places[i], r.before + i + 1, r.questions);
         if (go == GO_BACK && i > 0) {
@@ -860,6 +893,7 @@ static enum go ask_repeat(struct ui *ui, const struct stop *st)
     if (!st->can_add)
         return GO_NEXT;
     note_place(ui, prompt_place(ui, st));
+    audit_view(ui->w->audit);
     struct str label = session_repeat_label(s, st, &ui->scratch);
     printf("\n");
     style(ui, "1");
@@ -963,6 +997,19 @@ static struct str own_judgement(struct ui *ui)
     return arena_str(&ui->scratch, own);
 }
 
+/* Some forms want to know why what was sent is corrected. */
+static void ask_reason(struct ui *ui)
+{
+    struct work *w = ui->w;
+    if (!w->visit.edit || !form_audit(w->form)->change_reasons || w->o.reason)
+        return;
+    printf("%s\n> ", word(ui, W_REASON));
+    struct str reason = read_line(ui);
+    w->o.reason = ui->eof || reason.n == 0 ? NULL : arena_z(&w->arena, reason);
+    if (w->o.reason)
+        audit_reason(w->audit, str_of(w->o.reason));
+}
+
 static enum go finish(struct ui *ui)
 {
     struct work_result r;
@@ -970,6 +1017,8 @@ static enum go finish(struct ui *ui)
     struct tally tally = count_answers(ui);
     struct str own = own_judgement(ui);
 
+    if (!ui->eof)
+        ask_reason(ui);
     if (ui->eof || !own.p)
         return GO_QUIT;
     if (work_finish(ui->w, &ui->scratch, own, &r, &d)) {
@@ -978,6 +1027,7 @@ static enum go finish(struct ui *ui)
         return GO_AGAIN;
     }
     print_findings(&r, ui->zh);
+    show_notes(ui);
     print_receipt(ui->w, &r, tally, ui->zh);
     return GO_NEXT;
 }
@@ -988,6 +1038,7 @@ static enum go ask_end(struct ui *ui)
     enum go go;
 
     note_place(ui, STR("end"));
+    audit_view(ui->w->audit);
     putchar('\n');
     uint32_t missing = session_violations(ui->w->session, &ui->scratch, &places);
     if (missing > 0)
@@ -1062,11 +1113,7 @@ static void greet(struct ui *ui)
         term_put(stdout, w->household.name);
     }
     putchar('\n');
-    for (uint32_t i = 0; i < w->notes.count; i++) {
-        printf("  ! ");
-        term_put_wrapped(stdout, w->notes.at[i], INDENT + 2, ui->columns);
-        putchar('\n');
-    }
+    show_notes(ui);
     for (uint32_t i = 0; i < count; i++) {
         printf("  ! ");
         term_put_wrapped(stdout, warnings[i], INDENT + 2, ui->columns);

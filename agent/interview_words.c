@@ -6,7 +6,8 @@ static const char *const words[W_COUNT][2] = {
                 "  :list      all questions, jump    :errors  what is missing\n"
                 "  :dk        does not know          :refused does not want to say\n"
                 "  :clear     empty this answer      :remove  remove this entry\n"
-                "  :lang      language               :end     to the end, to finish\n"
+                "  :comment   say something about it :end     to the end, to finish\n"
+                "  :lang      language\n"
                 "  /word      search the choices     :more    further choices\n"
                 "  :quit      leave, the draft stays\n"
                 "  \\          before an answer that begins with one of these signs",
@@ -14,7 +15,8 @@ static const char *const words[W_COUNT][2] = {
                 "  :list      问题清单，可跳转       :errors  还缺什么\n"
                 "  :dk        不知道                 :refused 不愿回答\n"
                 "  :clear     清空此答案             :remove  删除本条\n"
-                "  :lang      切换语言               :end     到末尾，准备完成\n"
+                "  :comment   写说明                 :end     到末尾，准备完成\n"
+                "  :lang      切换语言\n"
                 "  /词        在选项中搜索           :more    更多选项\n"
                 "  :quit      退出，草稿保留\n"
                 "  \\          答案本身以这些符号开头时，先输入它"},
@@ -73,6 +75,9 @@ static const char *const words[W_COUNT][2] = {
     [W_TIME] = {"time: 14:30", "时间：14:30"},
     [W_DATETIME] = {"date and time: 2026-11-23T14:30", "日期和时间：2026-11-23T14:30"},
     [W_POINT] = {"position: latitude longitude [altitude accuracy]", "位置：纬度 经度 [海拔 精度]"},
+    [W_COMMENT] = {"a comment on this question, for those who read it later; Enter leaves it out",
+                   "对此问题的说明，供以后查看的人阅读；直接回车则略过"},
+    [W_REASON] = {"why is what was sent corrected?", "为什么要更正已上传的内容？"},
     [W_MANY] = {"several: 1 3   add: +4   take away: -1", "可多选：1 3   增加：+4   去掉：-1"},
 };
 

@@ -52,6 +52,8 @@ enum word {
     W_DATETIME,
     W_POINT,
     W_MANY,
+    W_COMMENT,
+    W_REASON,
     W_COUNT
 };
 

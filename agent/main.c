@@ -27,8 +27,8 @@ static const struct cli_command command_risk = {
 };
 
 static const struct cli_command *const commands[] = {
-    &command_enrol, &command_fill, &command_check, &command_convert,
-    &command_expr,  &command_risk, &command_sync,  &command_status,
+    &command_enrol, &command_fill, &command_check,  &command_convert, &command_courier,
+    &command_expr,  &command_risk, &command_export, &command_sync,    &command_status,
 };
 
 static void print_commands(FILE *to)

@@ -74,6 +74,26 @@ static enum err take_judgement(struct script *s, struct str text, struct diag *d
     return s->judgement.p ? ERR_OK : ERR_NOMEM;
 }
 
+static enum err make_comment(struct script *s, struct str rest, struct diag *d)
+{
+    struct place p;
+    struct str ref = STR("");
+    if (!s->comment)
+        return diag_set(d, ERR_USAGE, "comments are made in an interview only");
+    str_split(&rest, '\t', &ref);
+    struct str text = unescape(s->a, rest.p ? rest : STR(""));
+    enum err rc = text.p ? session_place(s->session, str_trim(ref), &p, d) : ERR_NOMEM;
+    return rc ? rc : s->comment(s->self, p, text, d);
+}
+
+static enum err take_position(struct script *s, struct str text, struct diag *d)
+{
+    struct str position = s->position ? arena_str(s->a, str_trim(text)) : STR_NONE;
+    if (!position.p)
+        return diag_set(d, ERR_USAGE, "a position is given in an interview only");
+    return s->position(s->self, position, d);
+}
+
 static enum err switch_language(struct script *s, struct str name, struct diag *d)
 {
     for (uint32_t i = 0; i < form_language_count(s->form); i++)
@@ -91,6 +111,8 @@ static const struct {
     {"@status", give_status},
     {"@language", switch_language},
     {"@judgement", take_judgement},
+    {"@comment", make_comment},
+    {"@position", take_position},
 };
 
 static enum err run_command(struct script *s, struct str name, struct str rest, struct diag *d)
@@ -99,8 +121,16 @@ static enum err run_command(struct script *s, struct str name, struct str rest, 
         if (str_eq_z(name, commands[i].name))
             return commands[i].run(s, rest, d);
     return diag_set(d, ERR_USAGE,
-                    "no command %.*s: @add, @remove, @status, @language and @judgement are known",
+                    "no command %.*s: @add, @remove, @status, @language, @judgement, @comment and @position "
+                    "are known",
                     STR_ARG(name));
+}
+
+static enum err answer(struct script *s, struct place p, struct str value, struct diag *d)
+{
+    if (s->before_answer)
+        s->before_answer(s->self, p);
+    return session_answer(s->session, p, value, d);
 }
 
 static enum err run_line(struct script *s, struct str line, struct diag *d)
@@ -117,7 +147,7 @@ static enum err run_line(struct script *s, struct str line, struct diag *d)
     struct str value = unescape(s->a, line);
     enum err rc = value.p ? session_place(s->session, str_trim(ref), &p, d) : ERR_NOMEM;
     if (!rc)
-        rc = session_answer(s->session, p, value, d);
+        rc = answer(s, p, value, d);
     s->answers += !rc;
     return rc;
 }

@@ -13,7 +13,11 @@ struct script {
     struct arena *a;  /* for unescaped values and the judgement */
     const char *file; /* for messages */
     void *self;
-    enum err (*after_line)(void *self, struct diag *d); /* may be NULL */
+    /* Each may be NULL. */
+    enum err (*after_line)(void *self, struct diag *d);
+    void (*before_answer)(void *self, struct place p); /* the question is at hand */
+    enum err (*comment)(void *self, struct place p, struct str text, struct diag *d);
+    enum err (*position)(void *self, struct str position, struct diag *d);
     /* results */
     uint32_t line, answers;
     struct str judgement; /* of the last @judgement line */

@@ -46,11 +46,38 @@ static const struct migration sealed_migrations[] = {
         "NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms INTEGER) STRICT;"
         /* where the person stopped in a draft */
         "CREATE TABLE bookmark(visit INTEGER PRIMARY KEY, place TEXT NOT NULL) STRICT;"
+        /* the log of a draft, in pieces; the visit has it whole once it is finalised */
+        "CREATE TABLE paradata(n INTEGER PRIMARY KEY, visit INTEGER NOT NULL, csv BLOB NOT NULL) STRICT;"
+        "CREATE INDEX paradata_visit ON paradata(visit);"
+        /* what a newer version of the form has no place for: kept with the draft and after it */
+        "CREATE TABLE aside(n INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL, "
+        "path TEXT NOT NULL, val BLOB NOT NULL, status INTEGER NOT NULL) STRICT;"
+        "CREATE INDEX aside_visit ON aside(visit);"
+        /* what a finalised visit is elsewhere: the exact bytes of its submission, or its envelope */
+        "CREATE TABLE file(visit INTEGER NOT NULL, name TEXT NOT NULL, bytes BLOB NOT NULL, "
+        "PRIMARY KEY(visit, name)) STRICT;"
         "CREATE INDEX outbox_waiting ON outbox(batch) WHERE status = 0;"},
+    {2, "CREATE TABLE attachment(hash BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, "
+        "added_ms INTEGER NOT NULL, delivered_ms INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX attachment_name ON attachment(name);"
+        "CREATE TABLE attachment_piece(hash BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, "
+        "PRIMARY KEY(hash, at)) STRICT;"
+        /* part: the object frame that told the centre of it, 0 = none yet */
+        "CREATE TABLE attachment_link(visit INTEGER NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, "
+        "part INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(visit, name)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX attachment_link_hash ON attachment_link(hash);"
+        /* object frames; status as in receipts, 0 = none. frame: empty once it has a receipt */
+        "CREATE TABLE part(n INTEGER PRIMARY KEY, hash BLOB NOT NULL, at INTEGER NOT NULL, inc INTEGER NOT "
+        "NULL, batch_id BLOB NOT NULL, frame BLOB NOT NULL, status INTEGER NOT NULL DEFAULT 0, reason TEXT) "
+        "STRICT;"
+        "CREATE INDEX part_hash ON part(hash, at);"
+        "CREATE INDEX part_waiting ON part(n) WHERE status = 0;"},
 };
 
 static const struct migration open_migrations[] = {
-    {1, "CREATE TABLE object(hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;"},
+    {1, "CREATE TABLE object(hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;"
+        /* the beginnings of objects that are being fetched */
+        "CREATE TABLE piece(hash BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(hash, at)) STRICT;"},
 };
 
 /* ---- small helpers ---- */
@@ -76,7 +103,13 @@ struct str iso_now(const struct store *s, struct arena *a)
 {
     char text[40];
     struct civil c = civil_at(s->seam->wall_ms(s->seam->self), s->zone);
-    return arena_str(a, (struct str){text, civil_write(&c, text)});
+    size_t n = civil_write(&c, text);
+    ptrdiff_t point = str_find((struct str){text, n}, STR("."));
+    if (point > 0) { /* nobody asks for milliseconds, and they would travel */
+        memmove(text + point, text + point + 4, n - (size_t)point - 4);
+        n -= 4;
+    }
+    return arena_str(a, (struct str){text, n});
 }
 
 enum err meta_get(struct store *s, const char *name, struct arena *a, struct str *out, struct diag *d)
@@ -426,7 +459,7 @@ static enum err identity_read(struct store *s, struct arena *a, struct identity 
         struct str *out;
     } wanted[] = {{"identity", &t->about}, {"url", &id->url},  {"keyset", &id->keyset},
                   {"seal", &t->seal},      {"sign", &t->sign}, {"token", &id->by.token},
-                  {"epoch", &t->epoch}};
+                  {"epoch", &t->epoch},    {"certificate", &id->by.certificate}};
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof wanted / sizeof *wanted; i++)
         rc = meta_get(s, wanted[i].name, a, wanted[i].out, d);
@@ -811,6 +844,8 @@ static enum err identity_write(struct store *s, const struct identity *id, struc
         rc = meta_put_str(s, "keyset", id->keyset, d);
     if (!rc)
         rc = meta_put_str(s, "token", id->by.token, d);
+    if (!rc)
+        rc = meta_put_str(s, "certificate", id->by.certificate, d);
     if (!rc)
         rc = keys_write(s, id, d);
     /* The first time that the centre signed: what passes from here on can be told apart from a clock that

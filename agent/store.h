@@ -17,7 +17,8 @@
 #ifndef DOORSTEP_AGENT_STORE_H
 #define DOORSTEP_AGENT_STORE_H
 
-#include "forms/session.h"
+#include "forms/entities.h"
+#include "forms/migrate.h"
 #include "platform/seam.h"
 #include "risk/judge.h"
 #include "sync/client.h"
@@ -38,7 +39,7 @@ enum err store_check(struct store *s, struct diag *d) MUST_USE; /* integrity of 
  * process enrolled. */
 struct identity {
     bool enrolled;
-    struct enrol_reply by; /* device, inc, person ... as the centre said; token is the newest one */
+    struct enrol_reply by; /* device, inc, person, certificate ... as the centre said; token is the newest one */
     struct str url;
     struct str keyset; /* its signed JSON */
     struct key_pair_x25519 seal;
@@ -83,6 +84,11 @@ enum err store_published_by_hash(struct store *s, struct arena *a,
                                  const unsigned char hash[static SHA256_SIZE], struct published *out,
                                  struct diag *d) MUST_USE;
 
+/* The newest other version of the same object that is here whole. ERR_NOT_FOUND without a sentence. */
+enum err store_published_before(struct store *s, struct arena *a,
+                                const unsigned char hash[static SHA256_SIZE], struct published *out,
+                                struct diag *d) MUST_USE;
+
 struct household {
     int64_t key;
     struct str code, area, name, address, category;
@@ -104,8 +110,13 @@ struct visit_start {
     const struct fieldmap *map;
     int64_t household; /* 0 = none: every visit is an interview of its own */
     bool fresh;        /* without household: begin a new interview even when a draft is there */
+    /* What was sent is corrected: a visit of its own, VISIT_CORRECTION, on the interview as it is. */
+    bool edit;
+    int64_t interview; /* without household: the interview that is corrected */
     struct str type, language;
+    struct str unknown; /* VISIT_UNKNOWN of a correction, "" = nothing */
 };
+#define VISIT_CORRECTION "correction"
 struct visit {
     int64_t key;           /* row of the visit; 0 until something was saved */
     int64_t interview;     /* row of the interview; 0 until something was saved */
@@ -114,6 +125,9 @@ struct visit {
     struct str prev_ended; /* of the visit before, ISO, "" = none */
     struct str started;
     struct str place; /* where the person stopped (store_visit_place), "" = nowhere */
+    bool edit;        /* a correction of what was sent; then !revisit, and prev is empty */
+    struct str unknown; /* VISIT_UNKNOWN of a draft */
+    uint64_t log_bytes; /* of the log that the draft has so far */
     /* Answers to open the session with: the interview as it is now, drafts included. */
     struct saved_interview now;
     /* As it was before this visit; empty when !revisit. */
@@ -131,22 +145,89 @@ enum err store_draft_form(struct store *s, struct str form_id, int64_t household
 /* Reads only: a visit that is opened and left without an answer never was. */
 enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start,
                           struct visit *visit_out, struct diag *d) MUST_USE;
+/* What is saved beside answers, in their transaction. */
+struct visit_comment {
+    uint64_t key; /* session key of the row, and the field in it */
+    uint32_t field;
+    struct str place, text;
+};
+struct visit_beside {
+    struct str log; /* further rows of audit.csv */
+    const struct visit_comment *comments;
+    uint32_t comment_count;
+};
 /* Commits what the session says has changed, and with the first changes the visit itself. Only then may a
- * screen say "saved". ERR_STATE when another window finalised or began this visit meanwhile. */
+ * screen say "saved". `beside` may be NULL. ERR_STATE when another window finalised or began this visit
+ * meanwhile. */
 enum err store_visit_save(struct store *s, struct visit *v, const struct session_change *changes,
-                          uint32_t count, struct diag *d) MUST_USE;
+                          uint32_t count, const struct visit_beside *beside, struct diag *d) MUST_USE;
+/* The rows of the log that a draft has so far are appended. */
+enum err store_visit_log(struct store *s, const struct visit *v, struct buf *out, struct diag *d) MUST_USE;
 /* Notes where the person is, so that a draft opens there again. */
 enum err store_visit_place(struct store *s, struct visit *v, struct str place, struct diag *d) MUST_USE;
 
+/* A file of a finalised visit: "submission.xml", or what of it is sealed. */
+struct visit_file {
+    struct str name, bytes;
+};
 struct visit_finish {
     unsigned char xml_hash[SHA256_SIZE];
     struct str instance_id, judgement;
     bool judged;
     unsigned char pack_hash[SHA256_SIZE];
     const struct judgement *findings; /* when judged */
+    const struct entity_delta *entities; /* those without a fault are kept */
+    uint32_t entity_count;
+    struct str log; /* audit.csv, "" = the form wants none */
+    const struct visit_file *files;
+    uint32_t file_count;
 };
 enum err store_visit_finalise(struct store *s, struct visit *v, const struct visit_finish *finish,
                               struct diag *d) MUST_USE;
+
+/* A draft goes over to a newer version of its form, whole or not at all: `v` was opened with that version,
+ * `changes` make of what it then shows what the migration wants. `aside`: all that has no place now. */
+struct visit_migration {
+    unsigned char form_hash[SHA256_SIZE];
+    const struct session_change *changes;
+    uint32_t count;
+    const struct set_aside *aside;
+    uint32_t aside_count;
+};
+enum err store_visit_migrate(struct store *s, struct visit *v, const struct visit_migration *m,
+                             struct diag *d) MUST_USE;
+/* What earlier migrations of this draft set aside. */
+enum err store_visit_aside(struct store *s, struct arena *a, const struct visit *v,
+                           struct set_aside **list_out, uint32_t *count_out, struct diag *d) MUST_USE;
+
+/* A finalised visit of this device or another. */
+struct finished_visit {
+    int64_t key, interview, household;
+    struct str household_code; /* "" = none */
+    struct str instance_id, ended, type, log, unknown;
+    unsigned char form_hash[SHA256_SIZE];
+    bool files; /* its bytes are here: it was finalised on this device */
+};
+/* Those that were finalised last come last. */
+enum err store_finished(struct store *s, struct arena *a, struct finished_visit **list_out,
+                        uint32_t *count_out, struct diag *d) MUST_USE;
+/* By instanceID, or by key with `instance_id` p NULL. ERR_NOT_FOUND without a sentence. */
+enum err store_finished_visit(struct store *s, struct arena *a, struct str instance_id, int64_t key,
+                              struct finished_visit *out, struct diag *d) MUST_USE;
+/* The newest visit with this form to a household, or of that interview. ERR_NOT_FOUND without a sentence. */
+enum err store_finished_newest(struct store *s, struct arena *a, struct str form_id, int64_t household,
+                               int64_t interview, struct finished_visit *out, struct diag *d) MUST_USE;
+enum err store_visit_files(struct store *s, struct arena *a, int64_t visit, struct visit_file **files_out,
+                           uint32_t *count_out, struct diag *d) MUST_USE;
+
+/* What visits said about the entities of a list, oldest first. */
+struct entity_change {
+    struct str id, action, label, values, base_version, branch_id;
+    int64_t hlc;
+    struct row_id row;
+};
+enum err store_entities(struct store *s, struct arena *a, struct str dataset,
+                        struct entity_change **list_out, uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* Sync. Cut freezes what is finalised into frames; the rest serves sync/client.h. */
 enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d) MUST_USE;

@@ -115,6 +115,23 @@ struct newest_visit {
 enum err newest_visit_of_interview(struct store *s, struct arena *a, int64_t interview,
                                    struct newest_visit *out, struct diag *d) MUST_USE;
 
+/* A row of the visit under way, born in its log: finding, entity, comment. */
+struct row_value {
+    uint32_t field;
+    struct str value; /* "" is left out */
+};
+enum err visit_child(struct store *s, struct counters *c, const struct visit *v, enum row_kind kind,
+                     const struct row_value *values, uint32_t count, struct diag *d) MUST_USE;
+enum err entity_rows(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
+                     const struct entity_delta *deltas, uint32_t count, struct diag *d) MUST_USE;
+
+/* Every row that `sql` gives (ROW_COLUMNS first; `argument` bound), with its record; deleted ones are left
+ * out. */
+typedef enum err (*record_visitor)(struct store *s, struct arena *a, const struct row *row,
+                                   const struct record *r, void *self, struct diag *d);
+enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t argument,
+                     record_visitor visit, void *self, struct diag *d) MUST_USE;
+
 struct str hex_text(struct arena *a, const unsigned char *bytes, size_t n);
 struct str iso_now(const struct store *s, struct arena *a);
 

@@ -3,12 +3,8 @@
 #include "agent/store_impl.h"
 #include "platform/base/civil.h"
 
-typedef enum err (*record_visitor)(struct store *s, struct arena *a, const struct row *row,
-                                   const struct record *r, void *self, struct diag *d);
-
-/* Every row that `sql` gives, with its record. */
-static enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t argument,
-                            record_visitor visit, void *self, struct diag *d)
+enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t argument,
+                     record_visitor visit, void *self, struct diag *d)
 {
     struct stmt *q = NULL;
     VEC(struct row) rows = {0};
@@ -106,6 +102,47 @@ enum err store_published_by_hash(struct store *s, struct arena *a,
         return ERR_NOT_FOUND;
     if (!rc)
         *out = found.list.at[found.list.count - 1];
+    return rc;
+}
+
+struct before {
+    const unsigned char *hash;
+    struct published named, found;
+    bool any;
+};
+
+static enum err take_before(struct store *s, struct arena *a, const struct row *row, const struct record *r,
+                            void *self, struct diag *d)
+{
+    struct before *b = self;
+    struct published_list one = {0};
+    unsigned char hash[SHA256_SIZE];
+    if (!str_eq(record_value(r, PUBLISHED_KIND), b->named.kind) ||
+        !str_eq(record_value(r, PUBLISHED_ID), b->named.id) ||
+        !hex_read(record_value(r, PUBLISHED_HASH), hash, SHA256_SIZE) ||
+        memcmp(hash, b->hash, SHA256_SIZE) == 0)
+        return ERR_OK;
+    one.hash = hash;
+    enum err rc = take_published(s, a, row, r, &one, d);
+    if (!rc && one.list.count && one.list.at[0].held) {
+        b->found = one.list.at[0];
+        b->any = true;
+    }
+    return rc;
+}
+
+enum err store_published_before(struct store *s, struct arena *a,
+                                const unsigned char hash[static SHA256_SIZE], struct published *out,
+                                struct diag *d)
+{
+    struct before b = {.hash = hash};
+    enum err rc = store_published_by_hash(s, a, hash, &b.named, d);
+    if (!rc)
+        rc = each_record(s, a, ROWS_OF_KIND, ROW_PUBLISHED, take_before, &b, d);
+    if (!rc && !b.any)
+        rc = ERR_NOT_FOUND;
+    if (!rc)
+        *out = b.found;
     return rc;
 }
 

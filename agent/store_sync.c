@@ -534,7 +534,9 @@ static enum err place_row(struct store *s, const struct row *row, const struct r
                           const struct row *parent, struct diag *d)
 {
     struct stmt *q = NULL;
-    int64_t interview = birth->kind == ROW_REPEAT || birth->kind == ROW_FINDING || birth->kind == ROW_VISIT
+    bool within = birth->kind == ROW_REPEAT || birth->kind == ROW_FINDING || birth->kind == ROW_VISIT ||
+                  birth->kind == ROW_ENTITY || birth->kind == ROW_COMMENT;
+    int64_t interview = within
                             ? (parent->kind == ROW_INTERVIEW ? parent->key : parent->interview)
                             : 0;
     int64_t household = parent->kind == ROW_HOUSEHOLD ? parent->key : parent->household;

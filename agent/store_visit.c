@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
 /* ---- reading an interview ---- */
 
 struct loaded_cell {
@@ -40,7 +42,9 @@ static enum err put_cell(struct loader *l, int64_t row, uint32_t stable, uint8_t
     char key[12];
     uint32_t at;
 
-    if (stable == 0 || stable >= l->map->field_local_count || l->map->field_local[stable] == FIELDMAP_NONE)
+    uint32_t local = stable ? fieldmap_local(l->map, stable) : FIELDMAP_NONE;
+
+    if (local == FIELDMAP_NONE)
         return ERR_OK; /* this version of the form has no such field; the record keeps it */
     memcpy(key, &row, 8);
     memcpy(key + 8, &stable, 4);
@@ -53,7 +57,7 @@ static enum err put_cell(struct loader *l, int64_t row, uint32_t stable, uint8_t
             return diag_set(d, ERR_NOMEM, "no memory to open the interview");
         slot->row = row;
     }
-    l->cells.at[at].cell = (struct saved_cell){session_key(l, row), l->map->field_local[stable], value,
+    l->cells.at[at].cell = (struct saved_cell){session_key(l, row), local, value,
                                                (enum answer_status)status};
     return ERR_OK;
 }
@@ -273,6 +277,15 @@ static enum err set_field(struct store *s, struct counters *c, int64_t visit, in
     return change_append(s, c, &change, d);
 }
 
+static enum err set_fields(struct store *s, struct counters *c, int64_t visit, int64_t row,
+                           const struct row_value *values, size_t count, struct diag *d)
+{
+    enum err rc = ERR_OK;
+    for (size_t i = 0; !rc && i < count; i++)
+        rc = set_field(s, c, visit, row, values[i].field, values[i].value, d);
+    return rc;
+}
+
 static enum err make_interview(struct store *s, struct counters *c, const struct visit_start *start,
                                const unsigned char *form, struct row *interview, struct diag *d)
 {
@@ -290,14 +303,12 @@ static enum err make_visit(struct store *s, struct arena *a, struct counters *c,
                            const struct row *interview, struct row *visit, struct diag *d)
 {
     const struct visit_start *start = v->start;
-    const struct {
-        uint32_t field;
-        struct str value;
-    } fields[] = {
+    const struct row_value fields[] = {
         {VISIT_FORM, hex_text(a, start->form_hash, SHA256_SIZE)},
-        {VISIT_TYPE, start->type},
+        {VISIT_TYPE, start->edit ? STR(VISIT_CORRECTION) : start->type},
         {VISIT_STARTED, v->started},
         {VISIT_LANGUAGE, start->language},
+        {VISIT_UNKNOWN, start->unknown},
     };
     *visit = (struct row){.kind = ROW_VISIT,
                           .parent = interview->key,
@@ -306,9 +317,24 @@ static enum err make_visit(struct store *s, struct arena *a, struct counters *c,
     enum err rc = row_insert(s, c, visit, NULL, d);
     if (!rc)
         rc = birth_change(s, c, visit->key, visit, interview->id, NULL, d);
-    for (size_t i = 0; !rc && i < sizeof fields / sizeof *fields; i++)
-        rc = set_field(s, c, visit->key, visit->key, fields[i].field, fields[i].value, d);
-    return rc;
+    return rc ? rc : set_fields(s, c, visit->key, visit->key, fields, COUNT(fields), d);
+}
+
+enum err visit_child(struct store *s, struct counters *c, const struct visit *v, enum row_kind kind,
+                     const struct row_value *values, uint32_t count, struct diag *d)
+{
+    struct row visit;
+    struct row row = {.kind = kind,
+                      .parent = v->key,
+                      .interview = v->interview,
+                      .household = v->start->household,
+                      .visit = v->key};
+    enum err rc = row_by_key(s, v->key, &visit, d);
+    if (!rc)
+        rc = row_insert(s, c, &row, NULL, d);
+    if (!rc)
+        rc = birth_change(s, c, v->key, &row, visit.id, NULL, d);
+    return rc ? rc : set_fields(s, c, v->key, row.key, values, count, d);
 }
 
 static enum err meanwhile(struct diag *d)
@@ -328,7 +354,8 @@ static enum err begin_visit(struct store *s, struct arena *a, struct counters *c
     struct found f;
 
     enum err rc = find_interview(s, form_id(v->start->form), v->start->household, &f, d);
-    bool again = v->start->household == 0; /* without a household every visit is an interview of its own */
+    /* without a household every visit is an interview of its own */
+    bool again = v->start->household == 0;
     if (!rc && !again && (f.draft || f.interview != v->interview))
         rc = meanwhile(d);
     if (!rc)
@@ -422,11 +449,62 @@ static enum err load_prev(struct store *s, struct arena *a, struct visit *v, str
 {
     struct newest_visit last;
     enum err rc = newest_visit_of_interview(s, a, v->interview, &last, d);
-    v->revisit = !rc && last.key != 0;
+    v->revisit = !rc && last.key != 0 && !v->edit;
     if (!v->revisit)
         return rc;
     v->prev_ended = last.ended;
     return load_interview(s, a, v->start->map, v->interview, 0, &v->prev, d);
+}
+
+/* An interview without a household that is being corrected, and its draft where there is one. */
+static enum err draft_of(struct store *s, int64_t interview, struct found *out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = db_prepare(s->db,
+                             "SELECT key FROM row WHERE parent = ?1 AND kind = 4 AND state = 0 AND deleted = 0"
+                             " AND device = ?2 AND inc = ?3",
+                             &q, d);
+    if (!rc) {
+        bind_i64(q, 1, interview);
+        bind_i64(q, 2, (int64_t)s->id.by.device);
+        bind_i64(q, 3, s->id.by.inc);
+        rc = stmt_step(q, &row, d);
+    }
+    if (!rc)
+        *out = (struct found){interview, row ? col_i64(q, 0) : 0};
+    stmt_done(q);
+    return rc;
+}
+
+static enum err log_size(struct store *s, struct visit *v, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc =
+        db_prepare(s->db, "SELECT coalesce(sum(length(csv)), 0) FROM paradata WHERE visit = ?", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, v->key);
+        rc = stmt_step(q, &row, d);
+    }
+    if (!rc && row)
+        v->log_bytes = (uint64_t)col_i64(q, 0);
+    stmt_done(q);
+    return rc;
+}
+
+static enum err read_draft(struct store *s, struct arena *a, struct visit *v, struct diag *d)
+{
+    struct str type = STR("");
+    enum err rc = draft_field(s, a, v->key, VISIT_STARTED, &v->started, d);
+    if (!rc)
+        rc = draft_field(s, a, v->key, VISIT_TYPE, &type, d);
+    if (!rc)
+        rc = draft_field(s, a, v->key, VISIT_UNKNOWN, &v->unknown, d);
+    if (!rc)
+        rc = read_bookmark(s, a, v->key, &v->place, d);
+    v->edit = str_eq_z(type, VISIT_CORRECTION);
+    return rc ? rc : log_size(s, v, d);
 }
 
 enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start,
@@ -434,7 +512,7 @@ enum err store_visit_open(struct store *s, struct arena *a, const struct visit_s
 {
     struct found f = {0};
     struct counters c;
-    struct visit v = {.start = start, .arena = a, .row_key_next = SESSION_KEY_BASE, .place = STR("")};
+    struct visit v = {.start = start, .arena = a, .row_key_next = SESSION_KEY_BASE, .place = STR(""), .unknown = STR("")};
 
     v.rows = ARENA_NEW(a, struct visit_rows);
     v.started = iso_now(s, a);
@@ -445,13 +523,14 @@ enum err store_visit_open(struct store *s, struct arena *a, const struct visit_s
     v.rows->cursor = rc ? 0 : c.cursor;
     if (!rc && (start->household || !start->fresh))
         rc = find_interview(s, form_id(start->form), start->household, &f, d);
+    if (!rc && start->interview && f.interview != start->interview)
+        rc = draft_of(s, start->interview, &f, d);
     v.interview = f.interview;
     v.key = f.draft;
     v.resumed = f.draft != 0;
+    v.edit = start->edit;
     if (!rc && v.resumed)
-        rc = draft_field(s, a, f.draft, VISIT_STARTED, &v.started, d);
-    if (!rc && v.resumed)
-        rc = read_bookmark(s, a, f.draft, &v.place, d);
+        rc = read_draft(s, a, &v, d);
     if (!rc && v.interview)
         rc = load_interview(s, a, start->map, v.interview, v.key, &v.now, d);
     if (!rc && v.interview)
@@ -461,7 +540,34 @@ enum err store_visit_open(struct store *s, struct arena *a, const struct visit_s
     return rc;
 }
 
+enum err store_finished_newest(struct store *s, struct arena *a, struct str form_id, int64_t household,
+                               int64_t interview, struct finished_visit *out, struct diag *d)
+{
+    struct found f = {.interview = interview};
+    struct newest_visit newest = {0};
+    enum err rc = interview ? ERR_OK : find_interview(s, form_id, household, &f, d);
+    if (!rc && f.interview)
+        rc = newest_visit_of_interview(s, a, f.interview, &newest, d);
+    if (rc || newest.key == 0)
+        return rc ? rc : ERR_NOT_FOUND;
+    return store_finished_visit(s, a, STR_NONE, newest.key, out, d);
+}
+
 /* ---- saving ---- */
+
+static enum err run_for_visit(struct store *s, const char *sql, int64_t visit, int64_t second, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db, sql, &q, d);
+    if (!rc) {
+        bind_i64(q, 1, visit);
+        if (second)
+            bind_i64(q, 2, second);
+        rc = stmt_run(q, d);
+    }
+    stmt_done(q);
+    return rc;
+}
 
 static int64_t row_of(const struct visit *v, uint64_t key)
 {
@@ -526,10 +632,51 @@ static enum err save_one(struct store *s, struct counters *c, struct visit *v,
     return change_append(s, c, &own, d);
 }
 
+static enum err save_comment(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
+                             const struct visit_comment *comment, struct diag *d)
+{
+    struct row about;
+    unsigned char id[ROW_ID_SIZE];
+    char field[16];
+    enum err rc = row_by_key(s, row_of(v, comment->key), &about, d);
+    if (rc)
+        return rc;
+    row_id_write(about.id, id);
+    snprintf(field, sizeof field, "%u", v->start->map->field_stable[comment->field]);
+    const struct row_value values[] = {
+        {COMMENT_TEXT, comment->text},           {COMMENT_PLACE, comment->place},
+        {COMMENT_ROW, hex_text(a, id, sizeof id)}, {COMMENT_FIELD, str_of(field)},
+        {COMMENT_AT, iso_now(s, a)},
+    };
+    return visit_child(s, c, v, ROW_COMMENT, values, COUNT(values), d);
+}
+
+static enum err save_beside(struct store *s, struct arena *a, struct counters *c, struct visit *v,
+                            const struct visit_beside *beside, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = ERR_OK;
+    if (!beside)
+        return ERR_OK;
+    for (uint32_t i = 0; !rc && i < beside->comment_count; i++)
+        rc = save_comment(s, a, c, v, &beside->comments[i], d);
+    if (rc || beside->log.n == 0)
+        return rc;
+    rc = db_prepare(s->db, "INSERT INTO paradata(visit, csv) VALUES(?, ?)", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, v->key);
+        bind_blob(q, 2, beside->log.p, beside->log.n);
+        rc = stmt_run(q, d);
+    }
+    if (!rc)
+        v->log_bytes += beside->log.n;
+    return rc;
+}
+
 /* The answer and the change that reports it are one row of the log, so there is nothing that could disagree
  * after a power cut. */
 enum err store_visit_save(struct store *s, struct visit *v, const struct session_change *changes,
-                          uint32_t count, struct diag *d)
+                          uint32_t count, const struct visit_beside *beside, struct diag *d)
 {
     struct txn t = {0};
     struct counters c;
@@ -537,7 +684,7 @@ enum err store_visit_save(struct store *s, struct visit *v, const struct session
     const struct visit before = *v;
     uint32_t rows_before = v->rows->keys.count;
 
-    if (count == 0)
+    if (count == 0 && (!beside || (beside->log.n == 0 && beside->comment_count == 0)))
         return ERR_OK;
     arena_init(&a, 1u << 20);
     enum err rc = work_begin(s, &t, &c, d);
@@ -545,6 +692,8 @@ enum err store_visit_save(struct store *s, struct visit *v, const struct session
         rc = v->key ? still_draft(s, v->key, d) : begin_visit(s, &a, &c, v, d);
     for (uint32_t i = 0; !rc && i < count; i++)
         rc = save_one(s, &c, v, &changes[i], d);
+    if (!rc)
+        rc = save_beside(s, &a, &c, v, beside, d);
     if (!rc)
         rc = counters_save(s, &c, d);
     if (!rc)
@@ -554,6 +703,97 @@ enum err store_visit_save(struct store *s, struct visit *v, const struct session
     if (rc) {
         *v = before;
         v->rows->keys.count = rows_before;
+    }
+    return rc;
+}
+
+enum err store_visit_log(struct store *s, const struct visit *v, struct buf *out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool more = false;
+    enum err rc = db_prepare(s->db, "SELECT csv FROM paradata WHERE visit = ? ORDER BY n", &q, d);
+    if (rc)
+        return rc;
+    bind_i64(q, 1, v->key ? v->key : -1);
+    while (!(rc = stmt_step(q, &more, d)) && more)
+        buf_put_str(out, col_blob(q, 0));
+    stmt_done(q);
+    return !rc && out->failed ? diag_set(d, out->failed, "no memory for the log of the interview") : rc;
+}
+
+/* ---- a newer version of the form ---- */
+
+static enum err put_aside(struct store *s, const struct visit *v, const struct set_aside *x, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db, "INSERT INTO aside(visit, row, path, val, status) VALUES(?, ?, ?, ?, ?)",
+                             &q, d);
+    if (!rc) {
+        bind_i64(q, 1, v->key);
+        bind_i64(q, 2, (int64_t)x->key);
+        bind_text(q, 3, x->path);
+        bind_blob(q, 4, x->value.p ? x->value.p : "", x->value.n);
+        bind_i64(q, 5, x->status);
+        rc = stmt_run(q, d);
+    }
+    return rc;
+}
+
+enum err store_visit_migrate(struct store *s, struct visit *v, const struct visit_migration *m,
+                             struct diag *d)
+{
+    struct txn t = {0};
+    struct counters c;
+    struct arena a;
+    uint32_t rows_before = v->rows->keys.count;
+
+    CHECK(v->key != 0);
+    arena_init(&a, 1u << 20);
+    enum err rc = work_begin(s, &t, &c, d);
+    if (!rc)
+        rc = still_draft(s, v->key, d);
+    if (!rc)
+        rc = set_field(s, &c, v->key, v->key, VISIT_FORM, hex_text(&a, m->form_hash, SHA256_SIZE), d);
+    for (uint32_t i = 0; !rc && i < m->count; i++)
+        rc = save_one(s, &c, v, &m->changes[i], d);
+    if (!rc)
+        rc = run_for_visit(s, "DELETE FROM aside WHERE visit = ?1", v->key, 0, d);
+    for (uint32_t i = 0; !rc && i < m->aside_count; i++)
+        rc = put_aside(s, v, &m->aside[i], d);
+    if (!rc)
+        rc = counters_save(s, &c, d);
+    if (!rc)
+        rc = txn_commit(&t, d);
+    txn_rollback(&t);
+    arena_free(&a);
+    if (rc)
+        v->rows->keys.count = rows_before;
+    return rc;
+}
+
+enum err store_visit_aside(struct store *s, struct arena *a, const struct visit *v,
+                           struct set_aside **list_out, uint32_t *count_out, struct diag *d)
+{
+    VEC(struct set_aside) list = {0};
+    struct stmt *q = NULL;
+    bool more = false;
+    enum err rc =
+        db_prepare(s->db, "SELECT row, path, val, status FROM aside WHERE visit = ? ORDER BY n", &q, d);
+    if (!rc)
+        bind_i64(q, 1, v->key ? v->key : -1);
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+        struct set_aside *slot = vec_push(a, &list);
+        struct str path = arena_str(a, col_text(q, 1)), value = arena_str(a, col_blob(q, 2));
+        if (slot && path.p && value.p)
+            *slot = (struct set_aside){(uint64_t)col_i64(q, 0), path, value,
+                                       (enum answer_status)col_i64(q, 3)};
+        else
+            rc = diag_set(d, ERR_NOMEM, "no memory for what an earlier migration set aside");
+    }
+    stmt_done(q);
+    if (!rc) {
+        *list_out = list.at;
+        *count_out = list.count;
     }
     return rc;
 }
@@ -577,20 +817,6 @@ enum err store_visit_place(struct store *s, struct visit *v, struct str place, s
 }
 
 /* ---- finalising ---- */
-
-static enum err run_for_visit(struct store *s, const char *sql, int64_t visit, int64_t second, struct diag *d)
-{
-    struct stmt *q = NULL;
-    enum err rc = db_prepare(s->db, sql, &q, d);
-    if (!rc) {
-        bind_i64(q, 1, visit);
-        if (second)
-            bind_i64(q, 2, second);
-        rc = stmt_run(q, d);
-    }
-    stmt_done(q);
-    return rc;
-}
 
 #define ROWS_GONE                                                                                \
     "WITH RECURSIVE gone(key) AS (SELECT row FROM chg WHERE visit = ?1 AND batch = 0 AND op = 2" \
@@ -618,18 +844,9 @@ static enum err drop_overwritten(struct store *s, int64_t visit, struct diag *d)
 }
 
 static enum err finding_row(struct store *s, struct counters *c, const struct visit *v,
-                            const struct row *visit, const struct judgement *j, const struct finding *f,
-                            struct diag *d)
+                            const struct judgement *j, const struct finding *f, struct diag *d)
 {
-    struct row row = {.kind = ROW_FINDING,
-                      .parent = v->key,
-                      .interview = v->interview,
-                      .household = v->start->household,
-                      .visit = v->key};
-    const struct {
-        uint32_t field;
-        struct str value;
-    } fields[] = {
+    const struct row_value fields[] = {
         {FINDING_RULE, f->rule},
         {FINDING_SEVERITY, str_of(severity_name(f->severity))},
         {FINDING_STATE, f->state == FINDING_HIT ? STR("hit") : STR("unknown")},
@@ -640,46 +857,52 @@ static enum err finding_row(struct store *s, struct counters *c, const struct vi
         {FINDING_PACK_VERSION, j->pack_version},
         {FINDING_PARAMS, f->params},
     };
-
-    enum err rc = row_insert(s, c, &row, NULL, d);
-    if (!rc)
-        rc = birth_change(s, c, v->key, &row, visit->id, NULL, d);
-    for (size_t i = 0; !rc && i < sizeof fields / sizeof *fields; i++)
-        rc = set_field(s, c, v->key, row.key, fields[i].field, fields[i].value, d);
-    return rc;
+    return visit_child(s, c, v, ROW_FINDING, fields, COUNT(fields), d);
 }
 
 static enum err finish_fields(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
                               const struct visit_finish *f, struct diag *d)
 {
     struct str level = f->findings ? str_of(judgement_level(f->findings)) : STR_NONE;
-    char person[24];
+    char person[24], check[VISIT_CHECK_SIZE];
     snprintf(person, sizeof person, "%u", s->id.by.person);
-    const struct {
-        uint32_t field;
-        struct str value;
-    } fields[] = {
+    visit_check_write(f->xml_hash, check);
+    const struct row_value fields[] = {
         {VISIT_ENDED, iso_now(s, a)},
         {VISIT_PERSON, str_of(s->id.by.person ? person : "")}, /* a draft may be older than the enrolment */
         {VISIT_INSTANCE, f->instance_id},
-        {VISIT_XML_HASH, hex_text(a, f->xml_hash, SHA256_SIZE)},
+        {VISIT_XML_HASH, {check, sizeof check}},
         {VISIT_JUDGEMENT, f->judgement},
         {VISIT_PACK, f->judged ? hex_text(a, f->pack_hash, SHA256_SIZE) : STR_NONE},
         {VISIT_LEVEL, level},
+        {VISIT_AUDIT, f->log},
     };
-    enum err rc = ERR_OK;
-    for (size_t i = 0; !rc && i < sizeof fields / sizeof *fields; i++)
-        rc = set_field(s, c, v->key, v->key, fields[i].field, fields[i].value, d);
-    return rc;
+    return set_fields(s, c, v->key, v->key, fields, COUNT(fields), d);
 }
 
 static enum err finish_findings(struct store *s, struct counters *c, const struct visit *v,
                                 const struct visit_finish *f, struct diag *d)
 {
-    struct row visit;
-    enum err rc = row_by_key(s, v->key, &visit, d);
+    enum err rc = ERR_OK;
     for (uint32_t i = 0; !rc && f->findings && i < f->findings->count; i++)
-        rc = finding_row(s, c, v, &visit, f->findings, &f->findings->findings[i], d);
+        rc = finding_row(s, c, v, f->findings, &f->findings->findings[i], d);
+    return rc;
+}
+
+static enum err finish_files(struct store *s, const struct visit *v, const struct visit_finish *f,
+                             struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < f->file_count; i++) {
+        rc = db_prepare(s->db, "INSERT INTO file(visit, name, bytes) VALUES(?, ?, ?)", &q, d);
+        if (rc)
+            break;
+        bind_i64(q, 1, v->key);
+        bind_text(q, 2, f->files[i].name);
+        bind_blob(q, 3, f->files[i].bytes.p ? f->files[i].bytes.p : "", f->files[i].bytes.n);
+        rc = stmt_run(q, d);
+    }
     return rc;
 }
 
@@ -754,6 +977,7 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
     enum err rc = drop_overwritten(s, v->key, d);
     if (!rc)
         rc = change_append(s, c, &finalise, d);
+    c->hlc_last = hlc_whole_tick(c->hlc_last);
     if (!rc)
         rc = bounded_clock(s, a, c->hlc_last, &clock, d);
     if (!rc) /* one clock per record: what was typed over an hour is one statement made now */
@@ -769,6 +993,8 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
         rc = run_for_visit(s, "UPDATE row SET state = 1 WHERE key = ?1", v->key, 0, d);
     if (!rc)
         rc = run_for_visit(s, "DELETE FROM bookmark WHERE visit = ?1", v->key, 0, d);
+    if (!rc) /* the visit has it whole now */
+        rc = run_for_visit(s, "DELETE FROM paradata WHERE visit = ?1", v->key, 0, d);
     return rc;
 }
 
@@ -788,6 +1014,10 @@ enum err store_visit_finalise(struct store *s, struct visit *v, const struct vis
         rc = finish_fields(s, &a, &c, v, finish, d);
     if (!rc)
         rc = finish_findings(s, &c, v, finish, d);
+    if (!rc)
+        rc = entity_rows(s, &a, &c, v, finish->entities, finish->entity_count, d);
+    if (!rc)
+        rc = finish_files(s, v, finish, d);
     if (!rc)
         rc = close_visit(s, &a, &c, v, d);
     if (!rc)

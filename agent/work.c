@@ -2,6 +2,7 @@
 #include "agent/work.h"
 
 #include "agent/form_file.h"
+#include "agent/work_impl.h"
 
 #include <stdarg.h>
 
@@ -15,9 +16,7 @@ enum err work_file(const struct seam *seam, const char *path, struct buf *out, s
 }
 
 /* What the person should know before the first question. */
-static void note(struct work *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void note(struct work *w, const char *format, ...)
+void work_note(struct work *w, const char *format, ...)
 {
     struct buf b;
     va_list args;
@@ -59,169 +58,35 @@ static struct str host_property(void *self, struct str name)
     return STR("");
 }
 
-#define LAST_SAVED STR("jr://instance/last-saved")
-
-/* "jr://file-csv/villages.csv" -> "villages.csv"; all lists of fast external itemsets are in one file. */
-static struct str resource_name(struct str uri)
-{
-    if (str_starts(uri, STR("jr://itemsets/")))
-        return STR("itemsets.csv");
-    for (size_t i = uri.n; i > 0; i--)
-        if (uri.p[i - 1] == '/')
-            return str_sub(uri, i, uri.n - i);
-    return uri;
-}
-
-static enum err resource_beside(struct work *w, struct str name, struct buf *out, struct diag *d)
-{
-    struct buf path;
-    const char *slash = strrchr(w->o.form, '/');
-
-    buf_init(&path, 4096);
-    if (slash)
-        buf_put(&path, w->o.form, (size_t)(slash - w->o.form) + 1);
-    buf_put_str(&path, name);
-    enum err rc = path.failed ? path.failed : w->o.seam->file_read(w->o.seam->self, path.p, out, d);
-    buf_free(&path);
-    return rc;
-}
-
-/* The newest list of this name that is here; a newer one that is not fetched yet is told. */
-static enum err resource_published(struct work *w, struct str name, struct buf *out, struct diag *d)
-{
-    struct published *list;
-    uint32_t count;
-    bool newer = false;
-    enum err rc = store_published(w->o.store, &w->arena, &list, &count, d);
-    for (uint32_t i = 0; !rc && i < count; i++) {
-        if (!str_eq_z(list[i].kind, "list") || !str_eq(list[i].id, name))
-            continue;
-        if (!list[i].held) {
-            newer = true;
-            continue;
-        }
-        if (newer)
-            note(w, "a newer list %.*s waits at the centre: sync fetches it", STR_ARG(name));
-        return store_object_get(w->o.store, list[i].hash, out, d);
-    }
-    return rc ? rc : ERR_NOT_FOUND;
-}
-
-/* A form from a file takes its lists from beside it, as its author does; a published form only published
- * ones. */
-static enum err resource_read(struct work *w, struct str name, struct buf *out, struct diag *d)
-{
-    enum err rc = w->from_file ? resource_beside(w, name, out, d) : ERR_NOT_FOUND;
-    if (rc != ERR_NOT_FOUND)
-        return rc;
-    diag_clear(d);
-    return resource_published(w, name, out, d);
-}
-
 static enum err host_resource(void *self, struct str uri, struct str *bytes_out, struct diag *d)
 {
     struct work *w = self;
-    struct str name = resource_name(uri);
-    struct diag why = {0};
-
-    if (name.n == 0 || str_eq_z(name, ".") || str_eq_z(name, "..") || memchr(name.p, 0, name.n))
-        return diag_set(d, ERR_SYNTAX, "the form names a list in a way that is not allowed: %.*s",
-                        STR_ARG(uri));
-    struct buf *slot = vec_push(&w->arena, &w->resources);
-    if (!slot)
-        return diag_set(d, ERR_NOMEM, "no memory for the list %.*s", STR_ARG(name));
-    buf_init(slot, WORK_FILE_MAX);
-    if (str_eq(uri, LAST_SAVED)) {
-        enum err last = store_last_saved(w->o.store, &w->arena, form_id(w->form), slot, d);
-        *bytes_out = last ? STR_NONE : buf_str(slot);
-        return last;
-    }
-    enum err rc = resource_read(w, name, slot, &why);
-    if (rc == ERR_NOT_FOUND)
-        return diag_set(d, rc, "the list %.*s is not on this device: %s", STR_ARG(name),
-                        w->from_file ? "put it beside the form, or sync" : "sync");
-    if (rc)
-        return diag_set(d, rc, "the list %.*s: %s", STR_ARG(name),
-                        why.text[0] ? why.text : err_action(rc)->todo_en);
-    *bytes_out = buf_str(slot);
-    return ERR_OK;
+    return lists_read(&w->lists, uri, bytes_out, d);
 }
 
-/* ---- large lists ---- */
-
-static enum err published_hash(struct work *w, struct str name, unsigned char out[SHA256_SIZE],
-                               struct diag *d)
+static void note_text(void *self, struct str text)
 {
-    struct published *list;
-    uint32_t count;
-    enum err rc = store_published(w->o.store, &w->arena, &list, &count, d);
-    for (uint32_t i = 0; !rc && i < count; i++)
-        if (str_eq_z(list[i].kind, "list") && str_eq(list[i].id, name) && list[i].held) {
-            memcpy(out, list[i].hash, SHA256_SIZE);
-            return ERR_OK;
-        }
-    return rc ? rc : ERR_NOT_FOUND;
+    work_note(self, "%.*s", STR_ARG(text));
 }
 
-/* What the centre published is known by its hash; a file beside the form must be read to know it. */
-static enum err list_hash(void *self, struct str uri, unsigned char out[LIST_HASH_SIZE], struct diag *d)
+enum err work_lists(struct work *w, struct diag *d)
 {
-    struct work *w = self;
-    struct str name = resource_name(uri);
-    struct buf bytes;
-    if (str_eq(uri, LAST_SAVED) || name.n == 0 || str_eq_z(name, ".") || str_eq_z(name, ".."))
-        return ERR_NOT_FOUND;
-    buf_init(&bytes, WORK_FILE_MAX);
-    enum err rc = w->from_file ? resource_beside(w, name, &bytes, d) : ERR_NOT_FOUND;
-    if (!rc)
-        rc = sha256(buf_str(&bytes), out);
-    buf_free(&bytes);
-    if (rc != ERR_NOT_FOUND)
-        return rc;
-    diag_clear(d);
-    return published_hash(w, name, out, d);
-}
-
-static enum err list_bytes(void *self, struct str uri, struct buf *out, struct diag *d)
-{
-    return resource_read(self, resource_name(uri), out, d);
-}
-
-/* Beside the public database. Without it every list is read into memory, which the person is told. */
-static enum err open_lists(struct work *w, struct diag *d)
-{
-    struct str beside = store_public_path(w->o.store);
-    const struct list_source source = {w, list_hash, list_bytes};
-    struct buf path;
-    struct diag why = {0};
-    if (form_resource_count(w->form) == 0)
-        return ERR_OK;
-    while (beside.n && beside.p[beside.n - 1] != '/')
-        beside.n--;
-    buf_init(&path, 4096);
-    buf_put_str(&path, beside);
-    buf_put_z(&path, "lists.db");
-    const char *z = path.failed ? NULL : arena_z(&w->arena, buf_str(&path));
-    buf_free(&path);
-    if (!z)
-        return diag_set(d, ERR_NOMEM, "no memory for the lists of this form");
-    enum err rc = list_store_open(z, w->o.seam->vfs, &source, &w->lists, &why);
-    if (rc == ERR_NOMEM)
-        return diag_set(d, rc, "%s", why.text);
-    if (rc)
-        note(w, "large lists are slow today: %s", why.text);
-    else
-        w->host.lists = list_store_host(w->lists);
-    return ERR_OK;
-}
-
-/* A form that looks back finds this interview next time. */
-static enum err keep_last_saved(struct work *w, struct arena *a, struct str xml, struct diag *d)
-{
-    for (uint32_t i = 0; i < form_resource_count(w->form); i++)
-        if (str_eq(form_resource(w->form, i), LAST_SAVED))
-            return store_last_saved_put(w->o.store, a, form_id(w->form), xml, d);
-    return ERR_OK;
+    w->lists = (struct lists){.store = w->o.store,
+                              .seam = w->o.seam,
+                              .form = w->form,
+                              .beside = w->from_file ? w->o.form : NULL,
+                              .a = &w->arena,
+                              .self = w,
+                              .note = note_text};
+    w->host = (struct session_host){.self = w,
+                                    .now_ms = host_now,
+                                    .zone = w->o.zone,
+                                    .random = host_random,
+                                    .property = host_property,
+                                    .resource = host_resource};
+    enum err rc = lists_open(&w->lists, d);
+    w->host.lists = rc ? NULL : lists_host(&w->lists);
+    return rc;
 }
 
 /* ---- opening ---- */
@@ -241,7 +106,7 @@ static enum err newest_published(struct work *w, const char *kind, struct str id
 }
 
 /* The stable numbers of its fields, as the centre gave them out; "" where it never did. */
-static enum err fieldmap_of(struct work *w, bool *published_out, struct str *out, struct diag *d)
+enum err work_fieldmap(struct work *w, bool *published_out, struct str *out, struct diag *d)
 {
     struct published p;
     enum err rc = store_published_by_hash(w->o.store, &w->arena, w->start.form_hash, &p, d);
@@ -251,7 +116,7 @@ static enum err fieldmap_of(struct work *w, bool *published_out, struct str *out
 }
 
 /* The argument is a file when there is one of that name, else the id of a published form. */
-static enum err form_source(struct work *w, struct diag *d)
+enum err work_form_source(struct work *w, struct diag *d)
 {
     struct diag quiet = {0};
     struct published p;
@@ -276,7 +141,7 @@ static enum err form_source(struct work *w, struct diag *d)
     return rc;
 }
 
-static enum err load_form(struct work *w, struct diag *d)
+enum err work_form_load(struct work *w, struct diag *d)
 {
     memset(&w->findings, 0, sizeof w->findings);
     return form_load(&w->arena, buf_str(&w->form_bytes), &w->form, &w->findings, d);
@@ -285,7 +150,7 @@ static enum err load_form(struct work *w, struct diag *d)
 /* A form of a file is kept, so that a draft can go on with it whatever becomes of the file. One that the
  * centre knows in another version only must not be begun with: its fields would have numbers that mean
  * others. */
-static enum err keep_file_form(struct work *w, struct diag *d)
+enum err work_form_keep(struct work *w, struct diag *d)
 {
     struct published p;
     if (store_identity(w->o.store)->enrolled) {
@@ -297,7 +162,7 @@ static enum err keep_file_form(struct work *w, struct diag *d)
                             "the centre has published form %.*s, but not this file (version %.*s): have it "
                             "published and sync, or use the form's id",
                             STR_ARG(form_id(w->form)), STR_ARG(form_version(w->form)));
-        note(w, "the centre does not know this form yet: what is captured waits there until it is published");
+        work_note(w, "the centre does not know this form yet: what is captured waits there until it is published");
     }
     return store_object_put(w->o.store, w->start.form_hash, buf_str(&w->form_bytes), d);
 }
@@ -318,13 +183,36 @@ static enum err follow_draft(struct work *w, struct diag *d)
     if (rc)
         return rc;
     memcpy(w->start.form_hash, hash, SHA256_SIZE);
-    rc = load_form(w, d);
+    rc = work_form_load(w, d);
     if (!rc)
-        note(w,
-             "this draft goes on with version %.*s of the form, with which it was begun; version %.*s is "
-             "here for the next visit",
-             STR_ARG(form_version(w->form)), STR_ARG(newer));
+        work_note(w,
+                  "this draft goes on with version %.*s of the form, with which it was begun; version %.*s "
+                  "is here for the next visit, or for this draft with --migrate",
+                  STR_ARG(form_version(w->form)), STR_ARG(newer));
     return rc;
+}
+
+/* What was sent is corrected with the version of the form that it was made with. */
+static enum err follow_sent(struct work *w, struct diag *d)
+{
+    struct finished_visit sent;
+    enum err rc = store_finished_newest(w->o.store, &w->arena, form_id(w->form), w->start.household,
+                                        w->start.interview, &sent, d);
+    if (rc == ERR_NOT_FOUND)
+        return diag_set(d, rc, "nothing was finalised with form %.*s for %s: there is nothing to correct",
+                        STR_ARG(form_id(w->form)), w->o.edit);
+    if (!rc && w->sent.key && w->sent.key != sent.key)
+        return diag_set(d, ERR_STATE,
+                        "there is a later visit to this household (%.*s): correct that one, or hold a new visit",
+                        STR_ARG(str_sub(sent.ended, 0, 10)));
+    if (rc || memcmp(sent.form_hash, w->start.form_hash, SHA256_SIZE) == 0)
+        return rc;
+    buf_clear(&w->form_bytes);
+    rc = store_object_get(w->o.store, sent.form_hash, &w->form_bytes, d);
+    if (rc)
+        return rc;
+    memcpy(w->start.form_hash, sent.form_hash, SHA256_SIZE);
+    return work_form_load(w, d);
 }
 
 static enum err open_form(struct work *w, struct diag *d)
@@ -332,15 +220,17 @@ static enum err open_form(struct work *w, struct diag *d)
     struct str fieldmap;
     bool published = false;
 
-    enum err rc = form_source(w, d);
+    enum err rc = work_form_source(w, d);
     if (!rc)
-        rc = load_form(w, d);
+        rc = work_form_load(w, d);
     if (!rc)
         rc = follow_draft(w, d);
+    if (!rc && w->o.edit && !w->draft)
+        rc = follow_sent(w, d);
     if (!rc)
-        rc = fieldmap_of(w, &published, &fieldmap, d);
+        rc = work_fieldmap(w, &published, &fieldmap, d);
     if (!rc && w->from_file && !published)
-        rc = keep_file_form(w, d);
+        rc = work_form_keep(w, d);
     return rc ? rc
               : fieldmap_read(&w->arena, fieldmap, form_field_count(w->form), form_repeat_count(w->form),
                               &w->map, d);
@@ -387,7 +277,7 @@ static enum err try_pack(struct work *w, const struct published *p, struct diag 
     bool ours = false;
 
     if (!p->held) {
-        note(w, "rule pack %.*s %.*s waits at the centre: sync fetches it", STR_ARG(p->id),
+        work_note(w, "rule pack %.*s %.*s waits at the centre: sync fetches it", STR_ARG(p->id),
              STR_ARG(p->version));
         return ERR_OK;
     }
@@ -404,7 +294,7 @@ static enum err try_pack(struct work *w, const struct published *p, struct diag 
     if (rc == ERR_NOMEM)
         return diag_set(d, rc, "no memory for the rule pack");
     if (rc)
-        note(w, "rule pack %.*s %.*s cannot be used: %s", STR_ARG(p->id), STR_ARG(p->version), why.text);
+        work_note(w, "rule pack %.*s %.*s cannot be used: %s", STR_ARG(p->id), STR_ARG(p->version), why.text);
     return ERR_OK;
 }
 
@@ -425,39 +315,130 @@ static enum err open_pack(struct work *w, struct diag *d)
     return rc;
 }
 
+/* [["/survey/meta", "<deprecatedID>...</deprecatedID>"], ...] and back. */
+static enum err unknown_write(struct work *w, struct str *out, struct diag *d)
+{
+    struct saved_unknown *list;
+    struct buf b;
+    uint32_t count = session_unknown(w->session, &w->arena, &list);
+    buf_init(&b, 1u << 20);
+    for (uint32_t i = 0; i < count; i++) {
+        buf_put_z(&b, i ? ",[" : "[[");
+        buf_put_json(&b, list[i].path);
+        buf_put_char(&b, ',');
+        buf_put_json(&b, list[i].xml);
+        buf_put_char(&b, ']');
+    }
+    buf_put_z(&b, count ? "]" : "");
+    *out = b.n ? arena_str(&w->arena, buf_str(&b)) : STR("");
+    enum err rc = b.failed ? b.failed : out->p ? ERR_OK : ERR_NOMEM;
+    buf_free(&b);
+    return rc ? diag_set(d, rc, "what was sent holds too much that its form does not know") : ERR_OK;
+}
+
+static enum err unknown_read(struct work *w, struct str text, struct session_options *so, struct diag *d)
+{
+    const struct json *list = NULL;
+    if (text.n == 0)
+        return ERR_OK;
+    enum err rc = json_read(&w->arena, text, &list, d);
+    struct saved_unknown *out = rc ? NULL : ARENA_ARRAY(&w->arena, struct saved_unknown, list->count + 1u);
+    if (rc || !out)
+        return rc ? rc : diag_set(d, ERR_NOMEM, "no memory to open the interview");
+    for (const struct json *x = list->child; x; x = x->next)
+        if (x->count == 2)
+            out[so->unknown_count++] =
+                (struct saved_unknown){.path = json_at(x, 0)->text, .xml = json_at(x, 1)->text};
+    so->unknown = out;
+    return ERR_OK;
+}
+
 static enum err open_session(struct work *w, uint32_t language, struct diag *d)
 {
-    w->host = (struct session_host){.self = w,
-                                    .now_ms = host_now,
-                                    .zone = w->o.zone,
-                                    .random = host_random,
-                                    .property = host_property,
-                                    .resource = host_resource};
-    enum err rc = open_lists(w, d);
-    if (rc)
-        return rc;
     const struct visit *v = &w->visit;
     struct session_options so = {.form = w->form,
                                  .host = &w->host,
                                  .resume = v->resumed || v->revisit,
                                  .revisit = v->revisit && !v->resumed,
+                                 .edit = v->edit && !v->resumed,
                                  .rows = v->now.rows,
                                  .row_count = v->now.row_count,
                                  .cells = v->now.cells,
                                  .cell_count = v->now.cell_count,
                                  .row_key_next = v->row_key_next,
                                  .language = language};
-    rc = session_open(&w->arena, &so, &w->session, d);
+    enum err rc = work_lists(w, d);
+    if (!rc)
+        rc = unknown_read(w, v->unknown, &so, d);
+    if (!rc)
+        rc = session_open(&w->arena, &so, &w->session, d);
+    if (!rc && so.edit)
+        rc = unknown_write(w, &w->start.unknown, d);
+    if (!rc)
+        rc = work_log_open(w, d);
+    if (!rc && w->o.position)
+        rc = work_position(w, str_of(w->o.position), d);
     return rc ? rc : work_save(w, d);
 }
 
-static enum err open_household(struct work *w, struct diag *d)
+enum err work_household(struct work *w, struct diag *d)
 {
     if (!w->o.household)
         return ERR_OK;
     enum err rc = store_household(w->o.store, &w->arena, str_of(w->o.household), &w->household, d);
     w->has_household = !rc;
     w->start.household = rc ? 0 : w->household.key;
+    return rc;
+}
+
+/* By the code of a household, whose newest visit with this form is meant, or by the instanceID of a visit. */
+static enum err open_edit(struct work *w, struct diag *d)
+{
+    struct diag quiet = {0};
+    struct str which = w->o.edit ? str_of(w->o.edit) : STR_NONE;
+    if (!which.p)
+        return ERR_OK;
+    w->start.edit = true;
+    if (store_household(w->o.store, &w->arena, which, &w->household, &quiet) == ERR_OK) {
+        w->has_household = true;
+        w->start.household = w->household.key;
+        return ERR_OK;
+    }
+    enum err rc = store_finished_visit(w->o.store, &w->arena, which, 0, &w->sent, d);
+    if (rc == ERR_NOT_FOUND)
+        return diag_set(d, rc,
+                        "%s is neither a household nor a visit that was finalised on this device", w->o.edit);
+    if (rc)
+        return rc;
+    w->start.household = w->sent.household;
+    w->start.interview = w->sent.household ? 0 : w->sent.interview;
+    if (w->sent.household_code.n)
+        rc = store_household(w->o.store, &w->arena, w->sent.household_code, &w->household, d);
+    w->has_household = !rc && w->sent.household_code.n > 0;
+    return rc;
+}
+
+static enum err settle_edit(struct work *w, struct diag *d)
+{
+    if (w->o.edit && w->visit.resumed && !w->visit.edit)
+        return diag_set(d, ERR_STATE,
+                        "a visit with this form is under way: finish it first, or correct the answers in it");
+    if (w->visit.edit)
+        work_note(w, "this corrects what was sent; the centre gets it as a correction");
+    return ERR_OK;
+}
+
+/* What earlier versions of the form asked and this one does not: kept, and shown. */
+static enum err tell_aside(struct work *w, struct diag *d)
+{
+    struct set_aside *list;
+    uint32_t count = 0;
+    if (!w->visit.resumed)
+        return ERR_OK;
+    enum err rc = store_visit_aside(w->o.store, &w->arena, &w->visit, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++)
+        work_note(w, "kept beside this draft, because this version of the form has no place for it: %.*s: %.*s",
+                  STR_ARG(list[i].path), STR_ARG(list[i].value));
     return rc;
 }
 
@@ -469,7 +450,9 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
     w->o = *o;
     w->start.fresh = o->fresh;
     arena_init(&w->arena, WORK_MEMORY_MAX);
-    enum err rc = open_household(w, d);
+    enum err rc = work_household(w, d);
+    if (!rc)
+        rc = open_edit(w, d);
     if (!rc)
         rc = open_form(w, d);
     if (!rc)
@@ -483,6 +466,13 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
         rc = store_visit_open(o->store, &w->arena, &w->start, &w->visit, d);
     }
     if (!rc)
+        rc = settle_edit(w, d);
+    if (!rc)
+        rc = tell_aside(w, d);
+    if (!rc && form_submission(w->form)->public_key.n)
+        work_note(w, "this form asks for ODK's encryption: exports to ODK are sealed with the form's key; the "
+                     "county's own centre reads the answers");
+    if (!rc)
         rc = open_session(w, language, d);
     if (rc)
         work_close(w);
@@ -491,12 +481,14 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
 
 void work_close(struct work *w)
 {
+    if (w->session && !w->finalised)
+        work_log_leave(w);
+    audit_close(w->audit);
     session_close(w->session);
-    list_store_close(w->lists);
-    for (uint32_t i = 0; i < w->resources.count; i++)
-        buf_free(&w->resources.at[i]);
+    lists_close(&w->lists);
     buf_free(&w->form_bytes);
     buf_free(&w->pack_bytes);
+    buf_free(&w->log_text);
     arena_free(&w->arena);
     memset(w, 0, sizeof *w);
 }
@@ -504,11 +496,20 @@ void work_close(struct work *w)
 enum err work_save(struct work *w, struct diag *d)
 {
     const struct session_change *changes;
+    struct visit_beside beside = {.comments = w->comments.at, .comment_count = w->comments.count};
+
+    enum err rc = work_requests(w, d);
     uint32_t count = session_changes(w->session, &changes);
-    enum err rc = store_visit_save(w->o.store, &w->visit, changes, count, d);
-    if (!rc)
-        session_changes_clear(w->session);
-    return rc;
+    if (rc || (count == 0 && beside.comment_count == 0))
+        return rc; /* the log alone waits for the next answer */
+    beside.log = work_log_text(w);
+    rc = store_visit_save(w->o.store, &w->visit, changes, count, &beside, d);
+    if (rc)
+        return rc;
+    session_changes_clear(w->session);
+    work_log_saved(w);
+    w->comments.count = 0;
+    return ERR_OK;
 }
 
 /* ---- judging and finishing ---- */
@@ -551,58 +552,5 @@ enum err work_judge(struct work *w, struct arena *a, struct judgement *j, struct
     if (!rc)
         rc = judge_household(a, w->pack, &in, j, d);
     session_close(prev);
-    return rc;
-}
-
-static struct str instance_id(struct work *w, struct arena *a)
-{
-    for (uint32_t i = 0; i < form_field_count(w->form); i++) {
-        const struct form_field *f = form_field(w->form, i);
-        struct place p;
-        struct diag quiet = {0};
-        if (str_ends(f->path, STR("/meta/instanceID")) && !session_place(w->session, f->path, &p, &quiet)) {
-            bool relevant;
-            return arena_str(a, session_value(w->session, p, &relevant));
-        }
-    }
-    return STR_NONE;
-}
-
-enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out,
-                     struct diag *d)
-{
-    struct work_result r = {0};
-    struct visit_finish f = {.judgement = own_judgement};
-    struct buf xml;
-
-    buf_init(&xml, WORK_FILE_MAX);
-    /* A finish that failed later, on a full card, is tried again. */
-    enum err rc = w->finalised ? ERR_OK : session_finalise(w->session, d);
-    w->finalised = !rc;
-    if (!rc)
-        rc = work_save(w, d);
-    if (!rc)
-        rc = session_xml(w->session, false, &xml, d);
-    if (!rc)
-        rc = sha256(buf_str(&xml), f.xml_hash);
-    if (!rc && w->pack) {
-        rc = work_judge(w, a, &r.judgement, d);
-        r.judged = !rc;
-    }
-    if (!rc) {
-        r.instance_id = instance_id(w, a);
-        r.xml_size = xml.n;
-        rc = keep_last_saved(w, a, buf_str(&xml), d);
-    }
-    if (!rc) {
-        f.instance_id = r.instance_id;
-        f.judged = r.judged;
-        f.findings = r.judged ? &r.judgement : NULL;
-        memcpy(f.pack_hash, w->pack_hash, SHA256_SIZE);
-        rc = store_visit_finalise(w->o.store, &w->visit, &f, d);
-    }
-    buf_free(&xml);
-    if (!rc)
-        *out = r;
     return rc;
 }

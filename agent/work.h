@@ -4,8 +4,8 @@
 #ifndef DOORSTEP_AGENT_WORK_H
 #define DOORSTEP_AGENT_WORK_H
 
-#include "agent/list_store.h"
-#include "agent/store.h"
+#include "agent/lists.h"
+#include "forms/audit.h"
 
 #define WORK_MEMORY_MAX (768u << 20)
 #define WORK_FILE_MAX (256u << 20)
@@ -20,6 +20,9 @@ struct work_options {
     const char *type;      /* of the visit; NULL = "monitoring" with a household, else "" */
     const char *language;  /* of the form, or a prefix of its name; NULL = the form's default */
     bool fresh;            /* begin anew although a draft is there */
+    const char *edit;      /* correct what was sent: a household's code, or an instanceID; NULL = no */
+    const char *reason;    /* why it is corrected, where the form wants to know */
+    const char *position;  /* "LAT LON [ALT [ACC]]" where the device is; NULL = it cannot tell */
 };
 
 struct work {
@@ -39,8 +42,12 @@ struct work {
     const struct pack *pack; /* NULL = none */
     struct buf form_bytes, pack_bytes;
     unsigned char pack_hash[SHA256_SIZE];
-    VEC(struct buf) resources;
-    struct list_store *lists;      /* large lists; NULL = all are read into memory */
+    struct lists lists;
+    struct finished_visit sent; /* with `edit` by instanceID: the one that is meant */
+    struct audit *audit;        /* NULL = the form wants no log */
+    struct buf log_text;        /* rows of it that are being saved */
+    bool log_full;
+    VEC(struct visit_comment) comments; /* not saved yet */
     struct form_findings findings; /* of the form, then of the pack */
     VEC(struct str) notes;         /* sentences to show before the first question */
 };
@@ -50,9 +57,14 @@ struct work {
 enum err work_open(struct work *w, const struct work_options *o, struct diag *d) MUST_USE;
 void work_close(struct work *w);
 
-/* Commits what the session changed. When it fails the changes stay with the session and go with the next
- * save. */
+/* Commits what the session changed, with the comments given and the log so far, after what the form asked of
+ * the device has been answered as far as it can be. When it fails the changes stay with the session and go
+ * with the next save. */
 enum err work_save(struct work *w, struct diag *d) MUST_USE;
+/* Something said beside an answer; saved with the next save. */
+/* Where the device is, from now on: "LAT LON [ALT [ACC]]". ERR_SYNTAX when it is no position. */
+enum err work_position(struct work *w, struct str position, struct diag *d) MUST_USE;
+enum err work_comment(struct work *w, struct place p, struct str text, struct diag *d) MUST_USE;
 
 /* Judges the answers as they are (no finalising). `j` lives in `a`. ERR_NOT_FOUND when no pack is at hand. */
 enum err work_judge(struct work *w, struct arena *a, struct judgement *j, struct diag *d) MUST_USE;
@@ -64,9 +76,20 @@ struct work_result {
     struct judgement judgement; /* in `a` */
     struct str instance_id;
     size_t xml_size;
+    uint32_t entities; /* changes to entities that it made */
 };
 enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out,
                      struct diag *d) MUST_USE;
+
+/* A draft goes over to the newest version of its form that is here. `dry`: nothing is written. The plan lives
+ * in the arena of `w`, which is given zeroed and closed with work_close, failed or not. ERR_NOT_FOUND: no draft;
+ * ERR_STATE: it has that version already. */
+struct work_migration {
+    const struct form *from, *to;
+    struct migration_plan plan;
+};
+enum err work_migrate(struct work *w, const struct work_options *o, bool dry, struct work_migration *out,
+                      struct diag *d) MUST_USE;
 
 /* Is this language of a form Chinese? "中文 (zh)", "zh-Hans". */
 bool work_is_chinese(struct str language);

@@ -13,6 +13,8 @@
 
 #include "platform/http_serve.h"
 #include "platform/posix/posix_seam.h"
+#include "platform/posix/posix_stream.h"
+#include "server/courier.h"
 #include "server/parts.h"
 
 #define ARGUMENTS_MAX 8
@@ -41,6 +43,10 @@ enum option {
     OPTION_LANGUAGE,
     OPTION_THREADS,
     OPTION_LOG,
+    OPTION_CERTIFICATE,
+    OPTION_KEY,
+    OPTION_BUNDLE,
+    OPTION_REMOVE,
     OPTION_COUNT
 };
 
@@ -66,6 +72,10 @@ static const struct option_row {
     [OPTION_OUT] = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
     [OPTION_LANGUAGE] = {"--language",   "zh|en",     "of findings (from LANG when left out)"},
     [OPTION_THREADS] = {"--threads",    "N",         "requests carried out at the same time (2)"},
+    [OPTION_CERTIFICATE] = {"--certificate", "FILE",    "serve HTTPS: the certificate with its chain, PEM"},
+    [OPTION_KEY] = {"--key",        "FILE",      "the certificate's key, PEM"},
+    [OPTION_BUNDLE] = {"--out",        "FILE",      "the bundle for the way back; or a folder"},
+    [OPTION_REMOVE] = {"--remove",     NULL,        "remove bundles whose frames all lie here now"},
     [OPTION_LOG] = {"--log",        "FILE",      "append one JSON line per event; - is standard error"},
 };
 /* clang-format on */
@@ -196,18 +206,35 @@ static void stop_prepare(sigset_t *while_waiting)
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+static enum err tls_read(struct run *r, struct http_serve_options *o, struct diag *d)
+{
+    struct str certificate = STR_NONE, key = STR_NONE;
+    if (given(r, OPTION_CERTIFICATE) != given(r, OPTION_KEY))
+        return diag_set(d, ERR_USAGE, "--certificate and --key go together.");
+    if (!given(r, OPTION_KEY))
+        return ERR_OK;
+    enum err rc = file_in(r, r->option[OPTION_CERTIFICATE], &certificate, d);
+    if (!rc)
+        rc = file_in(r, r->option[OPTION_KEY], &key, d);
+    o->certificate = certificate.p;
+    o->key = key.p;
+    return rc;
+}
+
 static enum err call_serve(struct run *r, struct diag *d)
 {
     struct server *server = NULL;
     struct http_serve *http = NULL;
     uint64_t threads = 2;
     sigset_t while_waiting;
-    struct http_serve_options o = {.body_max = BODY_MAX, .handle = handle};
+    struct http_serve_options o = {.body_max = BODY_MAX, .handle = handle, .in_pieces = srv_in_pieces};
     if (given(r, OPTION_THREADS) &&
         (!str_to_u64(r->option[OPTION_THREADS], &threads) || threads < 1 || threads > SRV_CONNECTIONS_MAX))
         return diag_set(d, ERR_USAGE, "--threads must be 1 to %d.", SRV_CONNECTIONS_MAX);
     const struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = (uint32_t)threads};
     enum err rc = listen_read(r, &o, d);
+    if (!rc)
+        rc = tls_read(r, &o, d);
     if (!rc)
         rc = srv_open(&so, &server, d);
     o.self = server;
@@ -516,6 +543,99 @@ static enum err call_export(struct run *r, struct diag *d)
     return ERR_OK;
 }
 
+/* ---- memory cards ---- */
+
+#define CARD_FILES_MAX 1024
+#define CARD_SUFFIX ".dsb"
+
+/* A folder gets the bundle under a name of its own, the same every time: one bundle from the centre at most.
+ */
+static enum err bundle_out(struct run *r, const char **out, struct diag *d)
+{
+    struct stat st;
+    struct buf path;
+    if (!given(r, OPTION_BUNDLE))
+        return ERR_OK;
+    buf_init(&path, 8192);
+    buf_put_str(&path, r->option[OPTION_BUNDLE]);
+    if (!path.failed && stat(path.p, &st) == 0 && S_ISDIR(st.st_mode))
+        buf_put_z(&path, "/doorstep-centre" CARD_SUFFIX);
+    *out = path.failed ? NULL : arena_z(&r->memory, buf_str(&path));
+    buf_free(&path);
+    return *out ? ERR_OK : diag_set(d, ERR_USAGE, "The path behind --out is too long.");
+}
+
+static enum err bundles_in(struct run *r, const char ***paths_out, uint32_t *count_out, struct diag *d)
+{
+    const char **paths = ARENA_ARRAY(&r->memory, const char *, CARD_FILES_MAX);
+    uint32_t kept = 0;
+    enum err rc = paths ? ERR_OK : ERR_NOMEM;
+    for (uint32_t i = 2; !rc && i < r->argument_count; i++) {
+        struct str *found = NULL;
+        uint32_t count = 0;
+        rc = stream_list(&r->memory, r->arguments[i].p, CARD_SUFFIX, CARD_FILES_MAX - kept, &found, &count,
+                         d);
+        for (uint32_t k = 0; !rc && k < count; k++)
+            paths[kept++] = found[k].p;
+    }
+    if (!rc && kept == 0)
+        rc = diag_set(d, ERR_NOT_FOUND, "There is no bundle (*%s) at %s.", CARD_SUFFIX, r->arguments[2].p);
+    *paths_out = paths;
+    *count_out = kept;
+    return rc;
+}
+
+static void courier_print(struct run *r, const struct courier_counts *n)
+{
+    if (given(r, OPTION_JSON))
+        buf_printf(&r->out,
+                   "{\"bundles\":%llu,\"bundles_damaged\":%llu,\"bytes_damaged\":%llu,"
+                   "\"frames_missing\":%llu,\"stored\":%llu,\"again\":%llu,\"apart\":%llu,"
+                   "\"refused\":%llu,\"devices\":%llu,\"receipts\":%llu,\"downs\":%llu,\"objects\":%llu,"
+                   "\"bytes\":%llu,\"removed\":%llu}\n",
+                   (unsigned long long)n->bundles, (unsigned long long)n->bundles_damaged,
+                   (unsigned long long)n->bytes_damaged, (unsigned long long)n->frames_missing,
+                   (unsigned long long)n->stored, (unsigned long long)n->again, (unsigned long long)n->apart,
+                   (unsigned long long)n->refused, (unsigned long long)n->devices,
+                   (unsigned long long)n->receipts, (unsigned long long)n->downs,
+                   (unsigned long long)n->objects, (unsigned long long)n->bytes,
+                   (unsigned long long)n->removed);
+    else
+        buf_printf(&r->out,
+                   "%llu bundles: %llu frames stored, %llu known already, %llu kept apart, %llu refused\n"
+                   "for the way back: %llu handhelds, %llu receipts, %llu downlinks, %llu objects, %llu "
+                   "bytes; %llu bundles removed\n",
+                   (unsigned long long)n->bundles, (unsigned long long)n->stored,
+                   (unsigned long long)n->again, (unsigned long long)n->apart, (unsigned long long)n->refused,
+                   (unsigned long long)n->devices, (unsigned long long)n->receipts,
+                   (unsigned long long)n->downs, (unsigned long long)n->objects, (unsigned long long)n->bytes,
+                   (unsigned long long)n->removed);
+}
+
+static enum err call_courier(struct run *r, struct diag *d)
+{
+    const struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = 1};
+    struct courier_counts n;
+    struct courier_job job = {.remove = given(r, OPTION_REMOVE), .lines = &r->lines};
+    const char **paths = NULL;
+    if (!str_eq_z(r->arguments[0], "take"))
+        return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
+    enum err rc = bundle_out(r, &job.out, d);
+    if (!rc)
+        rc = bundles_in(r, &paths, &job.path_count, d);
+    job.paths = paths;
+    if (!rc)
+        rc = crypto_init(d);
+    if (!rc)
+        rc = srv_open(&so, &job.server, d);
+    if (!rc)
+        rc = courier_answer(&job, &n, d);
+    if (!rc)
+        courier_print(r, &n);
+    srv_close(job.server);
+    return rc;
+}
+
 /* ---- the table ---- */
 
 #define BIT(o) (1u << (o))
@@ -525,7 +645,8 @@ static const struct command commands[] = {
      "make a county's keys and database in a directory",
      "doorstepd init /srv/doorstep --county 清河县"},
     {"serve", "DIR", 1, 1,
-     BIT(OPTION_LISTEN) | BIT(OPTION_PRINT_PORT) | BIT(OPTION_THREADS) | BIT(OPTION_LOG), false, call_serve,
+     BIT(OPTION_LISTEN) | BIT(OPTION_PRINT_PORT) | BIT(OPTION_THREADS) | BIT(OPTION_LOG) |
+         BIT(OPTION_CERTIFICATE) | BIT(OPTION_KEY), false, call_serve,
      "answer handhelds until SIGTERM or Ctrl-C",
      "doorstepd serve /srv/doorstep --listen 0.0.0.0:8080"},
     {"enrol-token", "DIR", 1, 1,
@@ -547,10 +668,14 @@ static const struct command commands[] = {
     {"assign", "DIR", 1, 1, BIT(OPTION_HOUSEHOLD) | BIT(OPTION_PERSON) | BIT(OPTION_DUE), true, call_assign,
      "hand a household to a person",
      "doorstepd assign /srv/doorstep --household H0001 --person 1 --due 2026-12-31"},
+    {"courier", "take DIR CARD...", 3, 8, BIT(OPTION_BUNDLE) | BIT(OPTION_REMOVE) | BIT(OPTION_JSON), false,
+     call_courier,
+     "take in what memory cards bring, and write receipts and downlink for the way back",
+     "doorstepd courier take /srv/doorstep /media/card --out /media/card"},
     {"status", "DIR", 1, 1, BIT(OPTION_JSON), true, call_status,
      "counts of what the centre holds",
      "doorstepd status /srv/doorstep --json"},
-    {"list", "DIR households|visits|findings|quarantine|devices|published", 2, 2,
+    {"list", "DIR households|visits|findings|entities|comments|quarantine|devices|published", 2, 2,
      BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE), true, call_list,
      "what the centre holds, as a table",
      "doorstepd list /srv/doorstep findings --language zh"},
@@ -666,7 +791,8 @@ static enum err carry_out(struct run *r, int argc, char **argv, struct diag *d)
     if (rc)
         return rc;
     /* "device list DIR": the directory stands second. */
-    r->dir = r->command->call == call_device ? r->arguments[1].p : r->arguments[0].p;
+    bool second = r->command->call == call_device || r->command->call == call_courier;
+    r->dir = r->arguments[second].p;
     if (given(r, OPTION_LOG))
         po.log_file = r->option[OPTION_LOG].p;
     rc = posix_seam_open(&po, &r->seam, d);

@@ -23,7 +23,7 @@ static bool take_runs(struct str text, uint32_t *stable, uint32_t count)
 {
     uint32_t done = 0;
     struct str run;
-    while (str_split(&text, ',', &run)) {
+    while (text.n > 0 && str_split(&text, ',', &run)) {
         uint32_t from, to;
         if (!take_number(&run, &from))
             return false;
