@@ -371,6 +371,8 @@ static void end_cell(struct xlsx *x)
                          STR_ARG(x->sheet->name), SHEET_CELL_BYTES_MAX));
         return;
     }
+    if (s.n == 0)
+        return; /* no value, whatever type it says it has */
     if (x->kind == 's') {
         if (!str_to_i64(str_trim(s), &index) || index < 0 || index >= x->strings.count)
             stop(x, diag_set(x->d, ERR_CORRUPT,
@@ -392,7 +394,7 @@ static void end_cell(struct xlsx *x)
         } else {
             put_cell(x, CELL_NUMBER, (struct str){digits, number_text(v, digits)});
         }
-    } else if (s.n) {
+    } else {
         put_cell(x, CELL_TEXT, s);
     }
 }
