@@ -5,6 +5,7 @@
 #ifndef DOORSTEP_SYNC_BATCH_COLUMNS_H
 #define DOORSTEP_SYNC_BATCH_COLUMNS_H
 
+#include "platform/base/map.h"
 #include "sync/batch.h"
 
 /* Bits of the flags in the head: which columns are there. */
@@ -55,11 +56,37 @@ static inline int64_t minus(uint64_t a, uint64_t b)
     return (int64_t)(a - b);
 }
 
+/* Tokens of a column, in their low two bits. */
+enum { COLUMN_PLAIN = 0, COLUMN_RUN = 1, COLUMN_PACKED = 2 };
+#define COLUMN_WIDTH_MAX 32 /* bits of a packed value */
+
+/* What writer and reader both know of the groups once rows and births are told: the kind of each one's row
+ * when it was born in this payload, in this group or one before, else 0; and the groups ordered by that. */
+struct group_kinds {
+    struct arena *arena;
+    struct map kinds; /* row id -> kind */
+    uint8_t *kind;    /* by group */
+    uint32_t *order;
+    uint32_t count;
+};
+enum err group_kinds_init(struct group_kinds *k, struct arena *a, uint32_t group_max) MUST_USE;
+/* `birth`: value of the group's first change when it is a birth, else p NULL. */
+enum err group_kinds_add(struct group_kinds *k, struct row_id row, struct str birth) MUST_USE;
+void group_kinds_sort(struct group_kinds *k);
+
+/* The order of values: by the kind of the row, then by field, then as the changes come. */
+struct value_place {
+    uint8_t kind;
+    uint32_t field;
+    uint32_t change;
+};
+void value_places_sort(struct value_place *places, uint32_t count);
+
 /* Kinds of row references, the low two bits. */
 enum row_ref {
     REF_NUMBER = 0, /* zig-zag of the difference to the number named before */
-    REF_OWN = 1,    /* the author's own row: zig-zag of the difference to the counter before */
-    REF_NEW = 2,    /* as OWN, and born here */
+    REF_OWN = 1,    /* the author's own row: zig-zag of the difference to the counter of the last OWN */
+    REF_NEW = 2,    /* the author's own and born here: zig-zag of the difference to the last NEW, plus 1 */
     REF_OTHER = 3   /* 0 full id, 1 full id and born here, 2 + distance: a row named before */
 };
 enum { OTHER_FULL = 0, OTHER_NEW = 1, OTHER_BACK = 2 };
@@ -96,6 +123,10 @@ static inline int64_t hlc_base(int64_t now_s)
 static inline int64_t floor_s(int64_t ms)
 {
     return ms / 1000 - (ms % 1000 < 0);
+}
+static inline int64_t hlc_seconds(int64_t hlc)
+{
+    return floor_s(hlc < 0 ? 0 : hlc >> 16);
 }
 static inline uint64_t hlc_fine(int64_t hlc)
 {

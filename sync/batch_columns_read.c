@@ -25,10 +25,11 @@ struct scan {
     uint32_t *group; /* start of each group, and n behind the last */
     uint32_t group_count;
     bool *born;
+    struct group_kinds kinds;
 
     VEC(struct row_id) named;
     VEC(struct device) devices;
-    uint32_t own_counter;
+    uint32_t own_counter, new_counter;
     uint64_t number;
     struct buf numbered;
     int64_t order;
@@ -46,21 +47,43 @@ static enum err reader_state(const struct scan *s)
     return s->r->failed ? ERR_CORRUPT : ERR_OK;
 }
 
+static void get_packed(struct reader *r, uint64_t *v, uint64_t n)
+{
+    unsigned width = read_u8(r), bits = 0;
+    uint64_t have = 0;
+    if (!width || width > COLUMN_WIDTH_MAX)
+        r->failed = true;
+    for (uint64_t i = 0; i < n && !r->failed; i++) {
+        for (; bits < width; bits += 8)
+            have |= (uint64_t)read_u8(r) << bits;
+        v[i] = have & ((UINT64_C(1) << width) - 1);
+        have >>= width;
+        bits -= width;
+    }
+    if (have) /* what fills the last byte is zero */
+        r->failed = true;
+}
+
 static void get_column(struct reader *r, uint64_t *v, uint32_t n)
 {
     if (n == 1)
         v[0] = read_uv(r);
     for (uint32_t i = 0; n > 1 && i < n && !r->failed;) {
         uint64_t token = read_uv(r);
-        bool run = token & 1;
-        uint64_t k = (token >> 1) + (run ? 2 : 1);
-        if (k > n - i) {
+        unsigned kind = token & 3;
+        uint64_t k = (token >> 2) + (kind == COLUMN_RUN ? 2 : 1);
+        if (k > n - i || kind > COLUMN_PACKED) {
             r->failed = true;
             return;
         }
-        uint64_t value = run ? read_uv(r) : 0;
+        if (kind == COLUMN_PACKED) {
+            get_packed(r, v + i, k);
+            i += (uint32_t)k;
+            continue;
+        }
+        uint64_t value = kind == COLUMN_RUN ? read_uv(r) : 0;
         for (uint64_t end = i + k; i < end; i++)
-            v[i] = run ? value : read_uv(r);
+            v[i] = kind == COLUMN_RUN ? value : read_uv(r);
     }
 }
 
@@ -155,7 +178,7 @@ static enum err get_row(struct scan *s, struct row_id *id_out, bool *born_out)
     } else if (kind == REF_OTHER) {
         rc = get_full_id(s, &id);
     } else {
-        id.counter = get_counter(s, &s->own_counter, rest, *born_out);
+        id.counter = get_counter(s, *born_out ? &s->new_counter : &s->own_counter, rest, *born_out);
         rc = reader_state(s);
     }
     struct row_id *slot = rc ? NULL : vec_push(s->arena, &s->named);
@@ -396,18 +419,45 @@ static int64_t hlc_after(struct scan *s, int64_t before, uint64_t step)
     return (int64_t)((((uint64_t)hlc_coarse(before) + (uint64_t)ticks) << HLC_FINE_BITS) | fine);
 }
 
-static void get_hlcs(struct scan *s)
+static void put_hlc(struct scan *s, uint32_t from, uint32_t to, int64_t hlc)
 {
-    uint64_t first = read_uv(s->r);
-    int64_t hlc = hlc_after(s, hlc_base(floor_s(s->head->now_ms)), first);
-    get_flagged(s, COLUMNS_HLC, s->n - 1);
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (i)
-            hlc = hlc_after(s, hlc, s->col[i - 1]);
+    for (uint32_t i = from; i < to; i++) {
         s->ch[i].hlc = hlc;
         if (s->au)
             s->au[i].hlc = hlc;
     }
+}
+
+static enum err get_hlcs(struct scan *s)
+{
+    int64_t hlc = hlc_after(s, hlc_base(floor_s(s->head->now_ms)), read_uv(s->r));
+    if (!(s->flags & COLUMNS_HLC)) {
+        put_hlc(s, 0, s->n, hlc);
+        return reader_state(s);
+    }
+    uint64_t moves = read_uv(s->r);
+    if (s->r->failed || moves >= s->n - 1)
+        return malformed(s);
+    moves++;
+    uint64_t *stood = ARENA_ARRAY(s->arena, uint64_t, moves);
+    if (!stood)
+        return ERR_NOMEM;
+    get_column(s->r, stood, (uint32_t)moves);
+    get_column(s->r, s->col, (uint32_t)moves);
+    uint32_t at = 0;
+    for (uint64_t m = 0; m < moves && !s->r->failed; m++) {
+        if (stood[m] >= s->n - 1 - at)
+            return malformed(s);
+        uint32_t next = at + (uint32_t)stood[m] + 1;
+        put_hlc(s, at, next, hlc);
+        at = next;
+        int64_t after = hlc_after(s, hlc, s->col[m]);
+        if (after == hlc)
+            return malformed(s);
+        hlc = after;
+    }
+    put_hlc(s, at, s->n, hlc);
+    return reader_state(s);
 }
 
 static void get_seens(struct scan *s)
@@ -436,37 +486,55 @@ static void get_fields(struct scan *s)
     for (uint32_t i = 0; i < s->n; i++)
         k += !op_on_row(s->ch[i].op);
     get_column(s->r, s->col, k);
-    int64_t field = 0;
     k = 0;
-    for (uint32_t i = 0, g = 0; i < s->n && !s->r->failed; i++) {
-        birth_at(s, i, &g);
-        if (i == s->group[g])
-            field = 0;
-        if (op_on_row(s->ch[i].op))
-            continue;
-        field = (int64_t)((uint64_t)field + (uint64_t)unzigzag(s->col[k++]));
-        if (field < 0 || field > UINT32_MAX)
-            s->r->failed = true;
-        s->ch[i].field = (uint32_t)field;
+    for (uint32_t at = 0; at < s->group_count && !s->r->failed; at++) {
+        uint32_t g = s->kinds.order[at];
+        int64_t field = 0;
+        for (uint32_t i = s->group[g]; i < s->group[g + 1]; i++) {
+            if (op_on_row(s->ch[i].op))
+                continue;
+            field = (int64_t)((uint64_t)field + (uint64_t)unzigzag(s->col[k++]));
+            if (field < 0 || field > UINT32_MAX)
+                s->r->failed = true;
+            s->ch[i].field = (uint32_t)field;
+        }
     }
 }
 
 static enum err get_values(struct scan *s, const bool *valued)
 {
     struct value_coder coder;
-    value_coder_init(&coder, s->arena, floor_s(s->head->now_ms));
     uint32_t k = 0;
-    for (uint32_t i = 0; i < s->n; i++)
-        k += valued[i];
+    value_coder_init(&coder, s->arena);
+    struct value_place *places = ARENA_ARRAY(s->arena, struct value_place, s->n);
+    if (!places)
+        return ERR_NOMEM;
+    for (uint32_t i = 0, g = 0; i < s->n; i++) {
+        birth_at(s, i, &g);
+        if (valued[i])
+            places[k++] = (struct value_place){s->kinds.kind[g], s->ch[i].field, i};
+    }
+    value_places_sort(places, k);
     struct str tags = read_bytes(s->r, k);
     enum err rc = reader_state(s);
-    k = 0;
-    for (uint32_t i = 0; i < s->n && !rc; i++) {
-        if (!valued[i])
-            continue;
-        rc = value_get(&coder, s->ch[i].row, (uint8_t)tags.p[k++], s->r, &s->ch[i].value);
+    for (uint32_t at = 0; at < k && !rc; at++) {
+        struct change *c = &s->ch[places[at].change];
+        coder.now_s = hlc_seconds(c->hlc);
+        rc = value_get(&coder, c->row, (uint8_t)tags.p[at], s->r, &c->value);
         rc = rc ? rc : reader_state(s);
     }
+    return rc;
+}
+
+static enum err find_kinds(struct scan *s)
+{
+    enum err rc = group_kinds_init(&s->kinds, s->arena, s->group_count);
+    for (uint32_t g = 0; g < s->group_count && !rc; g++) {
+        const struct change *first = &s->ch[s->group[g]];
+        rc = group_kinds_add(&s->kinds, first->row, s->born[g] ? first->value : STR_NONE);
+    }
+    if (!rc)
+        group_kinds_sort(&s->kinds);
     return rc;
 }
 
@@ -490,11 +558,15 @@ static enum err get_all(struct scan *s)
     get_ops(s, valued);
     get_statuses(s);
     get_whos(s);
-    get_hlcs(s);
+    rc = get_hlcs(s);
+    if (rc)
+        return rc;
     get_seens(s);
     if (s->au)
         get_server_seqs(s);
     rc = reader_state(s);
+    if (!rc)
+        rc = find_kinds(s);
     if (rc)
         return rc;
     get_fields(s);

@@ -18,30 +18,30 @@ struct writer {
     uint64_t *col;   /* one column at a time */
     uint32_t *group; /* where each group starts; one more entry, n, behind the last */
     uint32_t group_count;
-    bool *born; /* by group */
+    bool *born;               /* by group */
+    const uint8_t *kind;      /* by group: of the row, when it was born here, else 0 */
+    const uint32_t *order_of; /* groups by kind */
 
     struct map row_place; /* id bytes -> place among the rows named */
     uint32_t row_count;   /* every naming in full is a place of its own */
     struct map device_place;
-    VEC(uint32_t) device_counter; /* by device place: counter named last */
-    uint32_t own_counter;
+    VEC(uint32_t) device_counter;      /* by device place: counter named last */
+    uint32_t own_counter, new_counter; /* named last, of rows that were there and of rows born here */
     uint64_t number;
     struct buf named; /* ids of the rows named by number */
     int64_t order;
     unsigned char object[8];
 };
 
-/* Runs: 1 + 2(k-2): the next value k times; 2(k-1): k values. One value alone stands for itself. */
-static void put_column(struct buf *b, const uint64_t *v, uint32_t n)
+/* Runs and single values, as tokens. */
+static void put_tokens(struct buf *b, const uint64_t *v, uint32_t n)
 {
-    if (n == 1)
-        buf_put_uv(b, v[0]);
-    for (uint32_t i = 0; n > 1 && i < n;) {
+    for (uint32_t i = 0; i < n;) {
         uint32_t same = 1;
         while (i + same < n && v[i + same] == v[i])
             same++;
         if (same >= 2) {
-            buf_put_uv(b, (uint64_t)(same - 2) * 2 + 1);
+            buf_put_uv(b, (uint64_t)(same - 2) << 2 | COLUMN_RUN);
             buf_put_uv(b, v[i]);
             i += same;
             continue;
@@ -49,10 +49,55 @@ static void put_column(struct buf *b, const uint64_t *v, uint32_t n)
         uint32_t end = i + 1; /* up to where three equal values make a run worth its token */
         while (end < n && !(end + 2 < n && v[end] == v[end + 1] && v[end] == v[end + 2]))
             end++;
-        buf_put_uv(b, (uint64_t)(end - i - 1) * 2);
+        buf_put_uv(b, (uint64_t)(end - i - 1) << 2 | COLUMN_PLAIN);
         for (; i < end; i++)
             buf_put_uv(b, v[i]);
     }
+}
+
+static unsigned bits_of(uint64_t v)
+{
+    unsigned bits = 0;
+    for (; v; v >>= 1)
+        bits++;
+    return bits;
+}
+
+/* All values in as many bits as the largest needs, the first value in the lowest bits. */
+static void put_packed(struct buf *b, const uint64_t *v, uint32_t n, unsigned width)
+{
+    uint64_t waiting = 0;
+    unsigned bits = 0;
+    buf_put_uv(b, (uint64_t)(n - 1) << 2 | COLUMN_PACKED);
+    buf_put_char(b, (char)width);
+    for (uint32_t i = 0; i < n; i++) {
+        waiting |= v[i] << bits;
+        for (bits += width; bits >= 8; bits -= 8, waiting >>= 8)
+            buf_put_char(b, (char)waiting);
+    }
+    if (bits)
+        buf_put_char(b, (char)waiting);
+}
+
+/* Packing pays where values are many and differ; it must be clearly shorter, because what compresses the
+ * whole payload sees repetitions in bytes better than in bits. One value alone stands for itself. */
+static void put_column(struct buf *b, const uint64_t *v, uint32_t n)
+{
+    uint64_t largest = 0;
+    if (n == 1)
+        buf_put_uv(b, v[0]);
+    if (n <= 1)
+        return;
+    size_t at = b->n;
+    put_tokens(b, v, n);
+    for (uint32_t i = 0; i < n; i++)
+        largest |= v[i];
+    unsigned width = bits_of(largest);
+    size_t packed = ((size_t)n * width + 7) / 8 + 4;
+    if (b->failed || !width || width > COLUMN_WIDTH_MAX || packed >= (b->n - at) * 7 / 8)
+        return;
+    b->n = at;
+    put_packed(b, v, n, width);
 }
 
 /* A column that is all zero is left out, and the flag stays away. */
@@ -197,8 +242,9 @@ static enum err put_row(struct writer *w, struct row_id id, bool born)
         w->number = number;
         buf_put_str(&w->named, bytes);
     } else if (own(w, id)) {
-        put_ref(w, born ? REF_NEW : REF_OWN, zigzag((int64_t)id.counter - w->own_counter - born));
-        w->own_counter = id.counter;
+        uint32_t *before = born ? &w->new_counter : &w->own_counter;
+        put_ref(w, born ? REF_NEW : REF_OWN, zigzag((int64_t)id.counter - *before - born));
+        *before = id.counter;
     } else {
         rc = put_full_id(w, id, born);
     }
@@ -393,6 +439,7 @@ static uint64_t hlc_step(int64_t hlc, int64_t before, uint64_t *fine)
     return zigzag(ticks) << 1 | (*fine != 0);
 }
 
+/* Where the clock moves; in between it stands. A finalised visit has one clock throughout. */
 static void put_hlcs(struct writer *w)
 {
     uint64_t fine;
@@ -400,11 +447,25 @@ static void put_hlcs(struct writer *w)
     buf_put_uv(w->out, step);
     if (step & 1)
         buf_put_uv(w->out, fine);
+    uint32_t moves = 0, from = 0;
+    for (uint32_t i = 1; i < w->n; i++) {
+        if (hlc_at(w, i) == hlc_at(w, i - 1))
+            continue;
+        w->col[moves++] = i - from - 1;
+        from = i;
+    }
+    if (!moves)
+        return;
+    w->flags |= COLUMNS_HLC;
+    buf_put_uv(w->out, moves - 1);
+    put_column(w->out, w->col, moves);
+    moves = 0;
     for (uint32_t i = 1; i < w->n; i++)
-        w->col[i - 1] = hlc_step(hlc_at(w, i), hlc_at(w, i - 1), &fine);
-    put_flagged(w, COLUMNS_HLC, w->n - 1);
+        if (hlc_at(w, i) != hlc_at(w, i - 1))
+            w->col[moves++] = hlc_step(hlc_at(w, i), hlc_at(w, i - 1), &fine);
+    put_column(w->out, w->col, moves);
     for (uint32_t i = 1; i < w->n; i++)
-        if (hlc_step(hlc_at(w, i), hlc_at(w, i - 1), &fine) & 1)
+        if (hlc_at(w, i) != hlc_at(w, i - 1) && hlc_step(hlc_at(w, i), hlc_at(w, i - 1), &fine) & 1)
             buf_put_uv(w->out, fine);
 }
 
@@ -418,18 +479,19 @@ static void put_server_seqs(struct writer *w)
     put_flagged(w, COLUMNS_SERVER_SEQ, w->n);
 }
 
+/* Group after group, those of one kind of row born here together: visits look alike, whatever was answered in
+ * between. */
 static void put_fields(struct writer *w)
 {
     uint32_t k = 0;
-    uint32_t before = 0;
-    for (uint32_t i = 0, g = 0; i < w->n; i++) {
-        birth_at(w, i, &g);
-        if (i == w->group[g])
-            before = 0;
-        if (op_on_row(w->ch[i].op))
-            continue;
-        w->col[k++] = zigzag((int64_t)w->ch[i].field - before);
-        before = w->ch[i].field;
+    for (uint32_t at = 0; at < w->group_count; at++) {
+        uint32_t before = 0, g = w->order_of[at];
+        for (uint32_t i = w->group[g]; i < w->group[g + 1]; i++) {
+            if (op_on_row(w->ch[i].op))
+                continue;
+            w->col[k++] = zigzag((int64_t)w->ch[i].field - before);
+            before = w->ch[i].field;
+        }
     }
     put_column(w->out, w->col, k);
 }
@@ -437,18 +499,43 @@ static void put_fields(struct writer *w)
 static enum err put_values(struct writer *w)
 {
     struct value_coder coder;
-    value_coder_init(&coder, &w->arena, floor_s(w->head->now_ms));
+    uint32_t k = 0;
     struct buf body;
+    value_coder_init(&coder, &w->arena);
     buf_init(&body, w->out->n_max);
-    enum err rc = ERR_OK;
+    struct value_place *places = ARENA_ARRAY(&w->arena, struct value_place, w->n);
+    enum err rc = places ? ERR_OK : ERR_NOMEM;
     for (uint32_t i = 0, g = 0; i < w->n && !rc; i++) {
         const struct change *c = &w->ch[i];
         if (!birth_at(w, i, &g) && (op_has_value(c->op) || c->value.n))
-            rc = value_put(&coder, c->row, c->value, w->out, &body);
+            places[k++] = (struct value_place){w->kind[g], c->field, i};
+    }
+    if (!rc)
+        value_places_sort(places, k);
+    for (uint32_t at = 0; at < k && !rc; at++) {
+        uint32_t i = places[at].change;
+        coder.now_s = hlc_seconds(hlc_at(w, i));
+        rc = value_put(&coder, w->ch[i].row, w->ch[i].value, w->out, &body);
     }
     buf_put_str(w->out, buf_str(&body));
     rc = rc ? rc : body.failed;
     buf_free(&body);
+    return rc;
+}
+
+/* The kind of each group's row, if it was born here, and the order of groups by it. */
+static enum err find_kinds(struct writer *w)
+{
+    struct group_kinds kinds;
+    enum err rc = group_kinds_init(&kinds, &w->arena, w->group_count);
+    for (uint32_t g = 0; g < w->group_count && !rc; g++) {
+        const struct change *first = &w->ch[w->group[g]];
+        rc = group_kinds_add(&kinds, first->row, w->born[g] ? first->value : STR_NONE);
+    }
+    if (!rc)
+        group_kinds_sort(&kinds);
+    w->kind = kinds.kind;
+    w->order_of = kinds.order;
     return rc;
 }
 
@@ -481,6 +568,9 @@ static enum err put_all(struct writer *w)
     put_seens(w);
     if (w->au)
         put_server_seqs(w);
+    rc = find_kinds(w);
+    if (rc)
+        return rc;
     put_fields(w);
     rc = put_values(w);
     return rc ? rc : w->out->failed;

@@ -17,23 +17,26 @@ enum value_tag {
     TAG_DEC = 110, /* ..125: 4 x scale-1 + width-1: coefficient in 1..4 bytes, 1..4 digits after the point */
     TAG_DEC_ANY = 126,    /* scale u8, sv coefficient */
     TAG_DIGITS = 127,     /* uv count of leading zeros, uv number */
-    TAG_DATE_NEAR = 128,  /* one signed byte: days from the payload's own day */
+    TAG_DATE_NEAR = 128,  /* one signed byte: days from the change's own day */
     TAG_DATE = 129,       /* u16: days since 1900-01-01 */
     TAG_DATE_ANY = 130,   /* sv days since 1970-01-01 */
-    TAG_INSTANT_MS = 131, /* sv seconds from the payload's now, uv milliseconds, uv zone */
+    TAG_INSTANT_MS = 131, /* sv seconds from the change's clock, uv milliseconds, uv zone */
     TAG_INSTANT = 132,    /* sv seconds, uv zone */
     TAG_TIME_MS = 133,    /* uv milliseconds of the day, uv zone */
     TAG_TIME = 134,       /* uv minutes of the day */
     TAG_UUID_ROW = 135,   /* "uuid:" and the bytes of the row's own id */
     TAG_UUID = 136,       /* "uuid:" and 16 bytes */
     TAG_UUID_BARE = 137,
-    TAG_HEX = 138,        /* uv size, bytes: lower-case hexadecimal */
-    TAG_LIST = 139,       /* uv count, then a tag and a body for each word between single spaces */
-    TAG_BACK = 140,       /* uv place among the longer values met before */
-    TAG_TEXT = 141,       /* uv size, bytes */
+    TAG_HEX = 138,          /* uv size, bytes: lower-case hexadecimal */
+    TAG_LIST = 139,         /* uv count, then a tag and a body for each word between single spaces */
+    TAG_BACK = 140,         /* uv place among the longer values met before */
+    TAG_TEXT = 141,         /* uv size, bytes */
+    TAG_INSTANT_SAME = 142, /* as 132 and 131, in the zone of the instant before */
+    TAG_INSTANT_MS_SAME = 143,
     TAG_BACK_NEAR = 144,  /* ..183: place 0..39 */
     TAG_TEXT_SHORT = 184, /* ..215: 1..32 bytes */
-    TAG_WORD = 216,       /* ..255: a word of the table below */
+    TAG_WORD = 216,       /* ..254: a word of the table below */
+    TAG_CHECK = 255,      /* "h" and hexadecimal digits: VISIT_CHECK_BYTES bytes */
 };
 #define INT_SMALL 100
 #define INT_FROM_2 (100 + 256)
@@ -44,17 +47,17 @@ enum value_tag {
 #define DAY_1900 (-25567)
 
 /* Words that forms and findings use again and again. Places are for ever. */
-static const char *const words[40] = {
+static const char *const words[39] = {
     "yes",      "no",       "true",      "false", "OK",     "other",  "none",    "male",
     "female",   "unknown",  "hit",       "red",   "yellow", "blue",   "zh",      "en",
     "never",    "rarely",   "sometimes", "often", "always", "single", "married", "divorced",
     "widowed",  "rural",    "urban",     "own",   "rent",   "dk",     "refused", "option_a",
-    "option_b", "option_c", "option_d",  "a",     "b",      "c",      "d",       "n/a",
+    "option_b", "option_c", "option_d",  "a",     "b",      "c",      "d",
 };
 
-void value_coder_init(struct value_coder *c, struct arena *a, int64_t now_s)
+void value_coder_init(struct value_coder *c, struct arena *a)
 {
-    *c = (struct value_coder){.arena = a, .now_s = now_s};
+    *c = (struct value_coder){.arena = a};
     map_init(&c->index, a);
 }
 
@@ -289,13 +292,15 @@ static bool get_date(const struct value_coder *c, uint8_t tag, struct reader *r,
     return add_date(s, tag == TAG_DATE ? (int64_t)get_le(r, 2) + DAY_1900 : read_sv(r));
 }
 
-static bool get_instant(const struct value_coder *c, uint8_t tag, struct reader *r, struct scratch *s)
+static bool get_instant(struct value_coder *c, uint8_t tag, struct reader *r, struct scratch *s)
 {
+    bool has_ms = tag == TAG_INSTANT_MS || tag == TAG_INSTANT_MS_SAME;
     int64_t offset = read_sv(r);
-    uint64_t ms = tag == TAG_INSTANT_MS ? read_uv(r) : 0;
-    uint64_t zone = read_uv(r);
+    uint64_t ms = has_ms ? read_uv(r) : 0;
+    if (tag == TAG_INSTANT || tag == TAG_INSTANT_MS)
+        c->zone = read_uv(r);
     int64_t seconds = (int64_t)((uint64_t)c->now_s + (uint64_t)offset);
-    return add_instant(s, seconds, tag == TAG_INSTANT_MS ? &ms : NULL, zone);
+    return add_instant(s, seconds, has_ms ? &ms : NULL, c->zone);
 }
 
 static bool get_time(uint8_t tag, struct reader *r, struct scratch *s)
@@ -309,6 +314,17 @@ static bool get_time(uint8_t tag, struct reader *r, struct scratch *s)
     add_char(s, ':');
     add_digits(s, v % 60, 2);
     return true;
+}
+
+static void add_check(struct scratch *s, struct reader *r)
+{
+    static const char hex[] = "0123456789abcdef";
+    struct str bytes = read_bytes(r, VISIT_CHECK_BYTES);
+    add_char(s, 'h');
+    for (size_t i = 0; i < bytes.n; i++) {
+        add_char(s, hex[(unsigned char)bytes.p[i] >> 4]);
+        add_char(s, hex[(unsigned char)bytes.p[i] & 15]);
+    }
 }
 
 static bool get_uuid(uint8_t tag, struct row_id row, struct reader *r, struct scratch *s)
@@ -326,11 +342,15 @@ static bool get_uuid(uint8_t tag, struct row_id row, struct reader *r, struct sc
 }
 
 /* Everything that is spelled out from a few integers. False: malformed, or another kind of tag. */
-static bool get_short(const struct value_coder *c, struct row_id row, uint8_t tag, struct reader *r,
+static bool get_short(struct value_coder *c, struct row_id row, uint8_t tag, struct reader *r,
                       struct scratch *s)
 {
     if (tag < INT_SMALL) {
         add_digits(s, tag, 1);
+        return true;
+    }
+    if (tag == TAG_CHECK) {
+        add_check(s, r);
         return true;
     }
     if (tag >= TAG_WORD) {
@@ -350,7 +370,9 @@ static bool get_short(const struct value_coder *c, struct row_id row, uint8_t ta
     case TAG_DATE:
     case TAG_DATE_ANY: return get_date(c, tag, r, s);
     case TAG_INSTANT_MS:
-    case TAG_INSTANT: return get_instant(c, tag, r, s);
+    case TAG_INSTANT:
+    case TAG_INSTANT_SAME:
+    case TAG_INSTANT_MS_SAME: return get_instant(c, tag, r, s);
     case TAG_TIME_MS:
     case TAG_TIME: return get_time(tag, r, s);
     case TAG_UUID_ROW:
@@ -458,13 +480,20 @@ static bool is_back(uint8_t tag)
     return tag == TAG_BACK || (tag >= TAG_BACK_NEAR && tag < TAG_TEXT_SHORT);
 }
 
+/* Worth being remembered: short references are few, and a moment or a check does not come again. */
+static bool may_recur(uint8_t tag)
+{
+    return !is_back(tag) && tag != TAG_CHECK && tag != TAG_INSTANT && tag != TAG_INSTANT_MS &&
+           tag != TAG_INSTANT_SAME && tag != TAG_INSTANT_MS_SAME;
+}
+
 enum err value_get(struct value_coder *c, struct row_id row, uint8_t tag, struct reader *r,
                    struct str *value_out)
 {
     struct str value = STR("");
     size_t before = reader_left(r);
     enum err rc = get_one(c, row, tag, r, &value);
-    if (!rc && !r->failed && !is_back(tag) && before - reader_left(r) >= SHARED_BODY_MIN)
+    if (!rc && !r->failed && may_recur(tag) && before - reader_left(r) >= SHARED_BODY_MIN)
         rc = remember(c, value);
     if (!rc)
         *value_out = r->failed ? STR("") : value;
@@ -631,11 +660,13 @@ static bool put_instant(const struct value_coder *c, struct str v, uint8_t *tag,
     if (v.n < 20 || v.n > 29 || v.p[10] != 'T' || !read_date(v, &days) || !read_clock(v.p + 11, &seconds) ||
         !read_tail(str_sub(v, 19, v.n - 19), &ms, &zone, &quarters))
         return false;
-    *tag = ms < 0 ? TAG_INSTANT : TAG_INSTANT_MS;
+    bool same = zone == c->zone;
+    *tag = ms < 0 ? (same ? TAG_INSTANT_SAME : TAG_INSTANT) : same ? TAG_INSTANT_MS_SAME : TAG_INSTANT_MS;
     buf_put_sv(body, (int64_t)((uint64_t)(days * 86400 + seconds - quarters * 900) - (uint64_t)c->now_s));
     if (ms >= 0)
         buf_put_uv(body, (uint64_t)ms);
-    buf_put_uv(body, zone);
+    if (!same)
+        buf_put_uv(body, zone);
     return true;
 }
 
@@ -728,18 +759,27 @@ static void put_text(struct str v, uint8_t *tag, struct buf *body)
     buf_put_str(body, v);
 }
 
+static bool put_check(struct str v, uint8_t *tag, struct buf *body)
+{
+    unsigned char bytes[VISIT_CHECK_BYTES];
+    if (v.n != 1 + 2 * sizeof(bytes) || v.p[0] != 'h' || !hex_read(str_sub(v, 1, v.n), bytes, sizeof(bytes)))
+        return false;
+    *tag = TAG_CHECK;
+    buf_put(body, bytes, sizeof(bytes));
+    return true;
+}
+
 /* What get_short() spells out. */
-static bool put_short(const struct value_coder *c, struct row_id row, struct str v, uint8_t *tag,
-                      struct buf *body)
+static bool put_short(struct value_coder *c, struct row_id row, struct str v, uint8_t *tag, struct buf *body)
 {
     return put_word(v, tag) || put_int(v, tag, body) || put_decimal(v, tag, body) ||
            put_date(c, v, tag, body) || put_instant(c, v, tag, body) || put_time(v, tag, body) ||
-           put_digits(v, tag, body) || put_uuid(row, v, tag, body);
+           put_digits(v, tag, body) || put_uuid(row, v, tag, body) || put_check(v, tag, body);
 }
 
 /* Does what was just written spell `v`? If not, it is taken back. */
-static bool proven(const struct value_coder *c, struct row_id row, struct str v, uint8_t tag,
-                   struct buf *body, size_t at)
+static bool proven(struct value_coder *c, struct row_id row, struct str v, uint8_t tag, struct buf *body,
+                   size_t at)
 {
     struct scratch s = {.n = 0};
     struct reader r = reader_of(str_sub(buf_str(body), at, body->n - at));
@@ -750,16 +790,18 @@ static bool proven(const struct value_coder *c, struct row_id row, struct str v,
     return same;
 }
 
-static bool put_proven(const struct value_coder *c, struct row_id row, struct str v, uint8_t *tag,
-                       struct buf *body)
+static bool put_proven(struct value_coder *c, struct row_id row, struct str v, uint8_t *tag, struct buf *body)
 {
     size_t at = body->n;
-    return put_short(c, row, v, tag, body) && !body->failed && proven(c, row, v, *tag, body, at);
+    uint64_t zone = c->zone;
+    if (put_short(c, row, v, tag, body) && !body->failed && proven(c, row, v, *tag, body, at))
+        return true;
+    c->zone = zone; /* a guess that was taken back may have moved it */
+    return false;
 }
 
 /* Two or more words between single spaces, if that is shorter than the text. */
-static bool put_list(const struct value_coder *c, struct row_id row, struct str v, uint8_t *tag,
-                     struct buf *body)
+static bool put_list(struct value_coder *c, struct row_id row, struct str v, uint8_t *tag, struct buf *body)
 {
     uint64_t count = 1;
     for (size_t i = 0; i < v.n; i++)
@@ -767,6 +809,7 @@ static bool put_list(const struct value_coder *c, struct row_id row, struct str 
     if (count < 2 || count > LIST_MAX)
         return false;
     size_t at = body->n;
+    uint64_t zone = c->zone;
     buf_put_uv(body, count);
     struct buf one;
     buf_init(&one, BATCH_VALUE_MAX + 16);
@@ -783,8 +826,10 @@ static bool put_list(const struct value_coder *c, struct row_id row, struct str 
     }
     bool shorter = !one.failed && !body->failed && body->n - at < v.n;
     buf_free(&one);
-    if (!shorter)
+    if (!shorter) {
         body->n = at;
+        c->zone = zone;
+    }
     *tag = TAG_LIST;
     return shorter;
 }
@@ -816,7 +861,7 @@ enum err value_put(struct value_coder *c, struct row_id row, struct str value, s
             put_text(value, &tag, body);
     }
     buf_put_char(tags, (char)tag);
-    if (shared || body->failed || tags->failed || body->n - at < SHARED_BODY_MIN)
+    if (shared || body->failed || tags->failed || !may_recur(tag) || body->n - at < SHARED_BODY_MIN)
         return body->failed ? body->failed : tags->failed;
     enum err rc = map_put(&c->index, value, c->texts.count);
     return rc ? rc : remember(c, value);

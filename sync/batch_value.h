@@ -12,12 +12,13 @@
 /* What writer and reader must agree on while they walk through the values of one payload. */
 struct value_coder {
     struct arena *arena;
-    int64_t now_s;         /* of the payload's head: dates near it are shorter */
+    int64_t now_s;         /* of the change at hand: times near it are shorter */
+    uint64_t zone;         /* of the instant met last */
     VEC(struct str) texts; /* longer values met so far: a repetition is a reference */
     struct map index;      /* writer only: text -> place in texts */
 };
 
-void value_coder_init(struct value_coder *c, struct arena *a, int64_t now_s);
+void value_coder_init(struct value_coder *c, struct arena *a);
 /* Appends one tag to `tags`, and the body. `row` is the row that the value belongs to. */
 enum err value_put(struct value_coder *c, struct row_id row, struct str value, struct buf *tags,
                    struct buf *body) MUST_USE;

@@ -179,12 +179,14 @@ static inline void interview_finish(struct world *w, struct interview *v, struct
     v->xml_out = arena_str(&w->a, buf_str(&xml));
     buf_free(&xml);
     OK(sha256(v->xml_out, hash));
+    char *check = arena_alloc(&w->a, VISIT_CHECK_SIZE);
+    visit_check_write(hash, check);
     OK(session_place(v->session, STR("/survey/meta/instanceID"), &id, &w->d));
     struct str instance = arena_str(&w->a, session_value(v->session, id, &relevant));
     put(v, change_of(w, h, v->visit, VISIT_FORM, CHANGE_SET, hex_text(w, v->hash)));
     put(v, change_of(w, h, v->visit, VISIT_STARTED, CHANGE_SET, STR("2026-11-07T10:00:00.000+08:00")));
     put(v, change_of(w, h, v->visit, VISIT_INSTANCE, CHANGE_SET, instance));
-    put(v, change_of(w, h, v->visit, VISIT_XML_HASH, CHANGE_SET, hex_text(w, hash)));
+    put(v, change_of(w, h, v->visit, VISIT_XML_HASH, CHANGE_SET, (struct str){check, VISIT_CHECK_SIZE}));
     put(v, change_of(w, h, v->visit, 0, CHANGE_FINALISE, STR("")));
     session_close(v->session);
     v->session = NULL;

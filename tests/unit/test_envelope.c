@@ -1,6 +1,7 @@
 /* Frames: what is made comes out again, and nothing that was changed on the way does. */
 #include "tests/support/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "sync/batch_zstd.h"
@@ -193,11 +194,11 @@ static void claims_are_held_against_the_caps(void **state)
         size_t offset;
         char value;
         enum err expected;
-    } odd[] = {{4, 2, ERR_VERSION},
-               {5, 9, ERR_VERSION},
-               {6, 3, ERR_VERSION},
-               {7, 2, ERR_VERSION},
-               {32, 1, ERR_VERSION}};
+    } odd[] = {{4, 2, ERR_VERSION}, {5, 9, ERR_VERSION},
+               {6, 3, ERR_VERSION}, {6, 0, ERR_CORRUPT}, /* changes that are not sealed */
+               {7, 4, ERR_VERSION},                      /* padded: reserved */
+               {7, 2, ERR_CORRUPT},                      /* a dictionary, and none is named */
+               {32, 1, ERR_CORRUPT}};
     for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
         b = make(STR("x"));
         b.p[odd[i].offset] = odd[i].value;
@@ -249,14 +250,14 @@ static void a_decompression_bomb_is_bounded(void **state)
     bool shorter;
     buf_init(&packed, big);
     buf_init(&out, big);
-    assert_int_equal(zstd_shorten((struct str){zeros, big}, &packed, &shorter, &diag), ERR_OK);
+    assert_int_equal(zstd_shorten((struct str){zeros, big}, STR(""), &packed, &shorter, &diag), ERR_OK);
     assert_true(shorter && packed.n < 1000);
-    assert_int_equal(zstd_restore(buf_str(&packed), 100, &out, &diag), ERR_CORRUPT);
+    assert_int_equal(zstd_restore(buf_str(&packed), STR(""), 100, &out, &diag), ERR_CORRUPT);
     assert_int_equal(out.n, 0);
     diag_clear(&diag);
-    assert_int_equal(zstd_restore(buf_str(&packed), big - 1, &out, &diag), ERR_CORRUPT);
+    assert_int_equal(zstd_restore(buf_str(&packed), STR(""), big - 1, &out, &diag), ERR_CORRUPT);
     diag_clear(&diag);
-    assert_int_equal(zstd_restore(buf_str(&packed), big, &out, &diag), ERR_OK);
+    assert_int_equal(zstd_restore(buf_str(&packed), STR(""), big, &out, &diag), ERR_OK);
     assert_int_equal(out.n, big);
     struct frame_seal how = how_usual();
     buf_clear(&out);
@@ -268,16 +269,167 @@ static void a_decompression_bomb_is_bounded(void **state)
     buf_free(&out);
 }
 
+/* --- dictionaries
+ * ----------------------------------------------------------------------------------------------- */
+
+/* Payloads of one kind: what comes again is not within one of them but between them. */
+static struct str sample(char out[static 400], unsigned i)
+{
+    int n =
+        snprintf(out, 400,
+                 "household H%04u, Qinghe town, Hetang village, group %u; monitored: unstable; income %u, "
+                 "medical expense %u; drinking water: safe; housing: grade B, last looked at 2026-%02u-%02u",
+                 i, i % 7, i * 37 % 9000, i * 91 % 700, i % 12 + 1, i % 28 + 1);
+    return (struct str){out, (size_t)n};
+}
+
+static struct buf trained(void)
+{
+    char text[400];
+    size_t sizes[400];
+    struct buf all, dict;
+    buf_init(&all, 1u << 20);
+    buf_init(&dict, FRAME_DICT_MAX);
+    for (unsigned i = 0; i < 400; i++) {
+        struct str s = sample(text, i);
+        buf_put_str(&all, s);
+        sizes[i] = s.n;
+    }
+    assert_int_equal(zstd_train(buf_str(&all), sizes, 400, 8192, &dict, &diag), ERR_OK);
+    buf_free(&all);
+    return dict;
+}
+
+struct shelf {
+    uint16_t id;
+    struct str bytes;
+};
+
+static enum err take(void *self, uint16_t id, struct str *out, struct diag *d)
+{
+    const struct shelf *s = self;
+    if (s->id != id)
+        return diag_set(d, ERR_NOT_FOUND, "not on the shelf");
+    *out = s->bytes;
+    return ERR_OK;
+}
+
+static void a_dictionary_shortens_a_single_record(void **state)
+{
+    (void)state;
+    char text[400];
+    struct buf bytes = trained(), frame, payload;
+    struct frame_dict dict = {7, buf_str(&bytes)};
+    struct shelf shelf = {7, buf_str(&bytes)};
+    const struct frame_dicts dicts = {&shelf, take};
+    struct frame_seal how = how_usual();
+    struct frame f;
+    size_t size;
+    buf_init(&frame, FRAME_SIZE_MAX);
+    buf_init(&payload, FRAME_RAW_MAX);
+    assert_true(zstd_is_dict(buf_str(&bytes)));
+    struct str record = sample(text, 1234);
+    how.dict = &dict;
+    assert_int_equal(frame_make(&how, record, &frame, &diag), ERR_OK);
+    assert_int_equal(frame_parse(buf_str(&frame), &f, &size, &diag), ERR_OK);
+    assert_true(f.flags == (FRAME_ZSTD | FRAME_DICT) && f.dict == 7);
+    assert_true(f.cipher.n * 3 < record.n);
+    /* The one who has it reads it; who has not, or has another under its number, is told so and loses
+     * nothing.
+     */
+    assert_int_equal(frame_open_with(&f, &county, &dicts, &payload, &diag), ERR_OK);
+    assert_true(str_eq(buf_str(&payload), record));
+    buf_clear(&payload);
+    assert_int_equal(frame_open(&f, &county, &payload, &diag), ERR_STATE);
+    diag_clear(&diag);
+    shelf.id = 8;
+    assert_int_equal(frame_open_with(&f, &county, &dicts, &payload, &diag), ERR_STATE);
+    diag_clear(&diag);
+    shelf = (struct shelf){7, str_sub(buf_str(&bytes), 0, bytes.n / 2)};
+    assert_int_not_equal(frame_open_with(&f, &county, &dicts, &payload, &diag), ERR_OK);
+    assert_int_equal(payload.n, 0);
+    buf_free(&payload);
+    buf_free(&frame);
+    buf_free(&bytes);
+}
+
+static void a_dictionary_that_does_not_help_is_not_used(void **state)
+{
+    (void)state;
+    char noise[300];
+    uint32_t x = 5;
+    struct buf bytes = trained(), frame;
+    struct frame_dict dict = {7, buf_str(&bytes)};
+    struct frame_seal how = how_usual();
+    buf_init(&frame, FRAME_SIZE_MAX);
+    for (size_t i = 0; i < sizeof(noise); i++)
+        noise[i] = (char)((x = x * 1664525 + 1013904223) >> 24);
+    how.dict = &dict;
+    assert_int_equal(frame_make(&how, (struct str){noise, sizeof(noise)}, &frame, &diag), ERR_OK);
+    assert_int_equal(frame.p[7], 0);
+    assert_memory_equal(frame.p + 32, "\0\0", 2);
+    buf_free(&frame);
+    buf_free(&bytes);
+}
+
+static void too_little_to_learn_from_is_said(void **state)
+{
+    (void)state;
+    const size_t sizes[] = {3, 4};
+    struct buf dict;
+    buf_init(&dict, 4096);
+    assert_int_equal(zstd_train(STR("abcdefg"), sizes, 2, 4096, &dict, &diag), ERR_LIMIT);
+    assert_int_equal(dict.n, 0);
+    assert_false(zstd_is_dict(STR("a text that is no dictionary")));
+    buf_free(&dict);
+}
+
+/* A receipt without secrets: signed, not sealed, 48 bytes less. */
+static void a_receipt_may_be_signed_only(void **state)
+{
+    (void)state;
+    struct frame_seal how = how_usual();
+    struct buf b, payload;
+    struct frame f;
+    size_t size;
+    buf_init(&b, FRAME_SIZE_MAX);
+    buf_init(&payload, 1000);
+    how.type = FRAME_RECEIPT;
+    how.recipient = NULL;
+    assert_int_equal(frame_make(&how, STR("stored"), &b, &diag), ERR_OK);
+    assert_int_equal(b.n, 52 + 6 + 64);
+    assert_int_equal(receive(buf_str(&b), &payload), ERR_OK);
+    assert_true(str_eq_z(buf_str(&payload), "stored"));
+    buf_clear(&payload);
+    for (size_t i = 0; i < b.n * 8; i++) {
+        b.p[i / 8] ^= (char)(1 << i % 8);
+        assert_int_not_equal(receive(buf_str(&b), &payload), ERR_OK);
+        b.p[i / 8] ^= (char)(1 << i % 8);
+    }
+    for (size_t n = 0; n < b.n; n++)
+        assert_int_equal(frame_parse(str_sub(buf_str(&b), 0, n), &f, &size, NULL), ERR_CORRUPT);
+    buf_free(&payload);
+    buf_free(&b);
+}
+
 #define CASE(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_frame_comes_out_as_it_went_in),       CASE(the_head_is_laid_out_as_written),
-        CASE(every_flipped_bit_is_noticed),          CASE(a_changed_frame_signed_anew_does_not_open),
-        CASE(a_cut_frame_says_where_it_breaks_off),  CASE(claims_are_held_against_the_caps),
-        CASE(another_key_is_told_apart_from_damage), CASE(compression_is_used_only_when_it_pays),
+        CASE(a_frame_comes_out_as_it_went_in),
+        CASE(the_head_is_laid_out_as_written),
+        CASE(every_flipped_bit_is_noticed),
+        CASE(a_changed_frame_signed_anew_does_not_open),
+        CASE(a_cut_frame_says_where_it_breaks_off),
+        CASE(claims_are_held_against_the_caps),
+        CASE(another_key_is_told_apart_from_damage),
+        CASE(compression_is_used_only_when_it_pays),
         CASE(a_decompression_bomb_is_bounded),
+        CASE(a_dictionary_shortens_a_single_record),
+        CASE(a_dictionary_that_does_not_help_is_not_used),
+        CASE(too_little_to_learn_from_is_said),
+        CASE(a_receipt_may_be_signed_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
