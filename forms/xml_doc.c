@@ -1,94 +1,94 @@
-/* Reads XML into a flat document through expat. Texts stay where they are in the input as long as they are
- * what is written there. What is refused: entity declarations (no form needs them, and expansion is how small
- * files become large), more depth or nodes than the caller allows.
+/* Reads XML into a flat document. Texts stay where they are in the input as long as they are what is written
+ * there. What is refused: entity declarations (no form needs them, and expansion is how small files become
+ * large), more depth or nodes than the caller allows.
+ *
+ * Plain documents are read by xml_scan.c, everything else by expat, which also has the last word on what is
+ * wrong.
  */
-#include "forms/xml_doc.h"
+#include "forms/xml_build.h"
 
 #include <expat.h>
 
-#define SEPARATOR '\x1f'
 #define CHUNK ((size_t)256 << 10) /* expat keeps a copy of it */
 #define NAMES_RECENT 128u
 
 struct reading {
+    struct xml_build b; /* first */
     XML_Parser parser;
-    struct xml_doc *doc;
-    const struct xml_caps *caps;
-    struct str xml;
-    uint32_t open; /* innermost open element */
-    uint32_t depth;
-    uint32_t skipping; /* open element whose content is skipped, XML_NONE = none */
-    uint32_t skip_depth;
-    size_t skip_from;
-    VEC(uint32_t) tails;       /* by depth: last child so far */
-    struct buf text;           /* text that is not as it stands in the input (references, line ends) */
-    size_t text_from, text_to; /* or else where it stands there */
-    size_t place;              /* up to here lines are counted */
-    uint32_t line, column;
     struct {
         struct str name;
         uint32_t id;
     } recent[NAMES_RECENT];
-    enum err rc;
-    struct diag *d;
 };
 
-static void stop(struct reading *r, enum err rc)
+/* --- building --- */
+
+void build_begin(struct xml_build *b, struct arena *a, struct str xml, const struct xml_caps *caps,
+                 struct xml_doc *doc, struct diag *d)
 {
-    if (!r->rc)
-        r->rc = rc;
-    XML_StopParser(r->parser, XML_FALSE);
+    *doc = (struct xml_doc){.arena = a, .encoding = STR("")};
+    map_init(&doc->name_ids, a);
+    map_init(&doc->prefixes, a);
+    *b = (struct xml_build){
+        .doc = doc, .caps = caps, .xml = xml, .open = XML_NONE, .skipping = XML_NONE, .d = d};
+    buf_init(&b->text, xml.n + 1);
+}
+
+void build_end(struct xml_build *b)
+{
+    buf_free(&b->text);
+}
+
+void build_fail(struct xml_build *b, enum err rc)
+{
+    if (!b->rc)
+        b->rc = rc;
 }
 
 /* Counts on from where it last stood, which expat would do more thoroughly and slower. Lines end in \n. */
-static void find_place(struct reading *r)
+static void find_place(struct xml_build *b)
 {
-    XML_Index index = XML_GetCurrentByteIndex(r->parser);
-    size_t to = index < 0 ? 0 : (size_t)index;
-    if (to > r->xml.n)
-        to = r->xml.n;
-    const char *p = r->xml.p + r->place, *end = r->xml.p + to, *line_end;
+    size_t to = b->at > b->xml.n ? b->xml.n : b->at;
+    const char *p = b->xml.p + b->place, *end = b->xml.p + to, *line_end;
     while (p < end && (line_end = memchr(p, '\n', (size_t)(end - p)))) {
-        r->line++;
-        r->column = 0;
+        b->line++;
+        b->column = 0;
         p = line_end + 1;
     }
     for (; p < end; p++)
-        r->column += ((unsigned char)*p & 0xC0) != 0x80;
-    if (to > r->place)
-        r->place = to;
+        b->column += ((unsigned char)*p & 0xC0) != 0x80;
+    if (to > b->place)
+        b->place = to;
 }
 
-static uint32_t line_of(struct reading *r)
+uint32_t build_line(struct xml_build *b)
 {
-    find_place(r);
-    return r->line + 1;
+    find_place(b);
+    return b->line + 1;
 }
 
-static uint32_t column_of(struct reading *r)
+uint32_t build_column(struct xml_build *b)
 {
-    find_place(r);
-    return r->column + 1;
+    find_place(b);
+    return b->column + 1;
 }
 
-/* "uri|local|prefix", "uri|local" or "local", separated by a byte that XML cannot hold. */
-static uint32_t intern_new(struct reading *r, struct str name)
+uint32_t build_name(struct xml_build *b, struct str spelled)
 {
-    struct xml_doc *doc = r->doc;
+    struct xml_doc *doc = b->doc;
     uint32_t id;
-    if (map_get(&doc->name_ids, name, &id))
+    if (map_get(&doc->name_ids, spelled, &id))
         return id;
-    struct str whole = arena_str(doc->arena, name);
+    struct str rest = arena_str(doc->arena, spelled), part[3] = {STR_NONE, STR_NONE, STR_NONE};
     struct node_name *n = vec_push(doc->arena, &doc->names);
-    struct str *spelled = vec_push(doc->arena, &doc->spelled);
-    if (!whole.p || !n || !spelled || map_put(&doc->name_ids, whole, doc->names.count - 1) != ERR_OK) {
-        stop(r, ERR_NOMEM);
+    struct str *slot = vec_push(doc->arena, &doc->spelled);
+    if (!rest.p || !n || !slot || map_put(&doc->name_ids, rest, doc->names.count - 1) != ERR_OK) {
+        build_fail(b, ERR_NOMEM);
         return 0;
     }
-    *spelled = whole;
-    struct str rest = whole, part[3] = {STR_NONE, STR_NONE, STR_NONE};
+    *slot = rest;
     uint32_t parts = 0;
-    while (parts < 3 && str_split(&rest, SEPARATOR, &part[parts]))
+    while (parts < 3 && str_split(&rest, XML_SEPARATOR, &part[parts]))
         parts++;
     n->uri = parts > 1 ? part[0] : STR("");
     n->local = parts > 1 ? part[1] : part[0];
@@ -96,49 +96,43 @@ static uint32_t intern_new(struct reading *r, struct str name)
     return doc->names.count - 1;
 }
 
-/* A form says the same few names over and over. */
-static uint32_t intern(struct reading *r, const char *name)
+void build_namespace(struct xml_build *b, struct str prefix, struct str uri)
 {
-    struct str s = str_of(name);
-    uint32_t slot = (uint32_t)s.n;
-    for (size_t i = s.n > 12 ? s.n - 12 : 0; i < s.n; i++)
-        slot = slot * 31 + (unsigned char)name[i];
-    slot %= NAMES_RECENT;
-    if (r->recent[slot].name.p && str_eq(r->recent[slot].name, s))
-        return r->recent[slot].id;
-    uint32_t id = intern_new(r, s);
-    if (r->rc)
-        return 0;
-    r->recent[slot].name = r->doc->spelled.at[id];
-    r->recent[slot].id = id;
-    return id;
+    struct xml_doc *doc = b->doc;
+    struct str p = arena_str(doc->arena, prefix), u = arena_str(doc->arena, uri);
+    struct str *slot = vec_push(doc->arena, &doc->uris);
+    if (!p.p || !slot || !u.p || map_put(&doc->prefixes, p, doc->uris.count - 1) != ERR_OK) {
+        build_fail(b, ERR_NOMEM);
+        return;
+    }
+    *slot = u;
 }
 
-static struct xml_node *add_node(struct reading *r)
+static struct xml_node *add_node(struct xml_build *b)
 {
-    struct xml_doc *doc = r->doc;
-    if (doc->nodes.count >= r->caps->nodes_max) {
-        diag_set_at(r->d, ERR_LIMIT, line_of(r), column_of(r),
+    struct xml_doc *doc = b->doc;
+    if (doc->nodes.count >= b->caps->nodes_max) {
+        diag_set_at(b->d, ERR_LIMIT, build_line(b), build_column(b),
                     "More than %u elements and texts. Long lists belong into a file beside the form.",
-                    r->caps->nodes_max);
-        stop(r, ERR_LIMIT);
+                    b->caps->nodes_max);
+        build_fail(b, ERR_LIMIT);
         return NULL;
     }
     struct xml_node *n = vec_push(doc->arena, &doc->nodes);
     if (!n) {
-        stop(r, ERR_NOMEM);
+        build_fail(b, ERR_NOMEM);
         return NULL;
     }
     uint32_t index = doc->nodes.count - 1;
     *n = (struct xml_node){.name = XML_NONE,
-                           .parent = r->open,
+                           .parent = b->open,
                            .first_child = XML_NONE,
                            .next = XML_NONE,
                            .attr_first = doc->attrs.count};
-    if (r->open != XML_NONE) {
-        uint32_t *tail = &r->tails.at[r->depth - 1];
+    if (b->open != XML_NONE) {
+        uint32_t *tail = &b->tails.at[b->depth - 1];
         if (*tail == XML_NONE)
-            doc->nodes.at[r->open].first_child = index;
+            doc->nodes.at[b->open].first_child = index;
         else
             doc->nodes.at[*tail].next = index;
         *tail = index;
@@ -146,13 +140,13 @@ static struct xml_node *add_node(struct reading *r)
     return n;
 }
 
-static void flush_text(struct reading *r)
+static void flush_text(struct xml_build *b)
 {
-    bool as_written = r->text_to > r->text_from;
-    struct str s = as_written ? str_sub(r->xml, r->text_from, r->text_to - r->text_from) : buf_str(&r->text);
-    r->text_from = r->text_to = 0;
-    if (r->text.failed) {
-        stop(r, r->text.failed);
+    bool as_written = b->text_to > b->text_from;
+    struct str s = as_written ? str_sub(b->xml, b->text_from, b->text_to - b->text_from) : buf_str(&b->text);
+    b->text_from = b->text_to = 0;
+    if (b->text.failed) {
+        build_fail(b, b->text.failed);
         return;
     }
     if (s.n == 0)
@@ -162,171 +156,120 @@ static void flush_text(struct reading *r)
         while (blank < s.n && (unsigned char)s.p[blank] <= ' ')
             blank++;
     bool layout = blank == s.n;
-    if (!layout && r->open != XML_NONE) {
-        struct xml_node *n = add_node(r);
-        struct str copy = as_written ? s : arena_str(r->doc->arena, s);
+    if (!layout && b->open != XML_NONE) {
+        struct xml_node *n = add_node(b);
+        struct str copy = as_written ? s : arena_str(b->doc->arena, s);
         if (n && copy.p)
             n->text = copy;
         else if (n)
-            stop(r, ERR_NOMEM);
+            build_fail(b, ERR_NOMEM);
     }
-    buf_clear(&r->text);
+    if (!as_written)
+        buf_clear(&b->text);
 }
 
-static void XMLCALL on_start(void *self, const char *name, const char **attrs)
+static bool shallow_enough(struct xml_build *b, uint32_t depth)
 {
-    struct reading *r = self;
-    if (r->rc)
-        return;
-    if (r->skipping != XML_NONE) {
-        if (r->skip_depth == 0 && r->skip_from == SIZE_MAX)
-            r->skip_from = (size_t)XML_GetCurrentByteIndex(r->parser);
-        r->skip_depth++;
-        if (r->skip_depth + r->depth > r->caps->depth_max) {
-            diag_set_at(r->d, ERR_LIMIT, line_of(r), column_of(r), "Elements are nested deeper than %u.",
-                        r->caps->depth_max);
-            stop(r, ERR_LIMIT);
-        }
-        return;
+    if (depth <= b->caps->depth_max)
+        return true;
+    diag_set_at(b->d, ERR_LIMIT, build_line(b), build_column(b), "Elements are nested deeper than %u.",
+                b->caps->depth_max);
+    build_fail(b, ERR_LIMIT);
+    return false;
+}
+
+bool build_open(struct xml_build *b)
+{
+    if (b->skipping != XML_NONE) {
+        if (b->skip_depth == 0 && b->skip_from == SIZE_MAX)
+            b->skip_from = b->at;
+        b->skip_depth++;
+        (void)shallow_enough(b, b->skip_depth + b->depth);
+        return false;
     }
-    flush_text(r);
-    if (r->rc)
-        return;
-    if (r->depth >= r->caps->depth_max) {
-        diag_set_at(r->d, ERR_LIMIT, line_of(r), column_of(r), "Elements are nested deeper than %u.",
-                    r->caps->depth_max);
-        stop(r, ERR_LIMIT);
-        return;
-    }
-    struct xml_node *n = add_node(r);
+    flush_text(b);
+    if (b->rc || !shallow_enough(b, b->depth + 1))
+        return false;
+    struct xml_node *n = add_node(b);
     if (!n)
-        return;
-    uint32_t index = r->doc->nodes.count - 1;
-    find_place(r);
-    n->line = r->line + 1;
-    n->column = r->column + 1;
-    n->name = intern(r, name);
-    for (uint32_t i = 0; attrs[i] && !r->rc; i += 2) {
-        struct xml_attr *a = vec_push(r->doc->arena, &r->doc->attrs);
-        if (!a) {
-            stop(r, ERR_NOMEM);
-            return;
-        }
-        a->name = intern(r, attrs[i]);
-        a->value = arena_str(r->doc->arena, str_of(attrs[i + 1]));
-        if (!a->value.p)
-            stop(r, ERR_NOMEM);
-        r->doc->nodes.at[index].attr_count++;
-    }
-    r->open = index;
-    r->depth++;
-    if (r->depth > r->tails.count && !vec_push(r->doc->arena, &r->tails)) {
-        stop(r, ERR_NOMEM);
+        return false;
+    find_place(b);
+    n->line = b->line + 1;
+    n->column = b->column + 1;
+    return true;
+}
+
+void build_attribute(struct xml_build *b, uint32_t name, struct str value)
+{
+    struct xml_attr *a = vec_push(b->doc->arena, &b->doc->attrs);
+    struct str kept = arena_str(b->doc->arena, value);
+    if (!a || !kept.p) {
+        build_fail(b, ERR_NOMEM);
         return;
     }
-    r->tails.at[r->depth - 1] = XML_NONE;
-    if (!r->rc && r->caps->skip && r->caps->skip(r->doc, index)) {
-        r->skipping = index;
-        r->skip_depth = 0;
-        r->skip_from = SIZE_MAX;
+    *a = (struct xml_attr){name, kept};
+    b->doc->nodes.at[b->doc->nodes.count - 1].attr_count++;
+}
+
+void build_enter(struct xml_build *b)
+{
+    uint32_t index = b->doc->nodes.count - 1;
+    b->open = index;
+    b->depth++;
+    if (b->depth > b->tails.count && !vec_push(b->doc->arena, &b->tails)) {
+        build_fail(b, ERR_NOMEM);
+        return;
+    }
+    b->tails.at[b->depth - 1] = XML_NONE;
+    if (!b->rc && b->caps->skip && b->caps->skip(b->doc, index)) {
+        b->skipping = index;
+        b->skip_depth = 0;
+        b->skip_from = SIZE_MAX;
     }
 }
 
-static void keep_skipped(struct reading *r)
+static void keep_skipped(struct xml_build *b)
 {
-    struct xml_node *n = &r->doc->nodes.at[r->skipping];
-    size_t to = (size_t)XML_GetCurrentByteIndex(r->parser);
-    if (r->skip_from != SIZE_MAX && to <= r->xml.n && r->skip_from < to) {
-        n->text = arena_str(r->doc->arena, str_sub(r->xml, r->skip_from, to - r->skip_from));
+    struct xml_node *n = &b->doc->nodes.at[b->skipping];
+    if (b->skip_from != SIZE_MAX && b->at <= b->xml.n && b->skip_from < b->at) {
+        n->text = arena_str(b->doc->arena, str_sub(b->xml, b->skip_from, b->at - b->skip_from));
         if (!n->text.p)
-            stop(r, ERR_NOMEM);
+            build_fail(b, ERR_NOMEM);
     }
-    r->skipping = XML_NONE;
+    b->skipping = XML_NONE;
 }
 
-static void XMLCALL on_end(void *self, const char *name)
+void build_close(struct xml_build *b)
 {
-    struct reading *r = self;
-    (void)name;
-    if (r->rc)
-        return;
-    if (r->skipping != XML_NONE) {
-        if (r->skip_depth > 0) {
-            r->skip_depth--;
+    if (b->skipping != XML_NONE) {
+        if (b->skip_depth > 0) {
+            b->skip_depth--;
             return;
         }
-        keep_skipped(r);
+        keep_skipped(b);
     }
-    flush_text(r);
-    if (r->rc)
+    flush_text(b);
+    if (b->rc)
         return;
-    r->open = r->doc->nodes.at[r->open].parent;
-    r->depth--;
+    b->open = b->doc->nodes.at[b->open].parent;
+    b->depth--;
 }
 
-/* Text comes in pieces. As long as they stand one behind the other in the input just so, nothing is copied.
- */
-static void XMLCALL on_text(void *self, const char *p, int n)
+/* As long as pieces stand one behind the other in the input just so, nothing is copied. */
+void build_text(struct xml_build *b, struct str piece, bool as_written)
 {
-    struct reading *r = self;
-    size_t size = (size_t)n;
-    if (r->rc || r->skipping != XML_NONE)
+    if (b->skipping != XML_NONE)
         return;
-    XML_Index index = XML_GetCurrentByteIndex(r->parser);
-    size_t at = index < 0 ? r->xml.n : (size_t)index;
-    bool as_written = r->text.n == 0 && at <= r->xml.n && size <= r->xml.n - at &&
-                      (r->text_to == r->text_from || r->text_to == at) && memcmp(r->xml.p + at, p, size) == 0;
-    if (as_written) {
-        if (r->text_to == r->text_from)
-            r->text_from = at;
-        r->text_to = at + size;
+    if (as_written && b->text.n == 0 && (b->text_to == b->text_from || b->text_to == b->at)) {
+        if (b->text_to == b->text_from)
+            b->text_from = b->at;
+        b->text_to = b->at + piece.n;
         return;
     }
-    if (r->text_to > r->text_from)
-        buf_put_str(&r->text, str_sub(r->xml, r->text_from, r->text_to - r->text_from));
-    r->text_from = r->text_to = 0;
-    buf_put(&r->text, p, size);
-}
-
-static void XMLCALL on_entity(void *self, const char *name, int parameter, const char *value, int n,
-                              const char *base, const char *system, const char *public, const char *notation)
-{
-    struct reading *r = self;
-    (void)parameter;
-    (void)value;
-    (void)n;
-    (void)base;
-    (void)system;
-    (void)public;
-    (void)notation;
-    diag_set_at(
-        r->d, ERR_SYNTAX, line_of(r), column_of(r),
-        "The document declares the entity \"%.60s\". Entities are not expanded here: write the text itself.",
-        name);
-    stop(r, ERR_SYNTAX);
-}
-
-static void XMLCALL on_namespace(void *self, const char *prefix, const char *uri)
-{
-    struct reading *r = self;
-    struct xml_doc *doc = r->doc;
-    struct str p = arena_str(doc->arena, prefix ? str_of(prefix) : STR(""));
-    struct str *slot = vec_push(doc->arena, &doc->uris);
-    struct str u = arena_str(doc->arena, uri ? str_of(uri) : STR(""));
-    if (!p.p || !slot || !u.p || map_put(&doc->prefixes, p, doc->uris.count - 1) != ERR_OK) {
-        stop(r, ERR_NOMEM);
-        return;
-    }
-    *slot = u;
-}
-
-static void XMLCALL on_declaration(void *self, const char *version, const char *encoding, int standalone)
-{
-    struct reading *r = self;
-    (void)version;
-    (void)standalone;
-    if (encoding)
-        r->doc->encoding = arena_str(r->doc->arena, str_of(encoding));
+    if (b->text_to > b->text_from)
+        buf_put_str(&b->text, str_sub(b->xml, b->text_from, b->text_to - b->text_from));
+    b->text_from = b->text_to = 0;
+    buf_put_str(&b->text, piece);
 }
 
 /* Elements, and texts that do not look like layout. */
@@ -343,59 +286,180 @@ static uint32_t expected_nodes(struct str xml, uint32_t max)
     return count < max ? count : max;
 }
 
+static bool reserve(struct xml_build *b, uint32_t expected)
+{
+    return vec_reserve(b->doc->arena, &b->doc->nodes, expected) &&
+           vec_reserve(b->doc->arena, &b->doc->attrs, expected / 2);
+}
+
+/* --- expat --- */
+
+/* Where the parser stands; false when nothing more is taken. */
+static bool take(struct reading *r)
+{
+    XML_Index index = XML_GetCurrentByteIndex(r->parser);
+    r->b.at = index < 0 ? r->b.xml.n : (size_t)index;
+    return r->b.rc == ERR_OK;
+}
+
+static void stop_if_failed(struct reading *r)
+{
+    if (r->b.rc)
+        XML_StopParser(r->parser, XML_FALSE);
+}
+
+/* A form says the same few names over and over. */
+static uint32_t intern(struct reading *r, const char *name)
+{
+    struct str s = str_of(name);
+    uint32_t slot = (uint32_t)s.n;
+    for (size_t i = s.n > 12 ? s.n - 12 : 0; i < s.n; i++)
+        slot = slot * 31 + (unsigned char)name[i];
+    slot %= NAMES_RECENT;
+    if (r->recent[slot].name.p && str_eq(r->recent[slot].name, s))
+        return r->recent[slot].id;
+    uint32_t id = build_name(&r->b, s);
+    if (r->b.rc)
+        return 0;
+    r->recent[slot].name = r->b.doc->spelled.at[id];
+    r->recent[slot].id = id;
+    return id;
+}
+
+static void XMLCALL on_start(void *self, const char *name, const char **attrs)
+{
+    struct reading *r = self;
+    struct xml_build *b = &r->b;
+    if (take(r) && build_open(b)) {
+        b->doc->nodes.at[b->doc->nodes.count - 1].name = intern(r, name);
+        for (uint32_t i = 0; attrs[i] && !b->rc; i += 2) {
+            uint32_t id = intern(r, attrs[i]);
+            build_attribute(b, id, str_of(attrs[i + 1]));
+        }
+        if (!b->rc)
+            build_enter(b);
+    }
+    stop_if_failed(r);
+}
+
+static void XMLCALL on_end(void *self, const char *name)
+{
+    struct reading *r = self;
+    (void)name;
+    if (take(r))
+        build_close(&r->b);
+    stop_if_failed(r);
+}
+
+static void XMLCALL on_text(void *self, const char *p, int n)
+{
+    struct reading *r = self;
+    struct str piece = {p, (size_t)n}, xml = r->b.xml;
+    if (!take(r))
+        return;
+    bool as_written = r->b.at <= xml.n && piece.n <= xml.n - r->b.at &&
+                      memcmp(xml.p + r->b.at, p, piece.n) == 0;
+    build_text(&r->b, piece, as_written);
+}
+
+static void XMLCALL on_entity(void *self, const char *name, int parameter, const char *value, int n,
+                              const char *base, const char *system, const char *public, const char *notation)
+{
+    struct reading *r = self;
+    (void)parameter;
+    (void)value;
+    (void)n;
+    (void)base;
+    (void)system;
+    (void)public;
+    (void)notation;
+    (void)take(r);
+    diag_set_at(
+        r->b.d, ERR_SYNTAX, build_line(&r->b), build_column(&r->b),
+        "The document declares the entity \"%.60s\". Entities are not expanded here: write the text itself.",
+        name);
+    build_fail(&r->b, ERR_SYNTAX);
+    stop_if_failed(r);
+}
+
+static void XMLCALL on_namespace(void *self, const char *prefix, const char *uri)
+{
+    struct reading *r = self;
+    build_namespace(&r->b, prefix ? str_of(prefix) : STR(""), uri ? str_of(uri) : STR(""));
+    stop_if_failed(r);
+}
+
+static void XMLCALL on_declaration(void *self, const char *version, const char *encoding, int standalone)
+{
+    struct reading *r = self;
+    (void)version;
+    (void)standalone;
+    if (encoding)
+        r->b.doc->encoding = arena_str(r->b.doc->arena, str_of(encoding));
+}
+
 static enum err parse_all(struct reading *r)
 {
-    uint32_t expected = expected_nodes(r->xml, r->caps->nodes_max);
-    if (!vec_reserve(r->doc->arena, &r->doc->nodes, expected) ||
-        !vec_reserve(r->doc->arena, &r->doc->attrs, expected / 2))
-        return ERR_NOMEM;
+    struct xml_build *b = &r->b;
     size_t at = 0;
-    while (at < r->xml.n && !r->rc) {
-        size_t n = r->xml.n - at < CHUNK ? r->xml.n - at : CHUNK;
-        bool final = at + n == r->xml.n;
-        if (XML_Parse(r->parser, r->xml.p + at, (int)n, final) == XML_STATUS_ERROR)
+    while (at < b->xml.n && !b->rc) {
+        size_t n = b->xml.n - at < CHUNK ? b->xml.n - at : CHUNK;
+        bool final = at + n == b->xml.n;
+        if (XML_Parse(r->parser, b->xml.p + at, (int)n, final) == XML_STATUS_ERROR)
             break;
         at += n;
     }
-    if (r->rc)
-        return r->rc;
+    if (b->rc)
+        return b->rc;
     enum XML_Error e = XML_GetErrorCode(r->parser);
     if (e == XML_ERROR_NO_MEMORY)
         return ERR_NOMEM;
+    (void)take(r);
     if (e != XML_ERROR_NONE)
-        return diag_set_at(r->d, ERR_SYNTAX, line_of(r), column_of(r), "This is not well-formed XML: %s.",
-                           XML_ErrorString(e));
-    if (r->doc->nodes.count == 0)
-        return diag_set(r->d, ERR_SYNTAX, "The document is empty.");
+        return diag_set_at(b->d, ERR_SYNTAX, build_line(b), build_column(b),
+                           "This is not well-formed XML: %s.", XML_ErrorString(e));
+    if (b->doc->nodes.count == 0)
+        return diag_set(b->d, ERR_SYNTAX, "The document is empty.");
     return ERR_OK;
+}
+
+static enum err read_by_expat(struct reading *r)
+{
+    r->parser = XML_ParserCreateNS(NULL, XML_SEPARATOR);
+    if (!r->parser)
+        return ERR_NOMEM;
+    XML_SetReturnNSTriplet(r->parser, 1);
+    XML_SetUserData(r->parser, r);
+    XML_SetElementHandler(r->parser, on_start, on_end);
+    XML_SetCharacterDataHandler(r->parser, on_text);
+    XML_SetEntityDeclHandler(r->parser, on_entity);
+    XML_SetStartNamespaceDeclHandler(r->parser, on_namespace);
+    XML_SetXmlDeclHandler(r->parser, on_declaration);
+    enum err rc = parse_all(r);
+    XML_ParserFree(r->parser);
+    return rc;
 }
 
 enum err xml_doc_read(struct arena *a, struct str xml, const struct xml_caps *caps, struct xml_doc *doc,
                       struct diag *d)
 {
-    *doc = (struct xml_doc){.arena = a, .encoding = STR("")};
-    map_init(&doc->name_ids, a);
-    map_init(&doc->prefixes, a);
-    struct reading r = {.doc = doc, .caps = caps, .xml = xml, .open = XML_NONE, .skipping = XML_NONE, .d = d};
-    buf_init(&r.text, xml.n + 1);
-    enum err rc = ERR_NOMEM;
-    if (xml.n == 0)
+    struct reading r = {0};
+    struct diag unused = {0};
+    struct arena_mark mark = arena_mark(a);
+    if (xml.n == 0) {
+        *doc = (struct xml_doc){.arena = a, .encoding = STR("")};
         return diag_set(d, ERR_SYNTAX, "The document is empty.");
-    r.parser = XML_ParserCreateNS(NULL, SEPARATOR);
-    if (!r.parser)
-        goto done;
-    XML_SetReturnNSTriplet(r.parser, 1);
-    XML_SetUserData(r.parser, &r);
-    XML_SetElementHandler(r.parser, on_start, on_end);
-    XML_SetCharacterDataHandler(r.parser, on_text);
-    XML_SetEntityDeclHandler(r.parser, on_entity);
-    XML_SetStartNamespaceDeclHandler(r.parser, on_namespace);
-    XML_SetXmlDeclHandler(r.parser, on_declaration);
-    rc = parse_all(&r);
-done:
-    if (r.parser)
-        XML_ParserFree(r.parser);
-    buf_free(&r.text);
+    }
+    uint32_t expected = expected_nodes(xml, caps->nodes_max);
+    build_begin(&r.b, a, xml, caps, doc, &unused);
+    bool plain = !caps->expat && reserve(&r.b, expected) && xml_scan(&r.b);
+    build_end(&r.b);
+    if (plain)
+        return ERR_OK;
+    arena_release(a, mark);
+    build_begin(&r.b, a, xml, caps, doc, d);
+    enum err rc = reserve(&r.b, expected) ? read_by_expat(&r) : ERR_NOMEM;
+    build_end(&r.b);
     return rc;
 }
 
