@@ -125,12 +125,6 @@ void visit_check_write(const unsigned char sha256[static 32], char out[static VI
     hex_write(sha256, VISIT_CHECK_BYTES, out + 1);
 }
 
-void visit_check_write(const unsigned char sha256[static 32], char out[static VISIT_CHECK_SIZE])
-{
-    out[0] = 'h';
-    hex_write(sha256, VISIT_CHECK_BYTES, out + 1);
-}
-
 /* 2^47 ms is the year 6429; beyond it, and before 1970, a wall clock is noise. */
 #define WALL_MS_MAX ((INT64_C(1) << 47) - 1)
 
@@ -160,12 +154,6 @@ int64_t hlc_effective(int64_t hlc, int64_t anchor_ms, int64_t elapsed_ms)
     int64_t bound_ms = wall_clamped(wall_clamped(anchor_ms) + elapsed + SKEW_MS_MAX);
     int64_t bound = bound_ms << 16;
     return hlc < bound ? hlc : bound;
-}
-
-int64_t hlc_whole_tick(int64_t hlc)
-{
-    const int64_t tick = (int64_t)HLC_TICK_MS << 16;
-    return hlc > INT64_MAX - tick ? hlc : (hlc + tick - 1) & ~(tick - 1);
 }
 
 int64_t hlc_whole_tick(int64_t hlc)
