@@ -379,6 +379,7 @@ static const struct {
 } risk_commands[] = {
     {"judge", "judge a household by a rule pack and say why", cmd_risk_judge},
     {"score", "score the households of a table by a pack", cmd_risk_score},
+    {"quality", "look for signs of poor data in a table", cmd_risk_quality},
 };
 
 static void print_commands(FILE *to)

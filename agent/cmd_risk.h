@@ -16,5 +16,6 @@ enum err risk_table_pack(struct arena *a, struct seam *seam, const char *path, c
 enum err risk_day(struct seam *seam, const char *date, int64_t *day_out, struct diag *d) MUST_USE;
 
 int cmd_risk_score(int argc, char **argv, struct seam *seam);
+int cmd_risk_quality(int argc, char **argv, struct seam *seam);
 
 #endif

@@ -479,7 +479,7 @@ static void read_params(struct pack_loader *l, const struct json *root)
 /* -- checks
  * ----------------------------------------------------------------------------------------------------- */
 
-static enum severity severity_of(struct pack_loader *l, const struct json *o, struct str where)
+enum severity pack_severity(struct pack_loader *l, const struct json *o, struct str where)
 {
     struct str s = pack_text(l, o, "severity", true, where);
     for (int i = SEVERITY_BLUE; i <= SEVERITY_RED; i++)
@@ -542,7 +542,7 @@ static void read_check(struct pack_loader *l, const struct json *o)
     c->id = pack_text(l, o, "id", true, where);
     if (c->id.n && !pack_name_valid(c->id))
         PACK_ERROR(l, o->line, where, "An id is made of letters, digits, _ and -, and begins with a letter.");
-    c->severity = severity_of(l, o, where);
+    c->severity = pack_severity(l, o, where);
     c->kind = kind_of(l, o, where);
     c->urgent = bool_of(l, o, "urgent", where);
     c->source = pack_text(l, o, "source", true, where);
@@ -613,7 +613,7 @@ static void read_head(struct pack_loader *l, const struct json *root)
     pack_keys(l, root, where,
               p->table
                   ? "format table id version title note valid date sources inputs sets dept params lookups "
-                    "derived checks categories results totals"
+                    "derived checks categories results totals over"
                   : "format id version title note forms valid date sources inputs sets dept params lookups "
                     "derived checks categories");
     if (!json_i64(root, "format", &format) || format != 1)
@@ -779,6 +779,8 @@ static void read_all(struct pack_loader *l, const struct json *root)
         read_sentences(l, root);
     if (!l->rc)
         pack_read_results(l, root);
+    if (!l->rc)
+        pack_read_over(l, root);
     if (!l->rc)
         warn_unused(l);
 }

@@ -160,6 +160,18 @@ struct pack_total {
     uint32_t line;
 };
 
+/* A check over all households of a table (quality.c). */
+struct pack_over {
+    struct str id;
+    uint32_t kind;
+    enum severity severity;
+    struct words name;
+    uint32_t *columns; /* inputs, then results */
+    uint32_t column_count;
+    uint32_t by; /* the column of groups, such as the enumerator; UINT32_MAX = none */
+    double numbers[4];
+};
+
 /* A path inside a set's predicates, as the engine names it. */
 struct pack_member_ref {
     uint32_t ref, set, field;
@@ -183,6 +195,7 @@ struct pack {
     bool table; /* reads a table: its form is made of its own inputs */
     VEC(struct pack_lookup) lookups;
     VEC(struct pack_total) totals;
+    VEC(struct pack_over) over;
     uint32_t *results; /* derived values that a table of scores shows */
     uint32_t result_count;
     VEC(struct pack_member_ref) member_refs;
@@ -256,6 +269,8 @@ enum err pack_table_form(struct arena *a, const struct json *root, const struct 
                          struct diag *d) MUST_USE;
 void pack_read_lookups(struct pack_loader *l, const struct json *root);
 void pack_read_results(struct pack_loader *l, const struct json *root);
+enum severity pack_severity(struct pack_loader *l, const struct json *o, struct str where);
+void pack_read_over(struct pack_loader *l, const struct json *root);
 /* Records a mistake: where in the pack ("checks.MED01.when"), and the sentence in `what`. */
 void pack_finding(struct pack_loader *l, enum finding_severity severity, uint32_t line, struct str where,
                   const struct diag *what);

@@ -151,7 +151,7 @@ enum err table_judge(struct arena *a, const struct pack *p, const struct table_h
                      struct table_judgement *out, struct diag *d)
 {
     const struct session_host host = {.now_ms = no_clock};
-    struct saved saved;
+    struct saved saved = {0};
     struct table_judgement result = {.result_count = p->result_count};
     struct outcome outcome = {.a = a,
                               .results = ARENA_ARRAY(a, struct table_result, p->result_count + 1),

@@ -2,4 +2,5 @@
 ds_unit_test(pack ds_risk)
 ds_unit_test(judge ds_risk)
 ds_unit_test(table ds_risk)
+ds_unit_test(quality ds_risk)
 ds_unit_test(script ds_agent)
