@@ -440,12 +440,13 @@ static bool left_alone(const struct case_edit *edit, const struct case_field *f,
 
 static struct change change_of(const struct case_edit *edit, const struct case_field *f)
 {
-    return (struct change){.op = edit->resolve ? CHANGE_RESOLVE
-                                 : f->value.n  ? CHANGE_SET
-                                               : CHANGE_CLEAR,
-                           .field = f->field,
-                           .status = edit->status,
-                           .value = f->value};
+    struct change c = {.op = f->value.n ? CHANGE_SET : CHANGE_CLEAR, .field = f->field, .value = f->value};
+    if (edit->resolve) {
+        c.op = edit->remove ? CHANGE_ROW_DELETE : edit->clear ? CHANGE_CLEAR : CHANGE_RESOLVE;
+        c.status = edit->status;
+        c.value = c.op == CHANGE_RESOLVE ? f->value : STR("");
+    }
+    return c;
 }
 
 enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case_edit *edit, struct diag *d)

@@ -47,6 +47,11 @@ enum option {
     OPTION_KEY,
     OPTION_BUNDLE,
     OPTION_REMOVE,
+    OPTION_KEEP,
+    OPTION_VALUE,
+    OPTION_BY,
+    OPTION_FORCE,
+    OPTION_REPLAY,
     OPTION_COUNT
 };
 
@@ -71,6 +76,11 @@ static const struct option_row {
     [OPTION_FORM] = {"--form",       "ID",        "the form's id"},
     [OPTION_OUT] = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
     [OPTION_LANGUAGE] = {"--language",   "zh|en",     "of findings (from LANG when left out)"},
+    [OPTION_KEEP] = {"--keep",       "N",         "the n-th of the values as listed holds"},
+    [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds"},
+    [OPTION_BY] = {"--by",         "NAME",      "who decides"},
+    [OPTION_FORCE] = {"--force",      NULL,        "also what the handheld sends again by itself"},
+    [OPTION_REPLAY] = {"--replay",     NULL,        "apply the whole log anew and compare"},
     [OPTION_THREADS] = {"--threads",    "N",         "requests carried out at the same time (2)"},
     [OPTION_CERTIFICATE] = {"--certificate", "FILE",    "serve HTTPS: the certificate with its chain, PEM"},
     [OPTION_KEY] = {"--key",        "FILE",      "the certificate's key, PEM"},
@@ -636,6 +646,132 @@ static enum err call_courier(struct run *r, struct diag *d)
     return rc;
 }
 
+/* ---- review, check, restore ---- */
+
+static enum err review_resolved(struct run *r, struct diag *d)
+{
+    uint64_t keep = 0, field = 0;
+    struct str number, rest = r->argument_count == 3 ? r->arguments[2] : STR("");
+    struct review_decision c = {.id = rest, .by = r->option[OPTION_BY], .value = r->option[OPTION_VALUE]};
+    if (!str_split(&rest, '.', &number) || !str_to_u64(number, &c.number) || !str_to_u64(rest, &field) ||
+        field > UINT32_MAX)
+        return diag_set(d, ERR_USAGE,
+                        "An answer is named as listed, such as 12.3: doorstepd review conflicts DIR");
+    if (given(r, OPTION_KEEP) == given(r, OPTION_VALUE))
+        return diag_set(d, ERR_USAGE, "Say one of --keep N and --value TEXT.");
+    if (given(r, OPTION_KEEP) &&
+        (!str_to_u64(r->option[OPTION_KEEP], &keep) || keep < 1 || keep > UINT32_MAX))
+        return diag_set(d, ERR_USAGE, "--keep is the number that stands before the value in the list.");
+    enum err rc = need(r, OPTION_BY, d);
+    c.field = (uint32_t)field;
+    c.keep = (uint32_t)keep;
+    if (!rc)
+        rc = review_resolve(&r->desk, &c, d);
+    if (!rc)
+        buf_printf(&r->out, "%.*s is decided; the handhelds hear of it with their next sync\n",
+                   STR_ARG(c.id));
+    return rc;
+}
+
+/* DEVICE.INCARNATION.NUMBER.COPY */
+static bool apart_read(struct str text, struct apart_name *out)
+{
+    struct str part[4] = {STR_NONE, STR_NONE, STR_NONE, STR_NONE};
+    unsigned char bytes[8];
+    uint64_t n[3] = {0};
+    for (int i = 0; i < 4; i++)
+        if (!str_split(&text, '.', &part[i]) || (i > 0 && !str_to_u64(part[i], &n[i - 1])))
+            return false;
+    if (!hex_read(part[0], bytes, sizeof bytes) || n[0] > UINT32_MAX || n[2] > UINT32_MAX)
+        return false;
+    *out = (struct apart_name){.inc = (uint32_t)n[0], .batch_seq = n[1], .copy = (uint32_t)n[2]};
+    for (int i = 0; i < 8; i++)
+        out->device = out->device << 8 | bytes[i];
+    return true;
+}
+
+static enum err review_released(struct run *r, struct diag *d)
+{
+    struct apart_name name;
+    struct server *server = NULL;
+    const struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = 1};
+    if (r->argument_count != 3 || !apart_read(r->arguments[2], &name))
+        return diag_set(d, ERR_USAGE, "A frame is named as listed: doorstepd review list DIR");
+    enum err rc = need(r, OPTION_BY, d);
+    if (!rc)
+        rc = srv_open(&so, &server, d);
+    if (!rc)
+        rc = review_release(server, r->store, &r->memory, &name, r->option[OPTION_BY], given(r, OPTION_FORCE),
+                            d);
+    srv_close(server);
+    if (!rc)
+        buf_printf(&r->out, "%.*s is released and applied\n", STR_ARG(r->arguments[2]));
+    return rc;
+}
+
+static enum err call_review(struct run *r, struct diag *d)
+{
+    struct str what = r->arguments[0];
+    bool json = given(r, OPTION_JSON);
+    if (str_eq_z(what, "conflicts"))
+        return review_conflicts(&r->desk, given(r, OPTION_HOUSEHOLD) ? r->option[OPTION_HOUSEHOLD] : STR(""),
+                                json, &r->out, d);
+    if (str_eq_z(what, "resolve"))
+        return review_resolved(r, d);
+    if (str_eq_z(what, "list"))
+        return review_apart(&r->desk, json, &r->out, d);
+    if (str_eq_z(what, "release"))
+        return review_released(r, d);
+    return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
+}
+
+static enum err call_check(struct run *r, struct diag *d)
+{
+    unsigned char now[SHA256_SIZE], again[SHA256_SIZE];
+    char text[2 * SHA256_SIZE + 1] = {0};
+    uint64_t rows = 0, events = 0;
+    bool replay = given(r, OPTION_REPLAY);
+    enum err rc = cstore_check(r->store, d);
+    if (!rc)
+        rc = centre_state_hash(r->store, now, &rows, d);
+    if (!rc && replay)
+        rc = centre_replay_hash(r->store, &r->seam, 0, again, &events, d);
+    if (rc)
+        return rc;
+    bool same = !replay || memcmp(now, again, sizeof now) == 0;
+    hex_write(now, SHA256_SIZE, text);
+    if (given(r, OPTION_JSON))
+        buf_printf(&r->out, "{\"rows\":%llu,\"state_hash\":\"%s\",\"replayed\":%llu,\"same\":%s}\n",
+                   (unsigned long long)rows, text, (unsigned long long)events, same ? "true" : "false");
+    else
+        buf_printf(&r->out, "database sound\nrows       %llu\nstate hash %s\n", (unsigned long long)rows,
+                   text);
+    if (replay && !given(r, OPTION_JSON))
+        buf_printf(&r->out, "replayed   %llu frames and edits: %s\n", (unsigned long long)events,
+                   same ? "the same state" : "ANOTHER STATE");
+    return same ? ERR_OK
+                : diag_set(
+                      d, ERR_CORRUPT,
+                      "The records are not what the log makes of them: put a backup back, and report this.");
+}
+
+static enum err call_restore(struct run *r, struct diag *d)
+{
+    enum err rc = centre_set_back(&r->seam, r->dir, r->store, d);
+    if (!rc)
+        buf_put_z(&r->out, "A new epoch has begun. Handhelds send again what this backup does not have.\n");
+    return rc;
+}
+
+static enum err call_tidy(struct run *r, struct diag *d)
+{
+    uint64_t buried = 0;
+    enum err rc = centre_bury(r->store, r->seam.wall_ms(r->seam.self), &buried, d);
+    if (!rc)
+        buf_printf(&r->out, "answers of %llu removed rows let go\n", (unsigned long long)buried);
+    return rc;
+}
+
 /* ---- the table ---- */
 
 #define BIT(o) (1u << (o))
@@ -679,6 +815,21 @@ static const struct command commands[] = {
      BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE), true, call_list,
      "what the centre holds, as a table",
      "doorstepd list /srv/doorstep findings --language zh"},
+    {"review", "conflicts|resolve|list|release DIR [ID]", 2, 3,
+     BIT(OPTION_JSON) | BIT(OPTION_HOUSEHOLD) | BIT(OPTION_KEEP) | BIT(OPTION_VALUE) | BIT(OPTION_BY) |
+         BIT(OPTION_FORCE),
+     true, call_review,
+     "answers in dispute, and frames that were set apart: look, decide, release",
+     "doorstepd review resolve /srv/doorstep 12.3 --keep 2 --by 李主任"},
+    {"check", "DIR", 1, 1, BIT(OPTION_JSON) | BIT(OPTION_REPLAY), true, call_check,
+     "check the database, and tell its state as one hash",
+     "doorstepd check /srv/doorstep --replay"},
+    {"restore", "DIR", 1, 1, 0, true, call_restore,
+     "say that a backup was put back: handhelds then send again what it lacks",
+     "doorstepd restore /srv/doorstep"},
+    {"tidy", "DIR", 1, 1, 0, true, call_tidy,
+     "let go of answers in removed rows, once every handheld knows of the removal",
+     "doorstepd tidy /srv/doorstep"},
     {"export", "DIR", 1, 1,
      BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_FORM) | BIT(OPTION_OUT) | BIT(OPTION_JSON), true,
      call_export,
@@ -791,7 +942,8 @@ static enum err carry_out(struct run *r, int argc, char **argv, struct diag *d)
     if (rc)
         return rc;
     /* "device list DIR": the directory stands second. */
-    bool second = r->command->call == call_device || r->command->call == call_courier;
+    bool second = r->command->call == call_device || r->command->call == call_courier ||
+                  r->command->call == call_review;
     r->dir = r->arguments[second].p;
     if (given(r, OPTION_LOG))
         po.log_file = r->option[OPTION_LOG].p;

@@ -105,6 +105,9 @@ enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, stru
  * stored here; it must ask for its receipts first. */
 enum err people_incarnation(struct server *s, struct cstore *st, struct arena *a, struct str frame,
                             struct buf *reply, struct diag *d) MUST_USE;
+/* The person of this name, role and area, made when there is none; inside a transaction. */
+enum err people_take(struct cstore *st, struct str name, uint8_t role, struct str area, int64_t now_ms,
+                     struct person *out, struct diag *d) MUST_USE;
 /* Every incarnation of the device. ERR_NOT_FOUND. */
 enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d) MUST_USE;
 
@@ -142,8 +145,9 @@ struct case_edit {
     const struct case_field *fields;
     uint32_t field_count;
     bool resolve;
-    uint8_t status;  /* of a decision */
-    uint32_t person; /* who: 0 = the centre itself */
+    bool clear, remove; /* of a decision: that there is no answer; that the row is removed */
+    uint8_t status;     /* of a decision */
+    uint32_t person;    /* who: 0 = the centre itself */
     uint8_t role;
     bool changed; /* out */
 };
@@ -297,6 +301,34 @@ struct batch_rows row_names_of(struct row_names *n);
 /* The receipt for a frame that was released. */
 enum err srv_receipt_again(struct server *s, struct cstore *st, struct arena *a,
                            const struct device_row *device, struct batch_row *batch, struct diag *d) MUST_USE;
+
+/* ---- what a clerk looks at (review.c) ---- */
+/* Answers in dispute, of one household ("" = all). */
+enum err review_conflicts(struct desk *k, struct str household, bool json, struct buf *out,
+                          struct diag *d) MUST_USE;
+struct review_decision {
+    struct str id;   /* as listed: NUMBER.FIELD */
+    uint64_t number; /* of the row */
+    uint32_t field;
+    uint32_t keep;    /* the n-th value as listed, from 1; 0 = `value` */
+    struct str value; /* "" on field 0: the row stays */
+    struct str by;    /* a supervisor's name */
+};
+enum err review_resolve(struct desk *k, const struct review_decision *c, struct diag *d) MUST_USE;
+/* Frames that were set apart. */
+enum err review_apart(struct desk *k, bool json, struct buf *out, struct diag *d) MUST_USE;
+struct apart_name {
+    uint64_t device;
+    uint32_t inc;
+    uint64_t batch_seq;
+    uint32_t copy;
+};
+/* Applies a frame that was set apart. `force`: also one that the handheld sends again by itself. */
+enum err review_release(struct server *s, struct cstore *st, struct arena *a, const struct apart_name *name,
+                        struct str by, bool force, struct diag *d) MUST_USE;
+/* The rows that a copy of a handheld made are those of `as_inc`. */
+enum err changes_rename(struct cstore *st, struct arena *a, const struct device_row *device, uint32_t as_inc,
+                        struct ingest *in, struct diag *d) MUST_USE;
 
 /* ---- epochs (epoch.c): the database was set back to a backup ---- */
 /* The number that a new epoch gets at this time at least: minutes since 2024, so that two that began from the

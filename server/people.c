@@ -116,8 +116,8 @@ static bool area_valid(struct str area)
 }
 
 /* The same person under a second device keeps the number. */
-static enum err person_take(struct cstore *st, struct str name, uint8_t role, struct str area, int64_t now_ms,
-                            struct person *out, struct diag *d)
+enum err people_take(struct cstore *st, struct str name, uint8_t role, struct str area, int64_t now_ms,
+                     struct person *out, struct diag *d)
 {
     struct arena a;
     arena_init(&a, 1u << 16);
@@ -161,7 +161,7 @@ enum err people_ticket(struct cstore *st, const struct centre *c, const struct s
     if (!rc)
         rc = cstore_begin(st, d);
     if (!rc)
-        rc = person_take(st, name, role, area, now, &t.person, d);
+        rc = people_take(st, name, role, area, now, &t.person, d);
     if (!rc) {
         e.person = t.person.person;
         e.until_ms = t.until_ms;

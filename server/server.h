@@ -41,6 +41,19 @@ enum err centre_store_open(const struct seam *seam, const char *dir, struct csto
 enum err centre_set_back(const struct seam *seam, const char *dir, struct cstore *st,
                          struct diag *d) MUST_USE;
 
+/* One hash over what the records are; equal for equal sets of changes, whatever the order in which they came.
+ */
+enum err centre_state_hash(struct cstore *st, unsigned char out[static SHA256_SIZE], uint64_t *rows_out,
+                           struct diag *d) MUST_USE;
+/* The same for what follows from the log alone: the kept frames and the centre's own changes, applied anew in
+ * their order (`order` 0) or in one drawn from it. Nothing is changed. */
+enum err centre_replay_hash(struct cstore *st, const struct seam *seam, uint64_t order,
+                            unsigned char out[static SHA256_SIZE], uint64_t *events_out,
+                            struct diag *d) MUST_USE;
+/* Answers of deleted rows are let go once every handheld in use has seen the delete (one that was silent for
+ * 90 days does not count). */
+enum err centre_bury(struct cstore *st, int64_t now_ms, uint64_t *buried_out, struct diag *d) MUST_USE;
+
 #define SRV_TOKEN_LIFE_MS \
     (30LL * 86400 * 1000) /* bearer tokens; renewed in receipts from a third before the end */
 #define SRV_ENROL_LIFE_MS (48LL * 3600 * 1000)

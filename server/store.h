@@ -56,6 +56,9 @@ enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint64_t *base_out,
 enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
                       struct diag *d) MUST_USE;
 
+/* How often that was done. */
+enum err cstore_audit_count(struct cstore *s, struct str what, uint32_t *count_out, struct diag *d) MUST_USE;
+
 /* ---- people, tokens, devices ---- */
 struct person {
     uint32_t person;
@@ -209,6 +212,8 @@ enum record_by {
 enum err cstore_records(struct cstore *s, struct arena *a, enum record_by by, struct row_id key, int kind,
                         uint64_t after, uint32_t limit, struct record_row **out, uint32_t *count_out,
                         struct diag *d) MUST_USE;
+/* Only inside a transaction that is rolled back: as if no record had ever been made. */
+enum err cstore_records_forget(struct cstore *s, struct diag *d) MUST_USE;
 /* Every record, by row id, those after `after`. */
 enum err cstore_records_all(struct cstore *s, struct arena *a, struct row_id after, uint32_t limit,
                             struct record_row **out, uint32_t *count_out, struct diag *d) MUST_USE;

@@ -149,6 +149,24 @@ enum err cstore_records(struct cstore *s, struct arena *a, enum record_by by, st
     return records_gather(q, a, out, count_out, d);
 }
 
+enum err cstore_records_forget(struct cstore *s, struct diag *d)
+{
+    static const char *const tables[] = {"DELETE FROM touch WHERE county = ?1",
+                                         "DELETE FROM submission WHERE county = ?1",
+                                         "DELETE FROM record WHERE county = ?1"};
+    CHECK(s->txn.open);
+    enum err rc = ERR_OK;
+    for (size_t i = 0; !rc && i < sizeof tables / sizeof tables[0]; i++) {
+        struct stmt *q = NULL;
+        rc = statement(s, tables[i], &q, d);
+        if (!rc) {
+            rc = stmt_run(q, d);
+            stmt_done(q);
+        }
+    }
+    return rc;
+}
+
 enum err cstore_records_all(struct cstore *s, struct arena *a, struct row_id after, uint32_t limit,
                             struct record_row **out, uint32_t *count_out, struct diag *d)
 {

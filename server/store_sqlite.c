@@ -194,6 +194,13 @@ enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int
         stmt_done(q);
     }
     if (!rc)
+        rc = statement(s, "UPDATE device SET cursor = min(cursor, ?2) WHERE county = ?1", &q, d);
+    if (!rc) {
+        bind_u64(q, 2, base);
+        rc = stmt_run(q, d);
+        stmt_done(q);
+    }
+    if (!rc)
         s->counters.epoch = s->counters_saved.epoch = epoch;
     return rc;
 }
@@ -229,6 +236,21 @@ enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct s
     bind_text(q, 4, none_as_empty(what));
     bind_text(q, 5, none_as_empty(about));
     rc = stmt_run(q, d);
+    stmt_done(q);
+    return rc;
+}
+
+enum err cstore_audit_count(struct cstore *s, struct str what, uint32_t *count_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s, "SELECT count(*) FROM audit WHERE county = ?1 AND what = ?2", &q, d);
+    if (rc)
+        return rc;
+    bind_text(q, 2, what);
+    rc = stmt_step(q, &row, d);
+    if (!rc)
+        *count_out = (uint32_t)col_i64(q, 0);
     stmt_done(q);
     return rc;
 }

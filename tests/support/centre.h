@@ -132,7 +132,7 @@ struct handheld {
     uint32_t inc, person;
     struct str token; /* "Bearer ..." */
     uint64_t batch_seq, seq, cursor;
-    uint32_t counter;
+    uint32_t counter, epoch; /* epoch 0: the county's first */
     int64_t hlc;
     unsigned char prev[8];
 };
@@ -265,7 +265,7 @@ static inline struct str frame_of(struct world *w, struct handheld *h, const str
 {
     struct batch_head head = {.device = h->device,
                               .inc = h->inc,
-                              .epoch = srv_centre(w->server)->epoch,
+                              .epoch = h->epoch ? h->epoch : srv_centre(w->server)->epoch,
                               .now_ms = w->seam->wall_ms(w->seam->self),
                               .anchor_ms = w->seam->wall_ms(w->seam->self)};
     struct buf payload;

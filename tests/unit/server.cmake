@@ -2,3 +2,4 @@
 ds_unit_test(server ds_server ds_sim)
 ds_unit_test(accept ds_server ds_sim)
 ds_unit_test(export ds_server ds_sim)
+ds_unit_test(review ds_server ds_sim)
