@@ -162,7 +162,8 @@ enum err work_form_keep(struct work *w, struct diag *d)
                             "the centre has published form %.*s, but not this file (version %.*s): have it "
                             "published and sync, or use the form's id",
                             STR_ARG(form_id(w->form)), STR_ARG(form_version(w->form)));
-        work_note(w, "the centre does not know this form yet: what is captured waits there until it is published");
+        work_note(
+            w, "the centre does not know this form yet: what is captured waits there until it is published");
     }
     return store_object_put(w->o.store, w->start.form_hash, buf_str(&w->form_bytes), d);
 }
@@ -202,9 +203,10 @@ static enum err follow_sent(struct work *w, struct diag *d)
         return diag_set(d, rc, "nothing was finalised with form %.*s for %s: there is nothing to correct",
                         STR_ARG(form_id(w->form)), w->o.edit);
     if (!rc && w->sent.key && w->sent.key != sent.key)
-        return diag_set(d, ERR_STATE,
-                        "there is a later visit to this household (%.*s): correct that one, or hold a new visit",
-                        STR_ARG(str_sub(sent.ended, 0, 10)));
+        return diag_set(
+            d, ERR_STATE,
+            "there is a later visit to this household (%.*s): correct that one, or hold a new visit",
+            STR_ARG(str_sub(sent.ended, 0, 10)));
     if (rc || memcmp(sent.form_hash, w->start.form_hash, SHA256_SIZE) == 0)
         return rc;
     buf_clear(&w->form_bytes);
@@ -278,7 +280,7 @@ static enum err try_pack(struct work *w, const struct published *p, struct diag 
 
     if (!p->held) {
         work_note(w, "rule pack %.*s %.*s waits at the centre: sync fetches it", STR_ARG(p->id),
-             STR_ARG(p->version));
+                  STR_ARG(p->version));
         return ERR_OK;
     }
     buf_free(&w->pack_bytes);
@@ -347,8 +349,8 @@ static enum err unknown_read(struct work *w, struct str text, struct session_opt
         return rc ? rc : diag_set(d, ERR_NOMEM, "no memory to open the interview");
     for (const struct json *x = list->child; x; x = x->next)
         if (x->count == 2)
-            out[so->unknown_count++] =
-                (struct saved_unknown){.path = json_at(x, 0)->text, .xml = json_at(x, 1)->text};
+            out[so->unknown_count++] = (struct saved_unknown){.path = json_at(x, 0)->text,
+                                                              .xml = json_at(x, 1)->text};
     so->unknown = out;
     return ERR_OK;
 }
@@ -406,8 +408,8 @@ static enum err open_edit(struct work *w, struct diag *d)
     }
     enum err rc = store_finished_visit(w->o.store, &w->arena, which, 0, &w->sent, d);
     if (rc == ERR_NOT_FOUND)
-        return diag_set(d, rc,
-                        "%s is neither a household nor a visit that was finalised on this device", w->o.edit);
+        return diag_set(d, rc, "%s is neither a household nor a visit that was finalised on this device",
+                        w->o.edit);
     if (rc)
         return rc;
     w->start.household = w->sent.household;
@@ -437,8 +439,10 @@ static enum err tell_aside(struct work *w, struct diag *d)
         return ERR_OK;
     enum err rc = store_visit_aside(w->o.store, &w->arena, &w->visit, &list, &count, d);
     for (uint32_t i = 0; !rc && i < count; i++)
-        work_note(w, "kept beside this draft, because this version of the form has no place for it: %.*s: %.*s",
-                  STR_ARG(list[i].path), STR_ARG(list[i].value));
+        if (list[i].status != ANSWER_NONE) /* an answer, not the entry it stood in */
+            work_note(
+                w, "kept beside this draft, because this version of the form has no place for it: %.*s: %.*s",
+                STR_ARG(list[i].path), STR_ARG(list[i].value));
     return rc;
 }
 
@@ -470,8 +474,9 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
     if (!rc)
         rc = tell_aside(w, d);
     if (!rc && form_submission(w->form)->public_key.n)
-        work_note(w, "this form asks for ODK's encryption: exports to ODK are sealed with the form's key; the "
-                     "county's own centre reads the answers");
+        work_note(w,
+                  "this form asks for ODK's encryption: exports to ODK are sealed with the form's key; the "
+                  "county's own centre reads the answers");
     if (!rc)
         rc = open_session(w, language, d);
     if (rc)

@@ -251,6 +251,57 @@ static void keep_cell(struct migrating *m, uint64_t key, uint32_t field, struct 
 
 /* --- rows and cells --- */
 
+/* An entry that is set aside, as text: its parent's row and its place among its siblings. */
+static struct str row_text(struct migrating *m, const struct saved_row *row)
+{
+    struct buf b;
+    buf_init(&b, 64);
+    buf_put_u64(&b, row->parent_key);
+    buf_put_char(&b, ' ');
+    buf_put_i64(&b, row->order);
+    struct str text = keep(m, buf_str(&b));
+    buf_free(&b);
+    return text;
+}
+
+static bool row_of_text(struct str text, struct saved_row *out)
+{
+    struct str parent, order;
+    return str_word(&text, &parent) && str_word(&text, &order) && text.n == 0 &&
+           str_to_u64(parent, &out->parent_key) && str_to_i64(order, &out->order);
+}
+
+static uint32_t repeat_at_path(struct migrating *m, struct str path)
+{
+    struct str wanted = in_new_form(m, path);
+    for (uint32_t i = 0; i < m->to->repeats.count; i++)
+        if (str_eq(m->to->repeats.at[i].path, wanted))
+            return i;
+    return NONE;
+}
+
+/* An entry that an earlier version had to leave behind, if its repeat is there again and its parent, too. */
+static bool row_back(struct migrating *m, const struct set_aside *s)
+{
+    struct saved_row row = {.key = s->key};
+    uint32_t parent = FORM_NO_REPEAT;
+    row.repeat = s->status == ANSWER_NONE ? repeat_at_path(m, s->path) : NONE;
+    if (row.repeat == NONE || !row_of_text(s->value, &row) || has(&m->rows, row_name(m, s->key)) ||
+        (row.parent_key && !map_get(&m->rows, row_name(m, row.parent_key), &parent)) ||
+        m->to->repeats.at[row.repeat].parent != parent)
+        return false;
+    struct saved_row *out = vec_push(m->a, &m->rows_out);
+    if (!out) {
+        m->nomem = true;
+        return false;
+    }
+    *out = row;
+    put(m, &m->rows, row_name(m, row.key), row.repeat);
+    if (row.key >= m->key_next)
+        m->key_next = row.key + 1;
+    return true;
+}
+
 static void move_rows(struct migrating *m)
 {
     for (uint32_t i = 0; i < m->draft->saved.row_count; i++) {
@@ -262,6 +313,7 @@ static void move_rows(struct migrating *m)
                                                                    : STR("");
             say(m, MIGRATE_ENTRY_GONE, row->key, path, STR(""), STR(""),
                 "The form no longer has these entries. Their answers are set aside.");
+            set_aside(m, row->key, path, row_text(m, row), ANSWER_NONE);
             continue;
         }
         struct saved_row *out = vec_push(m->a, &m->rows_out);
@@ -328,6 +380,8 @@ static void bring_back(struct migrating *m)
 {
     for (uint32_t i = 0; i < m->draft->aside_count; i++) {
         const struct set_aside *s = &m->draft->aside[i];
+        if (row_back(m, s))
+            continue;
         const struct form_field *f = form_field_by_path(m->to, in_new_form(m, s->path));
         if (!f || f->calculated || !row_holds(m, s->key, f->number) ||
             m->to->nodes.at[m->to->field_nodes.at[f->number]].fixed || !fits(m, f->type, s->value) ||

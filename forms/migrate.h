@@ -26,6 +26,8 @@ struct migration_item {
     struct str value;
     struct str text; /* a sentence */
 };
+/* Of an entry of a repeat: the repeat's path, "PARENT ORDER" and ANSWER_NONE, so that it comes back with its
+ * answers; entries stand before what is in them. */
 struct set_aside {
     uint64_t key;
     struct str path; /* in the form it was answered in */

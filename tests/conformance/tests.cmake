@@ -41,3 +41,8 @@ if(dep_libxml2_FOUND)
     ds_script_test(conformance.workbooks tests/conformance/workbooks conformance 300
         $<TARGET_FILE:doorstep> $<TARGET_FILE:compare_forms>)
 endif()
+
+ds_test_program(hold_interviews ${PROJECT_SOURCE_DIR}/tests/support/hold_interviews.c ds_forms ds_crypto ds_posix)
+target_sources(hold_interviews PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/auto_answers.c)
+ds_script_test(conformance.interviews tests/conformance/interviews conformance 300
+    $<TARGET_FILE:hold_interviews>)

@@ -156,6 +156,40 @@ static void what_has_no_place_is_set_aside_and_told(void **state)
     end(&m);
 }
 
+static void entries_come_back_with_their_answers(void **state)
+{
+    static const char *const answers[][2] = {{"/d/cow", NULL},
+                                             {"/d/cow", NULL},
+                                             {"/d/cow[1]/colour", "brown"},
+                                             {"/d/cow[2]/colour", "white"},
+                                             {NULL, NULL}};
+    struct moving m;
+    (void)state;
+    draft(&m, answers);
+    uint64_t key = at(&m.v, "/d/cow[2]").key;
+    migrate(&m, version(&m, second, second_body), NULL, 0);
+    assert_false(is_there(&m.v, "/d/cow[1]"));
+    struct migration_plan there = m.plan;
+    m.kept = (struct kept){0};
+    m.old = m.v.form;
+    struct migration_draft d = {.from = m.old,
+                                .to = version(&m, first, first_body),
+                                .host = &m.v.host,
+                                .saved = there.after,
+                                .aside = there.aside,
+                                .aside_count = there.aside_count,
+                                .row_key_next = there.row_key_next};
+    assert_int_equal(migration_plan(&m.v.a, &d, &m.plan, &m.v.d), ERR_OK);
+    interview_resume(&m.v, m.plan.after.rows, m.plan.after.row_count, m.plan.after.cells,
+                     m.plan.after.cell_count);
+    assert_string_equal(value_of(&m.v, "/d/cow[1]/colour"), "brown");
+    assert_string_equal(value_of(&m.v, "/d/cow[2]/colour"), "white");
+    assert_int_equal(at(&m.v, "/d/cow[2]").key, key);
+    for (uint32_t i = 0; i < m.plan.aside_count; i++)
+        assert_true(m.plan.aside[i].status != ANSWER_NONE);
+    end(&m);
+}
+
 static void another_type_keeps_what_fits_it(void **state)
 {
     static const char *const answers[][2] = {{"/d/phone", "077123"},
@@ -332,6 +366,7 @@ int main(void)
         cmocka_unit_test(answers_stay_with_their_questions_and_their_rows),
         cmocka_unit_test(a_question_that_moved_takes_its_answer_along),
         cmocka_unit_test(what_has_no_place_is_set_aside_and_told),
+        cmocka_unit_test(entries_come_back_with_their_answers),
         cmocka_unit_test(another_type_keeps_what_fits_it),
         cmocka_unit_test(answers_that_have_become_wrong_stand_and_are_told),
         cmocka_unit_test(what_was_wrong_before_is_not_told_again),
