@@ -256,8 +256,9 @@ enum err entity_list_write(struct arena *a, struct str base, const struct entity
     for (uint32_t i = 0; !rc && i < COLUMN_FIXED; i++)
         rc = column_for(e, str_of(fixed[i]), &ignored, d);
     const struct list_sink sink = {.self = e, .shape = base_shape, .row = base_row};
+    const struct list_bytes bytes = list_bytes_of(&base);
     if (!rc && base.p)
-        rc = list_import(STR("jr://file-csv/entities.csv"), base, &sink, d);
+        rc = list_import(STR("jr://file-csv/entities.csv"), &bytes, &sink, d);
     for (uint32_t i = 0; !rc && i < count; i++)
         rc = apply(e, &changes[i], d);
     return rc ? rc : write_list(e, out, d);

@@ -12,7 +12,6 @@
 
 #define LISTS_MAX 256u
 #define BOUND_MAX 2048u
-#define BYTES_MAX ((size_t)256 << 20)
 #define NEAR 1e-12 /* equal numbers, as the engine has it */
 
 struct kept_list {
@@ -709,11 +708,18 @@ static enum err note_list(struct import *im, bool kept, struct diag *d)
     return stmt_run(stmt, d);
 }
 
-static enum err import_within(struct import *im, struct str bytes, struct diag *d)
+static enum err read_source(void *self, size_t at, char *out, size_t room, size_t *n_out, struct diag *d)
+{
+    struct import *im = self;
+    return im->s->source.read(im->s->source.self, im->uri, at, out, room, n_out, d);
+}
+
+static enum err import_within(struct import *im, struct diag *d)
 {
     struct diag why = {0};
+    struct list_bytes bytes = {im, read_source};
     struct list_sink sink = {im, import_shape, import_row};
-    enum err rc = list_import(im->uri, bytes, &sink, &why);
+    enum err rc = list_import(im->uri, &bytes, &sink, &why);
     bool kept = !rc && im->rows > LIST_MEMORY_ROWS;
     if (rc && rc != ERR_STATE)
         return diag_set(d, rc, "%s", why.text);
@@ -733,21 +739,16 @@ static enum err import_list(struct list_store *s, struct str uri, const unsigned
 {
     struct import im = {.s = s, .uri = uri, .key = key, .trimmed = true, .root = STR(""), .item = STR("")};
     struct txn t = {0};
-    struct buf bytes;
-    buf_init(&bytes, BYTES_MAX);
-    enum err rc = s->source.bytes(s->source.self, uri, &bytes, d);
-    if (!rc)
-        rc = txn_begin(&t, s->db, d);
+    enum err rc = txn_begin(&t, s->db, d);
     if (!rc)
         rc = drop_older(s, uri, d);
     if (!rc)
         rc = next_number(s, &im.number, d);
     if (!rc)
-        rc = import_within(&im, buf_str(&bytes), d);
+        rc = import_within(&im, d);
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);
-    buf_free(&bytes);
     return rc;
 }
 
@@ -936,6 +937,10 @@ enum err list_store_open(const char *path, const char *vfs, const struct list_so
                                  .migration_count = sizeof(migrations) / sizeof(*migrations),
                                  .application_id = 0x64736c73};
     enum err rc = db_open(&o, &s->db, d);
+    /* An index over a million rows is sorted in files, not in memory: the lists are public, and the handheld is
+     * small. */
+    if (!rc)
+        rc = db_exec(s->db, "PRAGMA temp_store = FILE", d);
     if (rc) {
         list_store_close(s);
         return rc;

@@ -16,8 +16,10 @@ struct list_source {
     void *self;
     /* A name for the bytes behind a uri that changes when they do; ERR_NOT_FOUND when there are none. */
     enum err (*hash)(void *self, struct str uri, unsigned char hash_out[LIST_HASH_SIZE], struct diag *d);
-    /* The bytes; given back at once after the import. */
-    enum err (*bytes)(void *self, struct str uri, struct buf *out, struct diag *d);
+    /* Its bytes from `at` on, at most `room`; *n_out 0 = there are no more. Of one list at a time, from the
+     * start on and for XML twice; `at` 0 begins. */
+    enum err (*read)(void *self, struct str uri, size_t at, char *out, size_t room, size_t *n_out,
+                     struct diag *d);
 };
 
 struct list_store;

@@ -3,6 +3,7 @@
 
 #include "agent/entity_list.h"
 #include "forms/limits.h"
+#include "platform/db.h"
 
 #define LIST_BYTES_MAX (256u << 20)
 #define PREPARE_MEMORY_MAX (512u << 20)
@@ -28,6 +29,10 @@ static enum err read_beside(struct lists *l, struct str name, struct buf *out, s
     struct buf path;
     const char *slash = strrchr(l->beside, '/');
 
+    if (l->own_name.n && str_eq(l->own_name, name)) {
+        buf_put_str(out, l->own_bytes);
+        return out->failed ? diag_set(d, out->failed, "a list of the form is too large") : ERR_OK;
+    }
     buf_init(&path, 4096);
     if (slash)
         buf_put(&path, l->beside, (size_t)(slash - l->beside) + 1);
@@ -50,6 +55,14 @@ static void note_newer(struct lists *l, struct str name)
     buf_free(&b);
 }
 
+/* What came with a published workbook carries the form's id, because every such list has one name. */
+static bool is_called(const struct lists *l, struct str id, struct str name)
+{
+    struct str own = form_id(l->form);
+    return str_eq(id, name) || (str_eq_z(name, "itemsets.csv") && id.n == own.n + 1 + name.n &&
+                                str_starts(id, own) && id.p[own.n] == '-' && str_ends(id, name));
+}
+
 /* The newest list of this name that is here. */
 static enum err find_published(struct lists *l, struct str name, bool *newer_out,
                                unsigned char out[static SHA256_SIZE], struct diag *d)
@@ -59,7 +72,7 @@ static enum err find_published(struct lists *l, struct str name, bool *newer_out
     *newer_out = false;
     enum err rc = store_published(l->store, l->a, &list, &count, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
-        if (!str_eq_z(list[i].kind, "list") || !str_eq(list[i].id, name))
+        if (!str_eq_z(list[i].kind, "list") || !is_called(l, list[i].id, name))
             continue;
         if (list[i].held) {
             memcpy(out, list[i].hash, SHA256_SIZE);
@@ -132,8 +145,11 @@ static enum err read_list(struct lists *l, struct str name, struct buf *out, str
     if (none)
         diag_clear(d);
     if (!rc || none)
-        rc = entity_list_write(l->a, none ? STR_NONE : base.n ? buf_str(&base) : STR(""), changes, count,
-                               store_identity(l->store)->by.device, out, d);
+        rc = entity_list_write(l->a,
+                               none     ? STR_NONE
+                               : base.n ? buf_str(&base)
+                                        : STR(""),
+                               changes, count, store_identity(l->store)->by.device, out, d);
     buf_free(&base);
     return rc;
 }
@@ -193,13 +209,48 @@ static enum err kept_hash(void *self, struct str uri, unsigned char out[LIST_HAS
     return find_published(l, name, &newer, out, d);
 }
 
-static enum err kept_bytes(void *self, struct str uri, struct buf *out, struct diag *d)
+static void close_source(struct lists *l)
+{
+    db_blob_close(l->object);
+    l->object = NULL;
+    buf_free(&l->file);
+}
+
+/* Published lists are read from the database as they are needed; only a file beside the form is read whole.
+ */
+static enum err open_source(struct lists *l, struct str name, struct diag *d)
+{
+    unsigned char hash[SHA256_SIZE];
+    bool newer;
+    if (l->importing && l->told != str_hash(name))
+        l->importing(l->self, name);
+    l->told = str_hash(name);
+    close_source(l);
+    buf_init(&l->file, LIST_BYTES_MAX);
+    enum err rc = l->beside ? read_beside(l, name, &l->file, d) : ERR_NOT_FOUND;
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    diag_clear(d);
+    rc = find_published(l, name, &newer, hash, d);
+    if (!rc && newer)
+        note_newer(l, name);
+    return rc ? rc : store_object_open(l->store, hash, &l->object, &l->object_size, d);
+}
+
+static enum err kept_piece(void *self, struct str uri, size_t at, char *out, size_t room, size_t *n_out,
+                           struct diag *d)
 {
     struct lists *l = self;
-    struct str name = resource_name(uri);
-    if (l->importing)
-        l->importing(l->self, name);
-    return read_base(l, name, out, d);
+    enum err rc = at == 0 ? open_source(l, resource_name(uri), d) : ERR_OK;
+    size_t size = l->object ? l->object_size : l->file.n;
+    *n_out = at >= size ? 0 : size - at < room ? size - at : room;
+    if (!rc && *n_out && l->object)
+        rc = db_blob_read(l->object, at, out, *n_out, d);
+    else if (!rc && *n_out)
+        memcpy(out, l->file.p + at, *n_out);
+    if (rc || *n_out == 0)
+        close_source(l);
+    return rc;
 }
 
 /* Beside the public database. */
@@ -219,7 +270,7 @@ static const char *database_path(struct store *s, struct arena *a)
 
 enum err lists_open(struct lists *l, struct diag *d)
 {
-    const struct list_source source = {l, kept_hash, kept_bytes};
+    const struct list_source source = {l, kept_hash, kept_piece};
     struct diag why = {0};
     struct buf b;
     if (form_resource_count(l->form) == 0)
@@ -242,6 +293,7 @@ enum err lists_open(struct lists *l, struct diag *d)
 
 void lists_close(struct lists *l)
 {
+    close_source(l);
     list_store_close(l->kept);
     l->kept = NULL;
     for (uint32_t i = 0; i < l->read.count; i++)

@@ -14,12 +14,17 @@ struct lists {
     const struct seam *seam;
     const struct form *form;
     const char *beside; /* the form's file; NULL = a published form */
+    struct str own_name, own_bytes; /* a list inside that file (external_choices of a workbook), "" = none */
     struct arena *a;
     void *self;
     void (*note)(void *self, struct str text);      /* a sentence for the person; may be NULL */
     void (*importing)(void *self, struct str list); /* before a list is imported; may be NULL */
     /* private */
     struct list_store *kept;
+    struct db_blob *object; /* the list that is being imported, */
+    size_t object_size;
+    struct buf file; /* or the file that is */
+    uint64_t told;   /* name that `importing` was last called with; XML is read twice */
     VEC(struct buf) read;
 };
 

@@ -77,7 +77,8 @@ static const struct migration sealed_migrations[] = {
 static const struct migration open_migrations[] = {
     {1, "CREATE TABLE object(hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) STRICT;"
         /* the beginnings of objects that are being fetched */
-        "CREATE TABLE piece(hash BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(hash, at)) STRICT;"},
+        "CREATE TABLE piece(hash BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(hash, "
+        "at)) STRICT;"},
 };
 
 /* ---- small helpers ---- */
@@ -457,8 +458,9 @@ static enum err identity_read(struct store *s, struct arena *a, struct identity 
     const struct {
         const char *name;
         struct str *out;
-    } wanted[] = {{"identity", &t->about}, {"url", &id->url},  {"keyset", &id->keyset},
-                  {"seal", &t->seal},      {"sign", &t->sign}, {"token", &id->by.token},
+    } wanted[] = {{"identity", &t->about}, {"url", &id->url},
+                  {"keyset", &id->keyset}, {"seal", &t->seal},
+                  {"sign", &t->sign},      {"token", &id->by.token},
                   {"epoch", &t->epoch},    {"certificate", &id->by.certificate}};
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof wanted / sizeof *wanted; i++)
@@ -914,6 +916,11 @@ enum err store_object_put(struct store *s, const unsigned char hash[static SHA25
     return rc;
 }
 
+static enum err not_here(struct diag *d)
+{
+    return diag_set(d, ERR_NOT_FOUND, "this form, list or rule pack is not on the device yet: sync first");
+}
+
 enum err store_object_get(struct store *s, const unsigned char hash[static SHA256_SIZE], struct buf *out,
                           struct diag *d)
 {
@@ -926,7 +933,7 @@ enum err store_object_get(struct store *s, const unsigned char hash[static SHA25
         rc = stmt_step(q, &found, d);
     }
     if (!rc && !found)
-        rc = diag_set(d, ERR_NOT_FOUND, "this form, list or rule pack is not on the device yet: sync first");
+        rc = not_here(d);
     if (!rc) {
         buf_put_str(out, col_blob(q, 0));
         if (out->failed)
@@ -934,4 +941,24 @@ enum err store_object_get(struct store *s, const unsigned char hash[static SHA25
     }
     stmt_done(q);
     return rc;
+}
+
+enum err store_object_open(struct store *s, const unsigned char hash[static SHA256_SIZE],
+                           struct db_blob **blob_out, size_t *size_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool found = false;
+    int64_t row = 0;
+
+    enum err rc = db_prepare(s->open, "SELECT rowid FROM object WHERE hash = ?", &q, d);
+    if (!rc) {
+        bind_blob(q, 1, hash, SHA256_SIZE);
+        rc = stmt_step(q, &found, d);
+    }
+    if (!rc && found)
+        row = col_i64(q, 0);
+    stmt_done(q);
+    if (!rc && !found)
+        rc = not_here(d);
+    return rc ? rc : db_blob_open(s->open, "object", "bytes", row, blob_out, size_out, d);
 }

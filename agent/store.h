@@ -39,7 +39,8 @@ enum err store_check(struct store *s, struct diag *d) MUST_USE; /* integrity of 
  * process enrolled. */
 struct identity {
     bool enrolled;
-    struct enrol_reply by; /* device, inc, person, certificate ... as the centre said; token is the newest one */
+    struct enrol_reply
+        by; /* device, inc, person, certificate ... as the centre said; token is the newest one */
     struct str url;
     struct str keyset; /* its signed JSON */
     struct key_pair_x25519 seal;
@@ -64,6 +65,10 @@ enum err store_object_put(struct store *s, const unsigned char hash[static SHA25
                           struct diag *d) MUST_USE;
 enum err store_object_get(struct store *s, const unsigned char hash[static SHA256_SIZE], struct buf *out,
                           struct diag *d) MUST_USE;
+/* The same piece by piece (db_blob_read), for what is larger than memory should hold. */
+struct db_blob;
+enum err store_object_open(struct store *s, const unsigned char hash[static SHA256_SIZE],
+                           struct db_blob **blob_out, size_t *size_out, struct diag *d) MUST_USE;
 /* The next object the catalogue names and this device lacks, other than `refused`. *any_out false: none. */
 enum err store_object_wanted(struct store *s, const unsigned char (*refused)[SHA256_SIZE],
                              uint32_t refused_count, unsigned char hash_out[static SHA256_SIZE],
@@ -124,8 +129,8 @@ struct visit {
     bool revisit;          /* the interview was finalised before: earlier answers are carried */
     struct str prev_ended; /* of the visit before, ISO, "" = none */
     struct str started;
-    struct str place; /* where the person stopped (store_visit_place), "" = nowhere */
-    bool edit;        /* a correction of what was sent; then !revisit, and prev is empty */
+    struct str place;   /* where the person stopped (store_visit_place), "" = nowhere */
+    bool edit;          /* a correction of what was sent; then !revisit, and prev is empty */
     struct str unknown; /* VISIT_UNKNOWN of a draft */
     uint64_t log_bytes; /* of the log that the draft has so far */
     /* Answers to open the session with: the interview as it is now, drafts included. */
@@ -175,7 +180,7 @@ struct visit_finish {
     struct str instance_id, judgement;
     bool judged;
     unsigned char pack_hash[SHA256_SIZE];
-    const struct judgement *findings; /* when judged */
+    const struct judgement *findings;    /* when judged */
     const struct entity_delta *entities; /* those without a fault are kept */
     uint32_t entity_count;
     struct str log; /* audit.csv, "" = the form wants none */
@@ -226,8 +231,8 @@ struct entity_change {
     int64_t hlc;
     struct row_id row;
 };
-enum err store_entities(struct store *s, struct arena *a, struct str dataset,
-                        struct entity_change **list_out, uint32_t *count_out, struct diag *d) MUST_USE;
+enum err store_entities(struct store *s, struct arena *a, struct str dataset, struct entity_change **list_out,
+                        uint32_t *count_out, struct diag *d) MUST_USE;
 
 /* Sync. Cut freezes what is finalised into frames; the rest serves sync/client.h. */
 enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d) MUST_USE;

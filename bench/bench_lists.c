@@ -42,28 +42,27 @@ static enum err list_hash(void *self, struct str uri, unsigned char out[LIST_HAS
     return ERR_OK;
 }
 
-static enum err list_bytes(void *self, struct str uri, struct buf *out, struct diag *d)
+static enum err list_piece(void *self, struct str uri, size_t at, char *out, size_t room, size_t *n_out,
+                           struct diag *d)
 {
     const struct bench_lists *l = self;
     char path[PATH_ROOM];
-    char piece[65536];
-    size_t n;
     struct str name = file_name(uri);
     snprintf(path, sizeof(path), "%s/%.*s", l->case_dir, STR_ARG(name));
     FILE *f = fopen(path, "rb");
     if (!f)
         return diag_set(d, ERR_NOT_FOUND, "There is no %s.", path);
-    while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
-        buf_put(out, piece, n);
-    bool bad = ferror(f);
+    bool bad = fseek(f, (long)at, SEEK_SET) != 0;
+    *n_out = bad ? 0 : fread(out, 1, room, f);
+    bad = bad || ferror(f);
     fclose(f);
-    return bad ? diag_set(d, ERR_IO, "%s cannot be read.", path) : out->failed;
+    return bad ? diag_set(d, ERR_IO, "%s cannot be read.", path) : ERR_OK;
 }
 
 static enum err open_store(struct bench_lists *l, struct diag *d)
 {
     char path[PATH_ROOM];
-    const struct list_source source = {l, list_hash, list_bytes};
+    const struct list_source source = {l, list_hash, list_piece};
     snprintf(path, sizeof(path), "%s/" CACHE "/lists.db", l->case_dir);
     return list_store_open(path, NULL, &source, &l->store, d);
 }

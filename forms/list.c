@@ -158,9 +158,15 @@ static const struct tree_ops list_ops = {
 /* -- reading CSV
  * ------------------------------------------------------------------------------------------------ */
 
+#define RETURNS_MAX 100u /* so many carriage returns make a blank line */
+
 struct csv {
-    struct str in;
+    struct str in; /* the window */
     size_t at;
+    const struct list_bytes *more; /* what comes behind the window; NULL = nothing */
+    size_t read;                   /* bytes taken from there */
+    char *window;
+    enum err failed;
     char separator;
     uint32_t line;
     char *text; /* unescaped cells */
@@ -168,8 +174,29 @@ struct csv {
     struct diag *d;
 };
 
-static bool csv_at_end(const struct csv *c)
+/* Moves the window on; what was not yet looked at stays in it. */
+static void csv_fill(struct csv *c)
 {
+    size_t left = c->in.n - c->at, n = 1;
+    memmove(c->window, c->in.p + c->at, left);
+    c->at = 0;
+    while (left < LIST_WINDOW && n > 0 && !c->failed) {
+        n = 0;
+        c->failed = c->more->read(c->more->self, c->read, c->window + left, LIST_WINDOW - left, &n, c->d);
+        c->read += n;
+        left += n;
+    }
+    c->in = (struct str){c->window, left};
+    if (!c->failed && c->read > LIST_BYTES_MAX)
+        c->failed = list_too_large(c->read, c->d);
+    if (n == 0 || c->failed)
+        c->more = NULL;
+}
+
+static bool csv_at_end(struct csv *c)
+{
+    if (c->at >= c->in.n && c->more)
+        csv_fill(c);
     return c->at >= c->in.n;
 }
 
@@ -216,8 +243,10 @@ static enum err csv_field(struct csv *c, bool *last_out)
 
 static bool csv_blank_line(struct csv *c)
 {
+    if (c->in.n - c->at < RETURNS_MAX + 2 && c->more)
+        csv_fill(c);
     size_t i = c->at;
-    while (i < c->in.n && c->in.p[i] == '\r')
+    while (i < c->in.n && i - c->at < RETURNS_MAX && c->in.p[i] == '\r')
         i++;
     if (i < c->in.n && c->in.p[i] != '\n')
         return false;
@@ -229,6 +258,7 @@ static bool csv_blank_line(struct csv *c)
 static char csv_separator(struct str in)
 {
     bool quoted = false;
+    in = str_sub(in, 0, LIST_WINDOW);
     for (size_t i = 0; i < in.n && (quoted || (in.p[i] != '\n' && in.p[i] != '\r')); i++) {
         if (in.p[i] == '"')
             quoted = !quoted;
@@ -252,7 +282,7 @@ static enum err read_header(struct csv *c, struct arena *a, struct str **columns
     }
     *columns_out = columns.at;
     *count_out = columns.count;
-    return ERR_OK;
+    return c->failed;
 }
 
 /* One row, its cells appended to the text; `from` has room for one more than the columns. Short rows are
@@ -271,7 +301,7 @@ static enum err read_row(struct csv *c, uint32_t columns, uint32_t *from)
             c->text_n = at;
     }
     from[columns] = (uint32_t)c->text_n;
-    return ERR_OK;
+    return c->failed;
 }
 
 static uint32_t column_named(const struct str *columns, uint32_t count, struct str name)
@@ -350,14 +380,23 @@ enum err list_read(struct arena *a, struct str csv, char separator, struct str o
     return ERR_OK;
 }
 
-/* Without the mark some programs put first; ERR_LIMIT. */
+enum err list_too_large(size_t n, struct diag *d)
+{
+    return diag_set(d, ERR_LIMIT, "a list of %zu bytes is larger than the %u that are allowed", n,
+                    LIST_BYTES_MAX);
+}
+
+/* Without the mark some programs put first. */
+static struct str without_mark(struct str csv)
+{
+    return str_starts(csv, STR("\xEF\xBB\xBF")) ? str_sub(csv, 3, csv.n) : csv;
+}
+
 static enum err csv_open(struct str *csv, struct diag *d)
 {
     if (csv->n > LIST_BYTES_MAX)
-        return diag_set(d, ERR_LIMIT, "a list of %zu bytes is larger than the %u that are allowed", csv->n,
-                        LIST_BYTES_MAX);
-    if (str_starts(*csv, STR("\xEF\xBB\xBF")))
-        *csv = str_sub(*csv, 3, csv->n);
+        return list_too_large(csv->n, d);
+    *csv = without_mark(*csv);
     return ERR_OK;
 }
 
@@ -434,57 +473,98 @@ static enum err give_rows(struct csv *c, uint32_t count, struct str only, uint32
             cells[i] = (struct str){c->text + from[i], from[i + 1] - from[i]};
         rc = sink->row(sink->self, cells, c->d);
     }
-    return rc;
+    return rc ? rc : c->failed;
 }
 
-static enum err import_csv(struct str csv, struct str only, const struct list_sink *sink, struct diag *d)
+static enum err import_rows(struct csv *c, struct arena *a, struct str only, const struct list_sink *sink)
 {
-    struct arena a;
     struct str *columns = NULL;
     uint32_t count = 0;
-    arena_init(&a, (size_t)16 << 20);
-    enum err rc = csv_open(&csv, d);
-    size_t room = csv.n < LIST_ROW_BYTES_MAX ? csv.n + 1 : LIST_ROW_BYTES_MAX;
-    struct csv c = {.in = csv,
-                    .separator = csv_separator(csv),
-                    .line = 1,
-                    .text = arena_alloc(&a, room),
-                    .text_max = room,
-                    .d = d};
-    if (!rc && !c.text)
-        rc = ERR_NOMEM;
-    if (!rc)
-        rc = read_header(&c, &a, &columns, &count);
+    enum err rc = read_header(c, a, &columns, &count);
     for (uint32_t i = 0; !rc && i < count; i++) {
-        columns[i] = arena_str(&a, columns[i]);
+        columns[i] = arena_str(a, columns[i]);
         rc = columns[i].p ? ERR_OK : ERR_NOMEM;
     }
     uint32_t by = column_named(columns, count, STR("list_name"));
     if (!rc && only.p && by == count)
-        rc = diag_set(d, ERR_SYNTAX, "itemsets.csv has no column list_name");
+        rc = diag_set(c->d, ERR_SYNTAX, "itemsets.csv has no column list_name");
     if (!rc)
-        rc = give_shape(sink, columns, count, d);
-    uint32_t *from = ARENA_ARRAY(&a, uint32_t, count + 1u);
-    struct str *cells = ARENA_ARRAY(&a, struct str, count + 1u);
+        rc = give_shape(sink, columns, count, c->d);
+    uint32_t *from = ARENA_ARRAY(a, uint32_t, count + 1u);
+    struct str *cells = ARENA_ARRAY(a, struct str, count + 1u);
     if (!rc)
-        rc = from && cells ? give_rows(&c, count, only, by, from, cells, sink) : ERR_NOMEM;
+        rc = from && cells ? give_rows(c, count, only, by, from, cells, sink) : ERR_NOMEM;
+    return rc;
+}
+
+/* The text of a row grows with the longest row there is. */
+static enum err import_csv(const struct list_bytes *bytes, struct str only, const struct list_sink *sink,
+                           struct diag *d)
+{
+    struct arena a;
+    enum err rc = ERR_NOMEM;
+    arena_init(&a, (size_t)16 << 20);
+    struct csv c = {.more = bytes, .line = 1, .d = d, .in = STR("")};
+    c.window = arena_alloc(&a, LIST_WINDOW);
+    if (c.window) {
+        csv_fill(&c);
+        c.in = without_mark(c.in);
+        c.separator = csv_separator(c.in);
+        c.text_max = c.more ? LIST_ROW_BYTES_MAX : c.in.n + 1;
+        c.text = arena_alloc(&a, c.text_max);
+    }
+    if (c.text)
+        rc = c.failed ? c.failed : import_rows(&c, &a, only, sink);
     arena_free(&a);
     return rc ? diag_set(d, rc, "no memory left to read this list") : ERR_OK;
 }
 
-enum err list_import(struct str uri, struct str bytes, const struct list_sink *sink, struct diag *d)
+static enum err import_geojson(const struct list_bytes *bytes, const struct list_sink *sink, struct diag *d)
 {
-    struct buf csv;
-    if (is_csv(uri))
-        return import_csv(bytes, list_name(uri), sink, d);
-    if (!str_ends(uri, STR(".geojson")))
-        return list_import_xml(bytes, sink, d);
+    struct buf text, csv;
+    char piece[4096];
+    size_t n = 1;
+    enum err rc = ERR_OK;
+    buf_init(&text, LIST_BYTES_MAX);
     buf_init(&csv, LIST_BYTES_MAX);
-    enum err rc = geojson_csv(bytes, &csv, d);
+    while (!rc && n > 0) {
+        n = 0;
+        rc = bytes->read(bytes->self, text.n, piece, sizeof(piece), &n, d);
+        buf_put(&text, piece, n);
+        rc = rc ? rc : text.failed;
+    }
     if (!rc)
-        rc = import_csv(buf_str(&csv), STR_NONE, sink, d);
+        rc = geojson_csv(buf_str(&text), &csv, d);
+    buf_free(&text);
+    struct str rows = buf_str(&csv);
+    struct list_bytes source = list_bytes_of(&rows);
+    if (!rc)
+        rc = import_csv(&source, STR_NONE, sink, d);
     buf_free(&csv);
     return rc;
+}
+
+enum err list_import(struct str uri, const struct list_bytes *bytes, const struct list_sink *sink,
+                     struct diag *d)
+{
+    if (is_csv(uri))
+        return import_csv(bytes, list_name(uri), sink, d);
+    return str_ends(uri, STR(".geojson")) ? import_geojson(bytes, sink, d) : list_import_xml(bytes, sink, d);
+}
+
+static enum err read_memory(void *self, size_t at, char *out, size_t room, size_t *n_out, struct diag *d)
+{
+    struct str rest = str_sub(*(const struct str *)self, at, room);
+    (void)d;
+    if (rest.n)
+        memcpy(out, rest.p, rest.n);
+    *n_out = rest.n;
+    return ERR_OK;
+}
+
+struct list_bytes list_bytes_of(const struct str *bytes)
+{
+    return (struct list_bytes){(void *)(uintptr_t)bytes, read_memory};
 }
 
 /* -- numbers

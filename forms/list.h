@@ -93,9 +93,19 @@ struct list_sink {
     enum err (*shape)(void *self, const struct list_shape *shape, struct diag *d); /* once, first */
     enum err (*row)(void *self, const struct str *cells, struct diag *d);
 };
+/* The bytes of a list, piece by piece. */
+struct list_bytes {
+    void *self;
+    /* Those from `at` on, at most `room`; *n_out 0 = there are no more. XML is read twice from the start. */
+    enum err (*read)(void *self, size_t at, char *out, size_t room, size_t *n_out, struct diag *d);
+};
+/* Bytes that are all in memory: `bytes` must live as long as what is returned. */
+struct list_bytes list_bytes_of(const struct str *bytes);
 /* The format follows the uri: CSV, GeoJSON, else XML; "jr://itemsets/NAME" is those rows of a CSV whose
- * list_name is NAME. ERR_STATE: XML that is no table of rows, or text that is not UTF-8. */
-enum err list_import(struct str uri, struct str bytes, const struct list_sink *sink, struct diag *d) MUST_USE;
+ * list_name is NAME. CSV and XML pass through a small window, however large they are; GeoJSON does not.
+ * ERR_STATE: XML that is no table of rows, or text that is not UTF-8. */
+enum err list_import(struct str uri, const struct list_bytes *bytes, const struct list_sink *sink,
+                     struct diag *d) MUST_USE;
 /* The same list in memory. */
 enum err list_from_uri(struct arena *a, struct str uri, struct str bytes, uint32_t index,
                        const struct tree **tree_out, struct diag *d);

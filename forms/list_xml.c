@@ -3,15 +3,13 @@
  * (attributes, deeper elements, a name twice in a row) is no table and is read into memory instead. White
  * space between elements and comments are left out.
  *
- * The file is read twice: first for the columns, then for the rows.
+ * The file is read twice through a small window: first for the columns, then for the rows.
  */
 #include "forms/limits.h"
 #include "forms/list_impl.h"
 #include "platform/base/map.h"
 
 #include <expat.h>
-
-#define PIECE 65536u
 
 struct xml_rows {
     XML_Parser parser;
@@ -154,7 +152,7 @@ static void XMLCALL on_entity(void *user, const char *name, int is_parameter, co
          "the document declares an XML entity, which is not allowed; write the text itself");
 }
 
-static enum err read_once(struct xml_rows *r, struct str xml)
+static enum err read_once(struct xml_rows *r, const struct list_bytes *xml)
 {
     r->parser = XML_ParserCreate(NULL);
     if (!r->parser)
@@ -164,18 +162,21 @@ static enum err read_once(struct xml_rows *r, struct str xml)
     XML_SetElementHandler(r->parser, on_start, on_end);
     XML_SetCharacterDataHandler(r->parser, on_text);
     XML_SetEntityDeclHandler(r->parser, on_entity);
-    bool last = false;
-    for (size_t at = 0; !last && !r->rc; at += PIECE) { /* expat copies what it is given */
-        struct str piece = str_sub(xml, at, PIECE);
-        last = at + PIECE >= xml.n;
-        if (XML_Parse(r->parser, piece.p ? piece.p : "", (int)piece.n, last) != XML_STATUS_OK && !r->rc)
+    size_t n = 1;
+    for (size_t at = 0; n > 0 && !r->rc; at += n) {
+        void *window = XML_GetBuffer(r->parser, (int)LIST_WINDOW);
+        n = 0;
+        enum err rc = window ? xml->read(xml->self, at, window, LIST_WINDOW, &n, r->d) : ERR_NOMEM;
+        if (rc || at + n > LIST_BYTES_MAX)
+            r->rc = rc ? rc : list_too_large(at + n, r->d);
+        else if (XML_ParseBuffer(r->parser, (int)n, n == 0) != XML_STATUS_OK && !r->rc)
             stop(r, ERR_SYNTAX, XML_ErrorString(XML_GetErrorCode(r->parser)));
     }
     XML_ParserFree(r->parser);
     return r->rc;
 }
 
-static enum err give_all(struct xml_rows *r, struct str xml, const struct list_sink *sink)
+static enum err give_all(struct xml_rows *r, const struct list_bytes *xml, const struct list_sink *sink)
 {
     struct list_shape shape = {.root = r->root,
                                .item = r->item,
@@ -194,12 +195,9 @@ static enum err give_all(struct xml_rows *r, struct str xml, const struct list_s
     return rc ? rc : read_once(r, xml);
 }
 
-enum err list_import_xml(struct str xml, const struct list_sink *sink, struct diag *d)
+enum err list_import_xml(const struct list_bytes *xml, const struct list_sink *sink, struct diag *d)
 {
     struct xml_rows r = {.d = d};
-    if (xml.n > LIST_BYTES_MAX)
-        return diag_set(d, ERR_LIMIT, "a list of %zu bytes is larger than the %u that are allowed", xml.n,
-                        LIST_BYTES_MAX);
     arena_init(&r.a, (size_t)16 << 20);
     buf_init(&r.text, LIST_ROW_BYTES_MAX);
     map_init(&r.ids, &r.a);

@@ -6,6 +6,7 @@
 #include "platform/db_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* --- errors --- */
 
@@ -418,4 +419,45 @@ enum err db_backup(struct db *db, const char *path, struct diag *d)
     if (cause)
         (void)vfs->xDelete(vfs, path, 0);
     return cause;
+}
+
+/* --- blobs --- */
+
+struct db_blob {
+    struct db *db;
+    sqlite3_blob *handle;
+};
+
+enum err db_blob_open(struct db *db, const char *table, const char *column, int64_t row,
+                      struct db_blob **blob_out, size_t *size_out, struct diag *d)
+{
+    struct db_blob *b = calloc(1, sizeof(*b));
+    if (!b)
+        return diag_set(d, ERR_NOMEM, "There is no memory to read from %s.", db->path);
+    b->db = db;
+    int rc = sqlite3_blob_open(db->handle, "main", table, column, row, 0, &b->handle);
+    if (rc != SQLITE_OK) {
+        enum err why = rc == SQLITE_ERROR ? diag_set(d, ERR_NOT_FOUND, "%s does not hold this.", db->path)
+                                          : db_fail(db, rc, "read", d);
+        db_blob_close(b);
+        return why;
+    }
+    *size_out = (size_t)sqlite3_blob_bytes(b->handle);
+    *blob_out = b;
+    return ERR_OK;
+}
+
+enum err db_blob_read(struct db_blob *b, size_t at, void *out, size_t n, struct diag *d)
+{
+    CHECK(at <= INT32_MAX && n <= INT32_MAX);
+    int rc = sqlite3_blob_read(b->handle, out, (int)n, (int)at);
+    return rc == SQLITE_OK ? ERR_OK : db_fail(b->db, rc, "read", d);
+}
+
+void db_blob_close(struct db_blob *b)
+{
+    if (!b)
+        return;
+    (void)sqlite3_blob_close(b->handle);
+    free(b);
 }

@@ -68,6 +68,14 @@ bool col_null(struct stmt *s, int column);
 int64_t db_changes(struct db *db);
 int64_t db_last_rowid(struct db *db);
 
+/* One blob of a table with row numbers, piece by piece. The row must not change before it is closed.
+ * ERR_NOT_FOUND: there is no such row. */
+struct db_blob;
+enum err db_blob_open(struct db *db, const char *table, const char *column, int64_t row,
+                      struct db_blob **blob_out, size_t *size_out, struct diag *d) MUST_USE;
+enum err db_blob_read(struct db_blob *b, size_t at, void *out, size_t n, struct diag *d) MUST_USE;
+void db_blob_close(struct db_blob *b); /* accepts NULL */
+
 /* A transaction. txn_begin takes the write lock at once (BEGIN IMMEDIATE). txn_rollback does nothing once
  * committed or never begun: put it in every exit path. Only after txn_commit gives ERR_OK is anything
  * "saved". */

@@ -52,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct rows rows = {.t = t, .a = &a};
         CHECK(t->ops->first_child(t, t->ops->root(t), &root));
         rows.more = t->ops->first_child(t, root, &rows.row);
-        enum err imported = list_import(uri, bytes, &(struct list_sink){&rows, shape, row}, &e);
+        const struct list_bytes source = list_bytes_of(&bytes);
+        enum err imported = list_import(uri, &source, &(struct list_sink){&rows, shape, row}, &e);
         CHECK(imported == ERR_OK || imported == ERR_STATE || imported == ERR_LIMIT);
         CHECK(imported != ERR_OK || !rows.more);
         CHECK(t->ops->find(t, root, STR("item"), STR("name"), STR("a"), &a, &found) == ERR_OK);

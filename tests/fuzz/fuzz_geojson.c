@@ -38,9 +38,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool xml = size && data[0] == '<';
     struct str uri = xml ? STR("jr://file/x.xml") : STR("jr://file/x.geojson");
     struct rows rows = {0};
+    const struct list_bytes source = list_bytes_of(&bytes);
 
     arena_init(&a, 64u << 20);
-    enum err rc = list_import(uri, bytes, &(struct list_sink){&rows, shape, row}, &d);
+    enum err rc = list_import(uri, &source, &(struct list_sink){&rows, shape, row}, &d);
     CHECK((rc == ERR_OK) == (d.text[0] == '\0'));
     diag_clear(&d);
     enum err read = list_from_uri(&a, uri, bytes, 0, &t, &d);
