@@ -380,6 +380,7 @@ static const struct {
     {"judge", "judge a household by a rule pack and say why", cmd_risk_judge},
     {"score", "score the households of a table by a pack", cmd_risk_score},
     {"quality", "look for signs of poor data in a table", cmd_risk_quality},
+    {"backtest", "compare a pack's flags with what happened", cmd_risk_backtest},
 };
 
 static void print_commands(FILE *to)
