@@ -98,12 +98,10 @@ bool upload_reply(struct sync_client *c, const struct sync_reply *reply)
     uint64_t offset = 0;
     bool told = str_to_u64(reply->offset, &offset);
     if (c->phase == PHASE_OFFSET) {
-        if (reply->status == 404 && !told)
-            told = true;
-        else if (reply->status == 200 && str_eq_z(reply->done, "1"))
-            offset = c->frame.n;
-        else if (reply->status != 200 || !told)
+        bool done = reply->status == 200 && str_eq_z(reply->done, "1");
+        if (reply->status != 404 && !done && (reply->status != 200 || !told))
             return false;
+        offset = done ? c->frame.n : reply->status == 404 ? 0 : offset;
     } else if (c->phase == PHASE_PUT) {
         if (!told || (reply->status != 200 && reply->status != 204 && reply->status != 409))
             return false;
