@@ -6,6 +6,7 @@
 
 #include "forms/expr_doc.h"
 #include "forms/form.h"
+#include "forms/list.h"
 
 struct list {
     struct arena a;
@@ -171,6 +172,142 @@ static void equality_is_answered_by_an_index(void **state)
     arena_free(&l.a);
 }
 
+/* --- row by row --- */
+
+struct pieces {
+    struct str bytes;
+    size_t step;  /* bytes of one piece */
+    size_t fails; /* reading on from here fails, 0 = never */
+};
+
+static enum err read_piece(void *self, size_t at, char *out, size_t room, size_t *n_out, struct diag *d)
+{
+    const struct pieces *p = self;
+    struct str piece = str_sub(p->bytes, at, room < p->step ? room : p->step);
+    if (p->fails && at >= p->fails)
+        return diag_set(d, ERR_IO, "the card was pulled out");
+    if (piece.n)
+        memcpy(out, piece.p, piece.n);
+    *n_out = piece.n;
+    return ERR_OK;
+}
+
+struct rows {
+    const struct tree *t;
+    struct arena *a;
+    struct node row;
+    bool more;
+    uint32_t columns, count;
+};
+
+/* Between the items of XML stand line ends. */
+static bool next_element(const struct tree *t, struct node *n)
+{
+    bool more = t->ops->next_sibling(t, *n, n);
+    while (more && t->ops->kind(t, *n) != NODE_ELEMENT)
+        more = t->ops->next_sibling(t, *n, n);
+    return more;
+}
+
+static enum err take_shape(void *self, const struct list_shape *shape, struct diag *d)
+{
+    struct rows *r = self;
+    (void)d;
+    r->columns = shape->column_count;
+    return ERR_OK;
+}
+
+static enum err take_row(void *self, const struct str *cells, struct diag *d)
+{
+    struct rows *r = self;
+    struct node cell;
+    (void)d;
+    assert_true(r->more);
+    assert_true(r->t->ops->first_child(r->t, r->row, &cell));
+    for (uint32_t i = 0; i < r->columns; i++) {
+        assert_true(str_eq(r->t->ops->text(r->t, cell, r->a), cells[i]));
+        assert_int_equal(r->t->ops->next_sibling(r->t, cell, &cell), i + 1 < r->columns);
+    }
+    r->more = next_element(r->t, &r->row);
+    r->count++;
+    return ERR_OK;
+}
+
+/* Rows with everything that is looked at twice: quotes, doubled quotes, line ends of each kind, blank lines.
+ */
+static void put_rows(struct buf *csv, bool xml)
+{
+    static const char *const ends[] = {"\n", "\r\n", "\n\n", "\r\n\r\n", "\r"};
+    buf_put_z(csv, xml ? "<root>" : "\xEF\xBB\xBFname;label\n");
+    for (uint32_t i = 0; csv->n < 300000; i++) {
+        if (xml)
+            buf_printf(csv, "<item><name>v%u</name><label>&lt;%u 村&gt;</label></item>%s", i, i * i,
+                       ends[i % 4]);
+        else
+            buf_printf(csv, "v%u;\"Village \"\"%u\"\"%s村; upper\"%s", i, i * i, ends[i % 5], ends[i % 5]);
+    }
+    buf_put_z(csv, xml ? "</root>" : "last;one");
+}
+
+static void a_list_read_in_pieces_is_the_same(void **state)
+{
+    static const size_t steps[] = {65536, 1, 17, 4096, 65535, 1000000};
+    (void)state;
+    for (int xml = 0; xml < 2; xml++) {
+        struct buf text;
+        struct str uri = xml ? STR("jr://file/x.xml") : STR("jr://file-csv/x.csv");
+        buf_init(&text, 1u << 20);
+        put_rows(&text, xml);
+        for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+            struct arena a;
+            struct diag d = {0};
+            struct rows rows = {.a = &a};
+            struct node root;
+            arena_init(&a, (size_t)256 << 20);
+            assert_int_equal(list_from_uri(&a, uri, buf_str(&text), 0, &rows.t, &d), ERR_OK);
+            assert_true(rows.t->ops->first_child(rows.t, rows.t->ops->root(rows.t), &root));
+            rows.more = rows.t->ops->first_child(rows.t, root, &rows.row);
+            struct pieces pieces = {buf_str(&text), steps[i], 0};
+            struct list_bytes source = {&pieces, read_piece};
+            struct list_sink sink = {&rows, take_shape, take_row};
+            assert_int_equal(list_import(uri, &source, &sink, &d), ERR_OK);
+            assert_false(rows.more);
+            assert_in_range(rows.count, 3000, 30000);
+            arena_free(&a);
+        }
+        buf_free(&text);
+    }
+}
+
+static enum err any_shape(void *self, const struct list_shape *shape, struct diag *d)
+{
+    (void)self, (void)shape, (void)d;
+    return ERR_OK;
+}
+
+static enum err any_row(void *self, const struct str *cells, struct diag *d)
+{
+    (void)self, (void)cells, (void)d;
+    return ERR_OK;
+}
+
+static void a_list_that_cannot_be_read_on_is_not_a_short_list(void **state)
+{
+    (void)state;
+    for (int xml = 0; xml < 2; xml++) {
+        struct buf text;
+        struct diag d = {0};
+        buf_init(&text, 1u << 20);
+        put_rows(&text, xml);
+        struct pieces pieces = {buf_str(&text), 5000, 150000};
+        struct list_bytes source = {&pieces, read_piece};
+        struct list_sink sink = {NULL, any_shape, any_row};
+        assert_int_equal(list_import(xml ? STR("x.xml") : STR("x.csv"), &source, &sink, &d), ERR_IO);
+        assert_string_equal(d.text, "the card was pulled out");
+        buf_free(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +316,8 @@ int main(void)
         cmocka_unit_test(broken_lists_are_refused_and_empty_ones_are_empty),
         cmocka_unit_test(a_map_s_features_are_a_list_too),
         cmocka_unit_test(equality_is_answered_by_an_index),
+        cmocka_unit_test(a_list_read_in_pieces_is_the_same),
+        cmocka_unit_test(a_list_that_cannot_be_read_on_is_not_a_short_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
