@@ -47,6 +47,7 @@ struct identity {
     struct key_pair_p256 sign;
     uint64_t cursor;
     uint32_t epoch;
+    struct str over; /* why this incarnation is over: "copy", "restored", "revoked"; "" = it is not */
 };
 const struct identity *store_identity(const struct store *s);
 /* Looks again: another process may have synced, renewed the token or enrolled. */
@@ -56,7 +57,18 @@ struct str device_text(struct arena *a, uint64_t device);
 /* Keeps the keys of an identity before the centre is asked: a card that takes nothing must not cost the code
  * that can be used once. */
 enum err store_enrol_prepare(struct store *s, const struct identity *id, struct diag *d) MUST_USE;
-/* Takes the identity, and with it everything that was captured before: rows made so far become this device's.
+/* The keys for another incarnation, kept before they are asked with: the same ones until it is granted. */
+enum err store_next_keys(struct store *s, struct identity *id, struct diag *d) MUST_USE;
+/* Frames that were frozen and never taken: they are cut anew under another incarnation. */
+struct frozen {
+    uint64_t batch_seq;
+    unsigned char batch_id[BATCH_ID_SIZE];
+};
+enum err store_frozen_lost(struct store *s, struct arena *a, struct frozen **list_out, uint32_t *count_out,
+                           struct diag *d) MUST_USE;
+/* Takes the identity, and with it everything that was captured before: rows made so far become this device's. A
+ * device that is enrolled takes another one only when its incarnation is over; what is not at the centre then goes
+ * over to it.
  */
 enum err store_enrol(struct store *s, const struct identity *id, struct diag *d) MUST_USE;
 
@@ -176,6 +188,11 @@ struct visit_file {
     struct str name, bytes;
 };
 struct visit_finish {
+    /* What was not saved yet; the rest of the log is in `log`. */
+    const struct session_change *changes;
+    uint32_t change_count;
+    const struct visit_comment *comments;
+    uint32_t comment_count;
     unsigned char xml_hash[SHA256_SIZE];
     struct str instance_id, judgement;
     bool judged;
@@ -251,7 +268,34 @@ enum err store_receipt(struct store *s, const struct step *step, bool *cut_again
 /* Of a STEP_DOWN. */
 enum err store_down(struct store *s, const struct step *step, struct diag *d) MUST_USE;
 
+/* Answers in dispute, and what was decided over such. */
+struct contested_value {
+    struct str value; /* p NULL = there is no answer */
+    bool removed;     /* the row was */
+    bool own, disputes;
+    uint8_t status;
+    uint32_t person;
+    uint8_t role;
+    int64_t at_ms;
+};
+struct contested {
+    int64_t row;
+    uint32_t field;
+    enum row_kind kind;
+    struct str household;  /* code, "" = none */
+    unsigned char form[8]; /* of an interview's rows: SHA-256(form id)[0..8) */
+    bool decided;          /* then values[0] is the decision, the others what it was made over */
+    struct contested_value *values; /* the first is shown */
+    uint32_t count;
+};
+enum err store_contested(struct store *s, struct arena *a, struct contested **list_out, uint32_t *count_out,
+                         struct diag *d) MUST_USE;
+/* Decides as this device's person: a change like any other, by somebody who has seen all values that are here.
+ * value p NULL: there is no answer. ERR_DENIED for an answer that only the county may replace. */
+enum err store_resolve(struct store *s, int64_t row, uint32_t field, struct str value, struct diag *d) MUST_USE;
+
 struct store_status {
+    uint32_t conflicts, decisions;
     uint32_t households, drafts, finalised_unsent, frames_waiting, frames_receipted, frames_quarantined,
         objects_missing;
     uint64_t bytes_waiting;

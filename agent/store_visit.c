@@ -1005,11 +1005,17 @@ enum err store_visit_finalise(struct store *s, struct visit *v, const struct vis
     struct counters c;
     struct arena a;
     const struct visit before = *v;
+    const struct visit_beside beside = {.comments = finish->comments, .comment_count = finish->comment_count};
+    uint32_t rows_before = v->rows->keys.count;
 
     arena_init(&a, STORE_SCRATCH_MAX);
     enum err rc = work_begin(s, &t, &c, d);
     if (!rc)
         rc = v->key ? still_draft(s, v->key, d) : begin_visit(s, &a, &c, v, d);
+    for (uint32_t i = 0; !rc && i < finish->change_count; i++)
+        rc = save_one(s, &c, v, &finish->changes[i], d);
+    if (!rc)
+        rc = save_beside(s, &a, &c, v, &beside, d);
     if (!rc)
         rc = finish_fields(s, &a, &c, v, finish, d);
     if (!rc)
@@ -1026,7 +1032,9 @@ enum err store_visit_finalise(struct store *s, struct visit *v, const struct vis
         rc = txn_commit(&t, d);
     txn_rollback(&t);
     arena_free(&a);
-    if (rc)
+    if (rc) {
         *v = before;
+        v->rows->keys.count = rows_before;
+    }
     return rc;
 }

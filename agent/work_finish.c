@@ -1,7 +1,8 @@
 /* Finishing: the session is closed, judged, and kept with everything that belongs to the visit: its findings,
- * its log, what it says about entities, and the bytes of its submission. Everything goes in one transaction of
- * the store; until then the draft is as it was.
+ * its log, what it says about entities, and the bytes of its submission. Everything goes in one transaction
+ * of the store; until then the draft is as it was.
  */
+#include "agent/attach.h"
 #include "agent/work_impl.h"
 
 #include "platform/crypto_odk.h"
@@ -51,7 +52,8 @@ static enum err close_session(struct finishing *x, struct diag *d)
     if (w->finalised)
         return ERR_OK;
     if (wanted->change_reasons && w->visit.edit && !(w->o.reason && w->o.reason[0]))
-        return diag_set(d, ERR_USAGE, "this form wants to know why what was sent is corrected: --reason TEXT");
+        return diag_set(d, ERR_USAGE,
+                        "this form wants to know why what was sent is corrected: --reason TEXT");
     enum err rc = audit_attach(w->audit, AUDIT_FILE, d);
     if (!rc)
         rc = session_finalise(w->session, d);
@@ -85,8 +87,7 @@ static enum err say_entities(struct finishing *x, struct diag *d)
     for (uint32_t i = 0; !rc && i < count; i++) {
         x->r.entities += deltas[i].fault == ENTITY_FINE;
         if (deltas[i].fault != ENTITY_FINE)
-            work_note(x->w, "%s: %s",
-                      arena_z(x->a, session_ref(x->w->session, deltas[i].place, x->a)),
+            work_note(x->w, "%s: %s", arena_z(x->a, session_ref(x->w->session, deltas[i].place, x->a)),
                       entity_fault_text(deltas[i].fault));
     }
     x->f.entities = deltas;
@@ -151,8 +152,17 @@ static enum err keep(struct finishing *x, struct diag *d)
     x->f.instance_id = x->r.instance_id;
     x->f.judged = x->r.judged;
     x->f.findings = x->r.judged ? &x->r.judgement : NULL;
+    x->f.change_count = session_changes(x->w->session, &x->f.changes);
+    x->f.comments = x->w->comments.at;
+    x->f.comment_count = x->w->comments.count;
     memcpy(x->f.pack_hash, x->w->pack_hash, SHA256_SIZE);
-    return store_visit_finalise(x->w->o.store, &x->w->visit, &x->f, d);
+    enum err rc = store_visit_finalise(x->w->o.store, &x->w->visit, &x->f, d);
+    if (rc)
+        return rc;
+    session_changes_clear(x->w->session);
+    work_log_saved(x->w);
+    x->w->comments.count = 0;
+    return ERR_OK;
 }
 
 enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out,
@@ -163,8 +173,6 @@ enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, 
     buf_init(&x.xml, WORK_FILE_MAX);
     buf_init(&x.log, 1u << 20);
     enum err rc = close_session(&x, d);
-    if (!rc)
-        rc = work_save(w, d);
     if (!rc)
         rc = session_xml(w->session, false, &x.xml, d);
     if (!rc)

@@ -16,18 +16,39 @@
 
 #define DIR_NAME "/handheld"
 
-static const char form_xml[] =
-    "<h:html xmlns='http://www.w3.org/2002/xforms' xmlns:h='http://www.w3.org/1999/xhtml' "
-    "xmlns:jr='http://openrosa.org/javarosa'><h:head><h:title>Sweep</h:title><model>"
-    "<instance><data id='sweep' version='1'><name/><wage/><member jr:template=''><who/></member>"
-    "<meta><instanceID/></meta></data></instance>"
-    "<bind nodeset='/data/meta/instanceID' type='string' jr:preload='uid'/></model></h:head><h:body>"
+/* With a log and an entity: what stands beside the answers must stand or fall with them. */
+#define FORM_BEGINS                                                                         \
+    "<h:html xmlns='http://www.w3.org/2002/xforms' xmlns:h='http://www.w3.org/1999/xhtml' " \
+    "xmlns:entities='http://www.opendatakit.org/xforms/entities' "                          \
+    "xmlns:jr='http://openrosa.org/javarosa'><h:head><h:title>Sweep</h:title>"
+#define META                                                                            \
+    "<meta><instanceID/><audit/><entity dataset='people' create='1' id=''><label/>"      \
+    "</entity></meta></data></instance>"                                                 \
+    "<bind nodeset='/data/meta/instanceID' type='string' jr:preload='uid'/>"             \
+    "<setvalue event='odk-instance-first-load' ref='/data/meta/entity/@id' value='uuid()'/>"
+
+static const char form_xml[] = FORM_BEGINS
+    "<model entities:entities-version='2024.1.0'>"
+    "<instance><data id='sweep' version='1'><name/><wage/><member jr:template=''><who/></member>" META
+    "<bind nodeset='/data/meta/entity/label' calculate='/data/name'/></model></h:head><h:body>"
     "<input ref='/data/name'><label>Name</label></input><input ref='/data/wage'><label>Wage</label></input>"
     "<group ref='/data/member'><label>Member</label><repeat nodeset='/data/member'>"
     "<input ref='/data/member/who'><label>Who</label></input></repeat></group></h:body></h:html>";
 
-static const char *const files[] = {"/device.key", "/device.db", "/public.db", "/form.xml"};
-#define FILE_COUNT 4
+/* A newer version in which everything has another number, and what was a name stands elsewhere. */
+static const char newer_xml[] = FORM_BEGINS
+    "<model entities:entities-version='2024.1.0'>"
+    "<instance><data id='sweep' version='2'><extra jr:template=''><x/></extra><about><name/></about>"
+    "<member jr:template=''><who/></member>" META
+    "<bind nodeset='/data/meta/entity/label' calculate='/data/about/name'/></model></h:head><h:body>"
+    "<group ref='/data/extra'><label>X</label><repeat nodeset='/data/extra'>"
+    "<input ref='/data/extra/x'><label>X</label></input></repeat></group>"
+    "<group ref='/data/about'><label>A</label><input ref='/data/about/name'><label>Name</label></input></group>"
+    "<group ref='/data/member'><label>Member</label><repeat nodeset='/data/member'>"
+    "<input ref='/data/member/who'><label>Who</label></input></repeat></group></h:body></h:html>";
+
+static const char *const files[] = {"/device.key", "/device.db", "/public.db", "/form.xml", "/newer.xml"};
+#define FILE_COUNT 5
 
 struct trial {
     struct sim *sim;
@@ -133,6 +154,8 @@ static struct str shape(struct trial *t)
         "(SELECT * FROM outbox ORDER BY batch)",
         "SELECT group_concat(visit||','||place, ';') FROM bookmark",
         "SELECT group_concat(name, ';') FROM (SELECT name FROM meta ORDER BY name)",
+        "SELECT group_concat(visit||','||row||','||path||','||val, ';') FROM (SELECT * FROM aside ORDER BY n)",
+        "SELECT group_concat(visit||','||name, ';') FROM (SELECT visit, name FROM file ORDER BY visit, name)",
     };
     struct buf b;
     buf_init(&b, 16u << 20);
@@ -339,6 +362,18 @@ static void prepare_draft(struct trial *t)
     must(save_now(t), &t->d, "an answer");
 }
 
+static void prepare_newer(struct trial *t)
+{
+    unsigned char hash[SHA256_SIZE];
+    prepare_draft(t);
+    answer_in_session(t, "/data/wage", "12");
+    must(save_now(t), &t->d, "an answer");
+    must(t->seam->file_write(t->seam->self, DIR_NAME "/newer.xml", str_of(newer_xml), false, &t->d), &t->d,
+         "a newer form");
+    must(sha256(str_of(newer_xml), hash), &t->d, "a hash");
+    must(store_object_put(t->store, hash, str_of(newer_xml), &t->d), &t->d, "a newer form");
+}
+
 static void prepare_final(struct trial *t)
 {
     prepare_draft(t);
@@ -417,6 +452,21 @@ static enum err act_object(struct trial *t)
     return store_object_put(t->store, hash, (struct str){bytes, 20000}, &t->d);
 }
 
+/* "It has that version already" is what the next try says after one that did it and failed behind that. */
+static enum err act_migrate(struct trial *t)
+{
+    const struct work_options o = {.store = t->store,
+                                   .seam = t->seam,
+                                   .form = DIR_NAME "/newer.xml",
+                                   .household = "H1"};
+    struct work_migration m;
+    struct work w = {0};
+    diag_clear(&t->d);
+    enum err rc = work_migrate(&w, &o, false, &m, &t->d);
+    work_close(&w);
+    return rc == ERR_STATE ? ERR_OK : rc;
+}
+
 static enum err act_place(struct trial *t)
 {
     diag_clear(&t->d);
@@ -431,6 +481,7 @@ static const struct verb verbs[] = {
     {"open a visit", prepare_enrolled, begin_open, work_now},
     {"save", prepare_draft, begin_answered, save_now},
     {"note the place", prepare_draft, begin_work_open, act_place},
+    {"migrate a draft", prepare_newer, begin_open, act_migrate},
     {"finalise", prepare_draft, begin_work_open, finish_now},
     {"cut", prepare_final, begin_open, cut_now},
     {"receipt", prepare_cut, begin_open, act_receipt},
