@@ -7,6 +7,8 @@
 
 #define WALL_MS 1794016800000 /* what the clocks say in the beginning: 2026-11-07T02:00Z */
 #define YEAR_MS (365 * 86400000LL)
+#define CARD_MAX ((uint64_t)256 << 20)
+#define CENTRE_DISK_MAX ((uint64_t)16 << 30)
 
 void fail(struct world *w, const char *what)
 {
@@ -49,7 +51,7 @@ static bool device_open(struct world *w, struct device *v)
 static void lift_limit(struct device *v)
 {
     v->full = false;
-    sim_disk_limit(v->machine, 256u << 20);
+    sim_disk_limit(v->machine, CARD_MAX);
 }
 
 /* Power comes back: databases open, on a full card too, and everything called saved is there. */
@@ -153,7 +155,7 @@ static void empty_stick(struct world *w)
         if (status == 200) {
             w->n.carried++;
             w->stick.at[which] = w->stick.at[--w->stick.count];
-        } else if (!sim_is_off(w->centre_machine) && !w->portal) {
+        } else if (!sim_is_off(w->centre_machine) && !w->portal && !w->centre_full) {
             fail_about(w, "the centre refuses a frame that came by hand", "status %d", status);
         }
         if (sim_is_off(w->centre_machine))
@@ -173,7 +175,7 @@ static void shut_out(struct world *w, struct device *v)
 {
     diag_clear(&w->diag);
     if (sim_centre_revoke(w->centre, store_identity(v->store)->by.device, &w->diag)) {
-        if (!sim_is_off(w->centre_machine))
+        if (!sim_is_off(w->centre_machine) && !w->centre_full)
             fail(w, "a handheld cannot be revoked");
         return;
     }
@@ -204,12 +206,18 @@ static void before_action(struct world *w, struct device *v)
         v->full = true;
         sim_disk_limit(v->machine, sim_disk_used(v->machine) + sim_pick(w->sim, 60000));
     }
+    if (now(w, FAULT_CENTRE_FULL, 80)) {
+        w->centre_full = true;
+        sim_disk_limit(w->centre_machine, sim_disk_used(w->centre_machine) + sim_pick(w->sim, 100000));
+    }
     if (now(w, FAULT_REVOKE, 5) && !v->revoked)
         shut_out(w, v);
 }
 
 static void after_action(struct world *w, struct device *v)
 {
+    w->centre_full = false;
+    sim_disk_limit(w->centre_machine, CENTRE_DISK_MAX);
     if (!device_is_off(v) && now(w, FAULT_KILL, 40)) {
         sim_kill(v->machine);
         device_restart(w, v);
@@ -307,12 +315,13 @@ static void choose_faults(struct world *w)
 static bool build(struct world *w)
 {
     struct buf csv;
+    const struct sim_machine_options large = {.disk_max = CENTRE_DISK_MAX};
     bool ok = !sim_open(w->seed, &w->sim, &w->diag);
     if (ok)
         choose_faults(w);
     buf_init(&csv, 1u << 20);
     households_csv(w, &csv);
-    ok = ok && !sim_machine_add(w->sim, NULL, &w->centre_machine, &w->diag) &&
+    ok = ok && !sim_machine_add(w->sim, &large, &w->centre_machine, &w->diag) &&
          !sim_centre_make(w->centre_machine, str_of(sim_form_xml), buf_str(&csv), &w->centre, &w->diag);
     buf_free(&csv);
     for (uint32_t i = 0; ok && i < w->device_count; i++)

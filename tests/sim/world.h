@@ -29,6 +29,7 @@ enum fault {
     FAULT_KILL,
     FAULT_STICK,     /* frames by hand, before the radio or after it */
     FAULT_MEANWHILE, /* a sync while an interview is open */
+    FAULT_CENTRE_FULL,
     FAULT_REVOKE,
     FAULT_COUNT
 };
@@ -101,7 +102,7 @@ struct world {
     struct world_counts {
         uint64_t cuts, refusals, pages, carried, conflicts, overwritten;
     } n;
-    bool portal;
+    bool portal, centre_full;
     struct diag diag;
     const char *failed; /* NULL = fine */
     char detail[160];
