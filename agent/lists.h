@@ -13,7 +13,7 @@ struct lists {
     struct store *store;
     const struct seam *seam;
     const struct form *form;
-    const char *beside; /* the form's file; NULL = a published form */
+    const char *beside;             /* the form's file; NULL = a published form */
     struct str own_name, own_bytes; /* a list inside that file (external_choices of a workbook), "" = none */
     struct arena *a;
     void *self;

@@ -75,6 +75,8 @@ enum err work_lists(struct work *w, struct diag *d)
                               .seam = w->o.seam,
                               .form = w->form,
                               .beside = w->from_file ? w->o.form : NULL,
+                              .own_name = w->own_list.name,
+                              .own_bytes = w->own_list.bytes,
                               .a = &w->arena,
                               .self = w,
                               .note = note_text};
@@ -121,8 +123,8 @@ enum err work_form_source(struct work *w, struct diag *d)
     struct diag quiet = {0};
     struct published p;
 
-    enum err rc = form_file_read(w->o.seam, w->o.form, &w->arena, &w->form_bytes, NULL, NULL, &w->findings,
-                                 &quiet);
+    enum err rc = form_file_read(w->o.seam, w->o.form, &w->arena, &w->form_bytes, NULL, &w->own_list,
+                                 &w->findings, &quiet);
     w->from_file = rc != ERR_NOT_FOUND;
     if (!rc)
         return sha256(buf_str(&w->form_bytes), w->start.form_hash);

@@ -6,6 +6,7 @@
 
 #include "agent/lists.h"
 #include "forms/audit.h"
+#include "forms/xlsform.h"
 
 #define WORK_MEMORY_MAX (768u << 20)
 #define WORK_FILE_MAX (256u << 20)
@@ -41,6 +42,7 @@ struct work {
     bool finalised;          /* the session is; perhaps not yet the store */
     const struct pack *pack; /* NULL = none */
     struct buf form_bytes, pack_bytes;
+    struct xlsform_media own_list; /* inside the form's file */
     unsigned char pack_hash[SHA256_SIZE];
     struct lists lists;
     struct finished_visit sent; /* with `edit` by instanceID: the one that is meant */
@@ -48,8 +50,8 @@ struct work {
     struct buf log_text;        /* rows of it that are being saved */
     bool log_full;
     VEC(struct visit_comment) comments; /* not saved yet */
-    struct form_findings findings; /* of the form, then of the pack */
-    VEC(struct str) notes;         /* sentences to show before the first question */
+    struct form_findings findings;      /* of the form, then of the pack */
+    VEC(struct str) notes;              /* sentences to show before the first question */
 };
 
 /* On failure everything is released; work_close accepts a zeroed struct. `w` must stay where it is while
@@ -82,8 +84,8 @@ enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, 
                      struct diag *d) MUST_USE;
 
 /* A draft goes over to the newest version of its form that is here. `dry`: nothing is written. The plan lives
- * in the arena of `w`, which is given zeroed and closed with work_close, failed or not. ERR_NOT_FOUND: no draft;
- * ERR_STATE: it has that version already. */
+ * in the arena of `w`, which is given zeroed and closed with work_close, failed or not. ERR_NOT_FOUND: no
+ * draft; ERR_STATE: it has that version already. */
 struct work_migration {
     const struct form *from, *to;
     struct migration_plan plan;

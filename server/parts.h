@@ -213,7 +213,8 @@ struct publish_result {
     struct str kind, id, version;
     unsigned char hash[SHA256_SIZE];
     uint32_t fields, repeats;
-    bool changed; /* false: this very object was live already */
+    bool changed;        /* false: this very object was live already */
+    struct str own_list; /* a list inside a workbook (external_choices), published with it; "" = none */
 };
 /* kind: "form", "list", "pack". `id`: "" = the object's own, or `file_name` for a list. ERR_SYNTAX when the
  * object has errors: all of them are told. ERR_EXISTS when the same version was published with other

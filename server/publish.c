@@ -227,8 +227,26 @@ static enum err version_check(struct desk *k, const struct form *form, const uns
     return rc;
 }
 
-static enum err form_publish(struct desk *k, struct entry *e, struct str bytes, int64_t now,
-                             struct publish_result *out, struct diag *d)
+/* The list a form reads under this address: all lists of fast external itemsets are in one file, and one that
+ * comes with a workbook carries the form's id. */
+static struct str list_wanted(struct desk *k, struct str uri, const struct form *form, bool own)
+{
+    struct str name = uri, whole[] = {form_id(form), STR("-itemsets.csv")};
+    char *p;
+    for (ptrdiff_t slash; (slash = str_find(name, STR("/"))) >= 0;)
+        name = str_sub(name, (size_t)slash + 1, name.n);
+    if (!str_starts(uri, STR("jr://itemsets/")))
+        return name;
+    p = own ? arena_alloc(k->a, whole[0].n + whole[1].n) : NULL;
+    if (!p)
+        return STR("itemsets.csv");
+    memcpy(p, whole[0].p, whole[0].n);
+    memcpy(p + whole[0].n, whole[1].p, whole[1].n);
+    return (struct str){p, whole[0].n + whole[1].n};
+}
+
+static enum err form_publish(struct desk *k, struct entry *e, struct str bytes, struct str itemsets,
+                             int64_t now, struct publish_result *out, struct diag *d)
 {
     const struct form *form = NULL;
     struct form_findings findings = {0};
@@ -265,10 +283,12 @@ static enum err form_publish(struct desk *k, struct entry *e, struct str bytes, 
         rc = cstore_form_put(k->st, &row, d);
     }
     for (uint32_t i = 0; !rc && i < form_resource_count(form); i++) {
-        struct str uri = form_resource(form, i), name = uri;
+        struct str uri = form_resource(form, i), name = list_wanted(k, uri, form, itemsets.n > 0);
         struct published list;
-        for (ptrdiff_t slash; (slash = str_find(name, STR("/"))) >= 0;)
-            name = str_sub(name, (size_t)slash + 1, name.n);
+        if (itemsets.n && str_starts(uri, STR("jr://itemsets/"))) {
+            out->own_list = name;
+            continue;
+        }
         if (published_live(k->st, k->a, "list", name, &list, NULL) == ERR_NOT_FOUND)
             desk_line(k, "warning", "the form reads %.*s; publish it as: doorstepd publish DIR list %.*s",
                       STR_ARG(uri), STR_ARG(name));
@@ -328,8 +348,26 @@ static enum err list_publish(struct desk *k, struct entry *e, struct str id, str
     return ERR_OK;
 }
 
-enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
-                 struct publish_result *out, struct diag *d)
+/* A list inside a workbook, in the transaction of its form: no device gets one without the other. */
+static enum err own_list_publish(struct desk *k, struct str name, struct str bytes, int64_t now,
+                                 struct diag *d)
+{
+    struct entry e = {.kind = STR("list"), .fieldmap = STR(""), .size = bytes.n};
+    bool changed = false;
+    enum err rc = sha256(bytes, e.hash);
+    if (!rc)
+        rc = list_publish(k, &e, name, name, bytes, d);
+    if (!rc)
+        rc = cstore_object_put(k->st, e.hash, e.kind, bytes, now, d);
+    if (!rc)
+        rc = catalogue(k, &e, now, &changed, d);
+    if (!rc && changed)
+        rc = cstore_audit(k->st, now, STR("centre"), STR("published"), e.id, d);
+    return rc;
+}
+
+static enum err publish_one(struct desk *k, struct str kind, struct str id, struct str file_name,
+                            struct str bytes, struct str itemsets, struct publish_result *out, struct diag *d)
 {
     struct entry e = {.kind = kind, .fieldmap = STR(""), .size = bytes.n};
     struct publish_result r = {.kind = kind};
@@ -337,25 +375,18 @@ enum err publish(struct desk *k, struct str kind, struct str id, struct str file
     if (bytes.n > CSTORE_OBJECT_MAX)
         return diag_set(d, ERR_LIMIT, "An object of more than %u MiB cannot be published.",
                         CSTORE_OBJECT_MAX >> 20);
-    enum err rc = ERR_OK;
-    /* What devices get, and what is numbered, is the XForm; a workbook is only how it was written. */
-    if (str_eq_z(kind, "form")) {
-        struct form_findings findings;
-        rc = form_source_to_xform(k->a, file_name, bytes, &bytes, NULL, NULL, &findings, d);
-        findings_tell(k, &findings);
-        e.size = bytes.n;
-    }
-    if (!rc)
-        rc = sha256(bytes, e.hash);
+    enum err rc = sha256(bytes, e.hash);
     if (!rc)
         rc = cstore_begin(k->st, d);
     if (!rc && str_eq_z(kind, "form"))
-        rc = form_publish(k, &e, bytes, now, &r, d);
-    else if (!rc && str_eq_z(kind, "pack"))
+        rc = form_publish(k, &e, bytes, itemsets, now, &r, d);
+    if (!rc && r.own_list.n)
+        rc = own_list_publish(k, r.own_list, itemsets, now, d);
+    if (!rc && str_eq_z(kind, "pack"))
         rc = pack_publish(k, &e, bytes, d);
     else if (!rc && str_eq_z(kind, "list"))
         rc = list_publish(k, &e, id, file_name, bytes, d);
-    else if (!rc)
+    else if (!rc && !str_eq_z(kind, "form"))
         rc = diag_set(d, ERR_USAGE, "What is published is a form, a list or a pack.");
     if (!rc && id.n && !str_eq(id, e.id))
         rc = diag_set(d, ERR_USAGE, "The %.*s calls itself %.*s, not %.*s.", STR_ARG(kind), STR_ARG(e.id),
@@ -376,4 +407,19 @@ enum err publish(struct desk *k, struct str kind, struct str id, struct str file
     memcpy(r.hash, e.hash, SHA256_SIZE);
     *out = r;
     return ERR_OK;
+}
+
+/* What devices get, and what is numbered, is the XForm; a workbook is only how it was written. A list inside
+ * it goes with it. */
+enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
+                 struct publish_result *out, struct diag *d)
+{
+    struct form_findings findings;
+    struct xlsform_media media = {STR(""), STR("")};
+    enum err rc = ERR_OK;
+    if (str_eq_z(kind, "form")) {
+        rc = form_source_to_xform(k->a, file_name, bytes, &bytes, NULL, &media, &findings, d);
+        findings_tell(k, &findings);
+    }
+    return rc ? rc : publish_one(k, kind, id, file_name, bytes, media.bytes, out, d);
 }
