@@ -187,6 +187,8 @@ static void note_frame(struct look *l, uint32_t source, uint64_t at, const struc
         if (k && f->batch_seq > k->manifest_number)
             k->manifest_number = f->batch_seq;
     }
+    l->for_others[source] = l->for_others[source] ||
+                            (f->device == 0 && f->type == FRAME_DOWN && !look_is_us(l, p));
     if (f->device != 0 || !look_is_us(l, p) || f->inc < l->us->epoch ||
         l->for_us.count == COURIER_PIECES_MAX || frame_verify(f, l->keys.sign_public, NULL))
         return;
@@ -221,7 +223,8 @@ static void note(struct look *l, uint32_t source, uint64_t at, const struct piec
 
 enum err look_through(struct look *l, struct diag *d)
 {
-    enum err rc = ERR_OK;
+    l->for_others = ARENA_ARRAY(&l->arena, bool, l->path_count);
+    enum err rc = l->for_others ? ERR_OK : diag_set(d, ERR_NOMEM, "no memory to look at bundles");
     for (uint32_t i = 0; !rc && i < l->path_count; i++) {
         struct open_bundle b;
         struct piece p;

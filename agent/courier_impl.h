@@ -45,6 +45,7 @@ struct look {
     VEC(struct known_device) devices;
     VEC(struct for_us) for_us;
     VEC(struct object_part) parts;
+    bool *for_others; /* by source: the centre's downlink for another device lies in it */
     struct courier_result *result;
 };
 /* `l` is zeroed; free it on every path. `us` is the store's identity. */

@@ -210,7 +210,7 @@ static bool worth_carrying(struct carrying *c, uint32_t source, const struct pie
     struct look *l = c->look;
     const struct known_device *k = look_device(l, p->device, p->inc);
     switch (p->kind) {
-    case PIECE_OBJECT: return true;
+    case PIECE_OBJECT: return l->for_others[source];
     case PIECE_CERTIFICATE: return !look_is_us(l, p) && k && k->certified;
     case PIECE_DONE: return !look_is_us(l, p) && k && k->has_done && k->done_source == source;
     case PIECE_FRAME: break;

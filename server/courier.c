@@ -375,13 +375,33 @@ static bool is_out(const struct courier_job *job, const char *path)
     return n > 0 && strncmp(path, job->out, n) == 0 && (path[n] == 0 || strcmp(path + n, STREAM_PART) == 0);
 }
 
-/* Every frame that is in it lies in the ledger, and nothing of it is for anybody else. */
+static bool was_answered(const struct answering *x, const struct piece *p)
+{
+    for (uint32_t i = 0; i < x->visitors.count; i++)
+        if (x->visitors.at[i].device == p->device && x->visitors.at[i].inc == p->inc)
+            return x->writing;
+    return false;
+}
+
+/* Nothing in it is needed any more: what goes to the centre is here, what came from it was answered anew. */
+static bool is_needless(struct answering *x, const struct piece *p)
+{
+    struct batch_row row;
+    if (p->kind != PIECE_FRAME || p->frame.type == FRAME_MANIFEST)
+        return true;
+    if (p->frame.device == 0)
+        return was_answered(x, p);
+    return p->frame.type == FRAME_UP &&
+           cstore_batch(x->st, &x->work, p->frame.device, p->frame.inc, p->frame.batch_seq, &row, NULL) ==
+               ERR_OK &&
+           memcmp(row.batch_id, p->frame.batch_id, BATCH_ID_SIZE) == 0;
+}
+
 static enum err is_spent(struct answering *x, const char *path, bool *spent_out, struct diag *d)
 {
     struct stream_in *in = NULL;
     struct bundle_reader r;
     struct piece p;
-    struct batch_row row;
     bool any = true, spent = true;
     enum err rc = stream_in_open(path, &in, d);
     if (rc)
@@ -389,12 +409,7 @@ static enum err is_spent(struct answering *x, const char *path, bool *spent_out,
     bundle_reader_init(&r, (struct bundle_source){in, stream_in_read});
     while (!rc && spent && !(rc = bundle_read(&r, &p, &any, d)) && any) {
         struct arena_mark mark = arena_mark(&x->work);
-        if (p.kind == PIECE_OBJECT || (p.kind == PIECE_FRAME && p.frame.device == 0))
-            spent = false;
-        else if (p.kind == PIECE_FRAME && p.frame.type == FRAME_UP)
-            spent = cstore_batch(x->st, &x->work, p.frame.device, p.frame.inc, p.frame.batch_seq, &row,
-                                 NULL) == ERR_OK &&
-                    memcmp(row.batch_id, p.frame.batch_id, BATCH_ID_SIZE) == 0;
+        spent = is_needless(x, &p);
         arena_release(&x->work, mark);
     }
     *spent_out = !rc && spent && r.whole;

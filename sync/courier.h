@@ -148,7 +148,7 @@ enum err done_read(struct arena *a, struct str text, const unsigned char centre[
 bool done_covers(const struct done *s, const struct frame *f);
 
 /* What a handheld asks the centre for: the payload of a frame of type 5. */
-#define BATCH_SCHEMA_MANIFEST 4
+#define BATCH_SCHEMA_MANIFEST 5
 #define MANIFEST_OBJECTS_MAX 4096
 struct manifest {
     uint32_t epoch;
