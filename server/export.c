@@ -11,6 +11,7 @@
  * rebuilt has no XML and is told as a warning, never left out silently.
  */
 #include "server/parts.h"
+#include "server/transport.h"
 
 #define SUBMISSIONS_PAGE 8
 #define VERSIONS_MAX 64
@@ -112,7 +113,7 @@ static enum err file_for(struct exporting *x, struct str path, uint32_t parent, 
             return ERR_OK;
         }
     }
-    if (x->files.count == EXPORT_FILES_MAX)
+    if (x->files.count == EXPORT_FILES_MAX - 1) /* the last one is for attachments */
         return diag_set(d, ERR_LIMIT, "The form has more than %d repeats; it cannot be exported as CSV.",
                         EXPORT_FILES_MAX - 1);
     struct file *f = vec_push(x->k->a, &x->files);
@@ -505,6 +506,64 @@ static enum err submission_csv(struct exporting *x, const struct submission_row 
     return rc ? diag_set(d, rc, "Visit %.*s could not be exported.", STR_ARG(s->instance_id)) : ERR_OK;
 }
 
+/* ---- attachments ---- */
+
+#define MEDIA_FILE (EXPORT_FILES_MAX - 1) /* tables take the numbers before it */
+#define HASH_IN_NAME 24                   /* digits; a handheld names its files by their hash */
+
+/* "media/NAME", as the answers say. A name that does not come from the hash could be another file's too. */
+static void media_name(const struct attachment_row *row, struct buf *name)
+{
+    char digits[HASH_IN_NAME];
+    hex_write(row->hash, sizeof digits / 2, digits);
+    buf_put_z(name, "media/");
+    if (!str_starts(row->name, (struct str){digits, sizeof digits})) {
+        buf_put(name, digits, sizeof digits);
+        buf_put_char(name, '-');
+    }
+    buf_put_str(name, row->name);
+}
+
+static enum err media_write(struct exporting *x, const struct attachment_row *row, struct diag *d)
+{
+    struct str bytes;
+    struct buf name;
+    struct arena_mark mark = arena_mark(x->k->a);
+    buf_init(&name, 512);
+    media_name(row, &name);
+    enum err rc = cstore_attachment_bytes(x->k->st, x->k->a, row->hash, &bytes, d);
+    if (!rc)
+        rc = x->sink->begin(x->sink->self, MEDIA_FILE, buf_str(&name), d);
+    if (!rc)
+        rc = x->sink->write(x->sink->self, MEDIA_FILE, bytes, d);
+    if (!rc)
+        rc = x->sink->end(x->sink->self, MEDIA_FILE, d);
+    if (!rc) {
+        x->result.attachments++;
+        x->result.bytes += bytes.n;
+    }
+    buf_free(&name);
+    arena_release(x->k->a, mark);
+    return rc;
+}
+
+static enum err attachments_write(struct exporting *x, const struct submission_row *s, struct diag *d)
+{
+    struct attachment_row *list = NULL;
+    uint32_t count = 0;
+    enum err rc = cstore_attachments(x->k->st, x->k->a, s->visit, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        if (list[i].whole) {
+            rc = media_write(x, &list[i], d);
+            continue;
+        }
+        x->result.attachments_missing++;
+        desk_line(x->k, "warning", "%.*s of %.*s has not arrived whole yet", STR_ARG(list[i].name),
+                  STR_ARG(s->instance_id));
+    }
+    return rc;
+}
+
 enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
                     struct export_result *out, struct diag *d)
 {
@@ -522,6 +581,8 @@ enum err export_csv(struct desk *k, struct str form_id, const struct export_sink
     }
     if (!rc)
         rc = each_submission(x, submission_csv, d);
+    if (!rc)
+        rc = each_submission(x, attachments_write, d);
     for (uint32_t i = 0; !rc && i < x->files.count; i++)
         rc = sink->end(sink->self, i, d);
     x->result.files = x->files.count;
@@ -601,6 +662,8 @@ enum err export_xml(struct desk *k, struct str form_id, const struct export_sink
                       STR_ARG(form_id));
     if (!rc)
         rc = each_submission(x, submission_xml, d);
+    if (!rc)
+        rc = each_submission(x, attachments_write, d);
     if (!rc)
         *out = x->result;
     return rc;

@@ -473,7 +473,17 @@ static enum err folder_begin(void *self, uint32_t file, struct str name, struct 
 {
     struct folder *o = self;
     struct buf path;
+    ptrdiff_t slash = str_find(name, STR("/"));
     buf_init(&path, 8192);
+    if (slash > 0) {
+        buf_printf(&path, "%s/%.*s", o->dir, (int)slash, name.p);
+        if (!path.failed && mkdir(path.p, 0777) != 0 && errno != EEXIST) {
+            enum err failed = folder_failed(d, path.p);
+            buf_free(&path);
+            return failed;
+        }
+        buf_clear(&path);
+    }
     buf_printf(&path, "%s/%.*s", o->dir, STR_ARG(name));
     o->at[file].path = arena_z(o->memory, buf_str(&path));
     buf_put_z(&path, ".part");
@@ -543,9 +553,11 @@ static enum err call_export(struct run *r, struct diag *d)
         return rc;
     if (given(r, OPTION_JSON))
         buf_printf(&r->out,
-                   "{\"visits\":%llu,\"rows\":%llu,\"files\":%llu,\"bytes\":%llu,\"left_out\":%llu}\n",
+                   "{\"visits\":%llu,\"rows\":%llu,\"files\":%llu,\"bytes\":%llu,\"left_out\":%llu,"
+                   "\"attachments\":%llu,\"attachments_missing\":%llu}\n",
                    (unsigned long long)n.submissions, (unsigned long long)n.rows, (unsigned long long)n.files,
-                   (unsigned long long)n.bytes, (unsigned long long)n.left_out);
+                   (unsigned long long)n.bytes, (unsigned long long)n.left_out,
+                   (unsigned long long)n.attachments, (unsigned long long)n.attachments_missing);
     else
         buf_printf(&r->out, "%llu visits in %llu files, %llu bytes, in %s\n",
                    (unsigned long long)n.submissions, (unsigned long long)n.files,

@@ -237,7 +237,8 @@ enum err import_departments(struct desk *k, struct str text, bool dry_run, struc
 enum err assign_household(struct desk *k, struct str code, uint32_t person, struct str due, bool *changed_out,
                           struct diag *d) MUST_USE;
 
-/* Where an export goes: one file is open at a time per number 0..EXPORT_FILES_MAX-1. */
+/* Where an export goes: one file is open at a time per number 0..EXPORT_FILES_MAX-1. A name may lie in a
+ * folder ("media/x.jpg"). */
 #define EXPORT_FILES_MAX 64
 struct export_sink {
     void *self;
@@ -247,6 +248,7 @@ struct export_sink {
 };
 struct export_result {
     uint64_t submissions, rows, files, bytes, left_out; /* left_out: without XML, told as warnings */
+    uint64_t attachments, attachments_missing;          /* in media/; those that have not arrived whole */
 };
 enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
                     struct export_result *out, struct diag *d) MUST_USE;

@@ -77,8 +77,7 @@ enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct 
     bind_i64(q, 12, r->conflicts);
     bind_u64(q, 13, r->deleted_seq);
     rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return rc ? rc : touches_scope(s, r, d);
 }
 
 enum err cstore_record_of_number(struct cstore *s, uint64_t number, struct row_id *row_out, struct diag *d)
@@ -209,105 +208,6 @@ enum err cstore_records_coded(struct cstore *s, struct arena *a, int kind, struc
     bind_i64(q, 2, kind);
     bind_text(q, 3, none_as_empty(code));
     return records_gather(q, a, out, count_out, d);
-}
-
-/* ---- touches ---- */
-
-static enum err touch_write(struct cstore *s, const char *sql, const struct touch *t, bool put,
-                            struct diag *d)
-{
-    CHECK(s->txn.open);
-    struct stmt *q = NULL;
-    struct row_bytes room;
-    enum err rc = statement(s, sql, &q, d);
-    if (rc)
-        return rc;
-    bind_u64(q, 2, t->seq);
-    bind_row(q, 3, t->row, &room);
-    if (put)
-        bind_u64(q, 4, t->from);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
-}
-
-enum err cstore_touch_put(struct cstore *s, const struct touch *t, struct diag *d)
-{
-    CHECK(t->from <= t->seq);
-    return touch_write(s,
-                       "INSERT INTO touch VALUES (?1, ?2, ?3, ?4) ON CONFLICT (county, seq, row)"
-                       " DO UPDATE SET from_seq = min(from_seq, excluded.from_seq)",
-                       t, true, d);
-}
-
-enum err cstore_touch_drop(struct cstore *s, const struct touch *t, struct diag *d)
-{
-    return touch_write(s, "DELETE FROM touch WHERE county = ?1 AND seq = ?2 AND row = ?3", t, false, d);
-}
-
-static enum err touches_gather(struct stmt *q, struct arena *a, struct touch **out, uint32_t *count_out,
-                               struct diag *d)
-{
-    bool row = false;
-    enum err rc = ERR_OK;
-    VEC(struct touch) list = {0};
-    while (!(rc = stmt_step(q, &row, d)) && row) {
-        struct touch *t = vec_push(a, &list);
-        if (!t) {
-            rc = no_memory(d);
-            break;
-        }
-        *t = (struct touch){.seq = col_u64(q, 0), .from = col_u64(q, 1), .row = col_row(q, 2)};
-    }
-    stmt_done(q);
-    if (!rc) {
-        *out = list.at;
-        *count_out = list.count;
-    }
-    return rc;
-}
-
-enum err cstore_touches_of(struct cstore *s, struct arena *a, struct row_id row, struct touch **out,
-                           uint32_t *count_out, struct diag *d)
-{
-    struct stmt *q = NULL;
-    struct row_bytes room;
-    enum err rc =
-        statement(s,
-                  "SELECT seq, from_seq, row FROM touch INDEXED BY touch_row WHERE county = ?1 AND row = ?2"
-                  " ORDER BY seq",
-                  &q, d);
-    if (rc)
-        return rc;
-    bind_row(q, 2, row, &room);
-    return touches_gather(q, a, out, count_out, d);
-}
-
-enum err cstore_touches(struct cstore *s, struct arena *a, uint64_t after_seq, struct row_id after_row,
-                        uint64_t device, struct str area, uint32_t limit, struct touch **out,
-                        uint32_t *count_out, struct diag *d)
-{
-    struct stmt *q = NULL;
-    unsigned char after[ROW_ID_SIZE], own[ROW_ID_SIZE];
-    row_id_write(after_row, after);
-    row_id_write((struct row_id){.device = device}, own);
-    enum err rc = statement(s,
-                            "SELECT t.seq, t.from_seq, t.row FROM touch t JOIN record r"
-                            " ON r.county = t.county AND r.row = t.row"
-                            " WHERE t.county = ?1 AND (t.seq, t.row) > (?2, ?3)"
-                            " AND (r.kind = ?4 OR substr(t.row, 1, 8) = ?5 OR substr(r.area, 1, ?6) = ?7)"
-                            " ORDER BY t.seq, t.row LIMIT ?8",
-                            &q, d);
-    if (rc)
-        return rc;
-    bind_u64(q, 2, after_seq);
-    bind_blob(q, 3, after, ROW_ID_SIZE);
-    bind_i64(q, 4, ROW_PUBLISHED);
-    bind_blob(q, 5, own, 8);
-    bind_i64(q, 6, (int64_t)utf8_length(area));
-    bind_text(q, 7, none_as_empty(area));
-    bind_i64(q, 8, limit);
-    return touches_gather(q, a, out, count_out, d);
 }
 
 /* ---- objects ---- */

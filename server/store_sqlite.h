@@ -101,6 +101,9 @@ static inline enum err damaged(struct diag *d, const char *table)
         "The centre's database holds a row of table %s with a wrong size. Restore it from a backup.", table);
 }
 
+/* Who may see this record, for its touches. */
+enum err touches_scope(struct cstore *s, const struct record_row *r, struct diag *d) MUST_USE;
+
 /* A statement of this county: its first parameter is bound. */
 static inline enum err statement(struct cstore *s, const char *sql, struct stmt **q_out, struct diag *d)
 {
