@@ -27,15 +27,15 @@ static const struct cli_command command_risk = {
 };
 
 static const struct cli_command *const commands[] = {
-    &command_enrol, &command_fill, &command_check,  &command_convert, &command_courier,
-    &command_expr,  &command_risk, &command_export, &command_sync,    &command_status,
+    &command_enrol, &command_fill,   &command_check, &command_convert, &command_courier,   &command_expr,
+    &command_risk,  &command_export, &command_sync,  &command_status,  &command_conflicts, &command_resolve,
 };
 
 static void print_commands(FILE *to)
 {
     fprintf(to, "doorstep: household surveys at the door, offline first\n\nCommands:\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(to, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\n`doorstep COMMAND --help` shows options and an example. Data lie in --data DIR or "
                 "$DOORSTEP_DATA.\n");
 }

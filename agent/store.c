@@ -28,7 +28,14 @@ static const struct migration sealed_migrations[] = {
         "CREATE INDEX row_kind ON row(kind, state);"
         "CREATE INDEX row_draft ON row(visit) WHERE visit > 0;"
         "CREATE INDEX row_number ON row(number) WHERE number > 0;"
-        "CREATE TABLE record(key INTEGER PRIMARY KEY REFERENCES row(key), packed BLOB NOT NULL) STRICT;"
+        /* conflicts: answers in dispute */
+        "CREATE TABLE record(key INTEGER PRIMARY KEY REFERENCES row(key), packed BLOB NOT NULL, conflicts "
+        "INTEGER NOT NULL DEFAULT 0) STRICT;"
+        "CREATE INDEX record_conflict ON record(key) WHERE conflicts > 0;"
+        /* what somebody decided over values that had met here: which they were, as JSON */
+        "CREATE TABLE decision(n INTEGER PRIMARY KEY, row INTEGER NOT NULL, fld INTEGER NOT NULL, op INTEGER "
+        "NOT NULL, val BLOB NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc INTEGER NOT NULL, "
+        "over TEXT NOT NULL, UNIQUE(row, fld, hlc)) STRICT;"
         /* batch: the frame that carries it, 0 = not cut. */
         "CREATE TABLE chg(seq INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL REFERENCES "
         "row(key), fld INTEGER NOT NULL,"
@@ -38,9 +45,11 @@ static const struct migration sealed_migrations[] = {
         "CREATE INDEX chg_visit ON chg(visit, seq) WHERE batch = 0;"
         "CREATE INDEX chg_row ON chg(row);"
         "CREATE INDEX chg_batch ON chg(batch) WHERE batch > 0;"
-        /* numbered: it names rows by the centre's numbers. sent: a first byte of it may have left. status as
-           in receipts, 0 = none, 9 = set aside and cut anew. */
-        "CREATE TABLE outbox(batch INTEGER PRIMARY KEY, seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL, "
+        /* batch: our own count; inc, bseq: what the frame is called. numbered: it names rows by the centre's
+           numbers. sent: a first byte of it may have left. status as in receipts, 0 = none, 9 = set aside and
+           cut anew. epoch: of the receipt. */
+        "CREATE TABLE outbox(batch INTEGER PRIMARY KEY, inc INTEGER NOT NULL, bseq INTEGER NOT NULL, epoch "
+        "INTEGER NOT NULL DEFAULT 0, seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL, "
         "batch_id BLOB NOT NULL,"
         "  frame BLOB NOT NULL, numbered INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0, status INTEGER "
         "NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms INTEGER) STRICT;"
@@ -371,16 +380,21 @@ enum err record_save(struct store *s, int64_t key, const struct record *r, struc
 
     buf_init(&packed, 64u << 20);
     enum err rc = record_pack(r, &packed);
+    uint32_t conflicts = 0;
+    for (uint32_t i = 0; i < r->count; i++)
+        conflicts += record_conflict(r, r->cells[i].field);
     if (rc)
         rc = diag_set(d, rc, "a record grew too large to keep");
     if (!rc)
-        rc = db_prepare(s->db,
-                        "INSERT INTO record(key, packed) VALUES(?, ?) ON CONFLICT(key) DO UPDATE SET packed "
-                        "= excluded.packed",
-                        &q, d);
+        rc = db_prepare(
+            s->db,
+            "INSERT INTO record(key, packed, conflicts) VALUES(?, ?, ?) ON CONFLICT(key) DO UPDATE "
+            "SET packed = excluded.packed, conflicts = excluded.conflicts",
+            &q, d);
     if (!rc) {
         bind_i64(q, 1, key);
         bind_blob(q, 2, packed.p, packed.n);
+        bind_i64(q, 3, conflicts);
         rc = stmt_run(q, d);
     }
     stmt_done(q);
@@ -611,9 +625,13 @@ enum err store_open(const char *dir, const struct seam *seam, const struct zone 
     if (!rc)
         rc = open_public(s, open_path, d);
     if (!rc)
+        rc = path_in(&s->memory, dir, "device.count", &s->count_path, d);
+    if (!rc)
         rc = open_sealed(s, key_path, db_path, d);
     if (!rc)
         rc = store_refresh(s, d);
+    if (!rc)
+        rc = restored_look(s, d);
     arena_free(&paths);
     if (rc)
         store_close(s);
@@ -686,6 +704,7 @@ static void adopt_version(const struct adoption *w, struct version *v)
         v->role = w->id->by.role;
     }
     adopt_author(w, &v->device, &v->inc);
+    v->hlc = hlc_effective(v->hlc, w->id->by.server_time_ms, 0);
 }
 
 static enum err adopt_record(struct store *s, struct adoption *w, const struct row *row, struct diag *d)
@@ -777,6 +796,13 @@ static enum err adopt(struct store *s, const struct identity *id, struct diag *d
         bind_i64(q, 2, id->by.role);
         rc = stmt_run(q, d);
     }
+    /* Nothing bounded the clock before the centre told its time. */
+    if (!rc)
+        rc = db_prepare(s->db, "UPDATE chg SET hlc = min(hlc, ?) WHERE batch = 0", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, hlc_effective(INT64_MAX, id->by.server_time_ms, 0));
+        rc = stmt_run(q, d);
+    }
     for (uint32_t i = 0; !rc && i < count; i++) {
         struct arena_mark mark = arena_mark(&w.arena);
         rc = adopt_row(s, &w, &rows[i], d);
@@ -816,16 +842,46 @@ static enum err keys_write(struct store *s, const struct identity *id, struct di
     return rc ? rc : meta_put(s, "sign", &id->sign, sizeof id->sign, d);
 }
 
+/* Those of the incarnation that is asked for: the ones in use stay until it is granted. */
+static enum err next_keys_write(struct store *s, const struct identity *id, struct diag *d)
+{
+    enum err rc = meta_put(s, "next_seal", &id->seal, sizeof id->seal, d);
+    return rc ? rc : meta_put(s, "next_sign", &id->sign, sizeof id->sign, d);
+}
+
+enum err store_next_keys(struct store *s, struct identity *id, struct diag *d)
+{
+    struct arena a;
+    struct str seal, sign;
+
+    arena_init(&a, 64u << 10);
+    enum err rc = meta_get(s, "next_seal", &a, &seal, d);
+    if (!rc)
+        rc = meta_get(s, "next_sign", &a, &sign, d);
+    if (!rc && seal.n == sizeof id->seal && sign.n == sizeof id->sign) {
+        memcpy(&id->seal, seal.p, sizeof id->seal);
+        memcpy(&id->sign, sign.p, sizeof id->sign);
+    } else if (!rc) {
+        rc = x25519_make(NULL, &id->seal);
+        if (!rc)
+            rc = p256_make(NULL, &id->sign);
+        if (!rc)
+            rc = store_enrol_prepare(s, id, d);
+    }
+    arena_free(&a);
+    return rc;
+}
+
 enum err store_enrol_prepare(struct store *s, const struct identity *id, struct diag *d)
 {
     struct txn t = {0};
     struct counters c;
 
     enum err rc = work_begin(s, &t, &c, d);
-    if (!rc && s->id.enrolled)
+    if (!rc && s->id.enrolled && !s->id.over.n)
         rc = diag_set(d, ERR_STATE, "this device was enrolled in another window meanwhile");
     if (!rc)
-        rc = keys_write(s, id, d);
+        rc = s->id.enrolled ? next_keys_write(s, id, d) : keys_write(s, id, d);
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);
@@ -850,6 +906,8 @@ static enum err identity_write(struct store *s, const struct identity *id, struc
         rc = meta_put_str(s, "certificate", id->by.certificate, d);
     if (!rc)
         rc = keys_write(s, id, d);
+    if (!rc)
+        rc = db_exec(s->db, "DELETE FROM meta WHERE name IN ('over', 'next_seal', 'next_sign', 'epoch')", d);
     /* The first time that the centre signed: what passes from here on can be told apart from a clock that
      * jumps. */
     if (!rc)
@@ -863,15 +921,16 @@ enum err store_enrol(struct store *s, const struct identity *id, struct diag *d)
     struct counters c;
 
     enum err rc = work_begin(s, &t, &c, d);
-    if (!rc && s->id.enrolled)
+    if (!rc && s->id.enrolled && !s->id.over.n)
         rc = diag_set(
             d, ERR_STATE,
             "this device is enrolled already, at %.*s; use another data directory for another centre",
             STR_ARG(s->id.url));
+    const struct identity was = s->id;
+    if (!rc)
+        rc = was.enrolled ? rows_rename(s, &was, id, d) : adopt(s, id, d);
     if (!rc)
         rc = identity_write(s, id, d);
-    if (!rc)
-        rc = adopt(s, id, d);
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);

@@ -66,9 +66,9 @@ struct frozen {
 };
 enum err store_frozen_lost(struct store *s, struct arena *a, struct frozen **list_out, uint32_t *count_out,
                            struct diag *d) MUST_USE;
-/* Takes the identity, and with it everything that was captured before: rows made so far become this device's. A
- * device that is enrolled takes another one only when its incarnation is over; what is not at the centre then goes
- * over to it.
+/* Takes the identity, and with it everything that was captured before: rows made so far become this device's.
+ * A device that is enrolled takes another one only when its incarnation is over; what is not at the centre
+ * then goes over to it.
  */
 enum err store_enrol(struct store *s, const struct identity *id, struct diag *d) MUST_USE;
 
@@ -282,17 +282,18 @@ struct contested {
     int64_t row;
     uint32_t field;
     enum row_kind kind;
-    struct str household;  /* code, "" = none */
-    unsigned char form[8]; /* of an interview's rows: SHA-256(form id)[0..8) */
-    bool decided;          /* then values[0] is the decision, the others what it was made over */
+    struct str household;           /* code, "" = none */
+    unsigned char form[8];          /* of an interview's rows: SHA-256(form id)[0..8) */
+    bool decided;                   /* then values[0] is the decision, the others what it was made over */
     struct contested_value *values; /* the first is shown */
     uint32_t count;
 };
 enum err store_contested(struct store *s, struct arena *a, struct contested **list_out, uint32_t *count_out,
                          struct diag *d) MUST_USE;
-/* Decides as this device's person: a change like any other, by somebody who has seen all values that are here.
- * value p NULL: there is no answer. ERR_DENIED for an answer that only the county may replace. */
-enum err store_resolve(struct store *s, int64_t row, uint32_t field, struct str value, struct diag *d) MUST_USE;
+/* Decides as this device's person: a change like any other, by somebody who has seen all values that are
+ * here. value p NULL: there is no answer. ERR_DENIED for an answer that only the county may replace. */
+enum err store_resolve(struct store *s, int64_t row, uint32_t field, struct str value,
+                       struct diag *d) MUST_USE;
 
 struct store_status {
     uint32_t conflicts, decisions;

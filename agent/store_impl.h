@@ -22,7 +22,8 @@ struct store {
     struct db *open; /* plain: public objects */
     struct arena memory;
     struct identity id;
-    struct arena texts; /* the identity's */
+    struct arena texts;     /* the identity's */
+    const char *count_path; /* a file beside the database that a backup of it does not take back */
 };
 
 struct visit_rows {
@@ -131,6 +132,27 @@ typedef enum err (*record_visitor)(struct store *s, struct arena *a, const struc
                                    const struct record *r, void *self, struct diag *d);
 enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t argument,
                      record_visitor visit, void *self, struct diag *d) MUST_USE;
+
+/* ---- whose work it is (store_identity.c) ---- */
+/* This incarnation is over: nothing more is frozen under its name. Inside a transaction; the first reason
+ * stays. */
+enum over_why { OVER_COPY, OVER_RESTORED, OVER_REVOKED };
+enum err identity_over(struct store *s, enum over_why why, struct diag *d) MUST_USE;
+/* Everything that is not at the centre becomes the work of another identity: rows, births, log, records; what
+ * was frozen and has no receipt is cut anew. Inside a transaction. */
+enum err rows_rename(struct store *s, const struct identity *from, const struct identity *to,
+                     struct diag *d) MUST_USE;
+/* Frozen frames are counted twice, in the database and in a file beside it: a database that is behind was put
+ * back from a backup. */
+enum err frozen_count(struct store *s, struct diag *d) MUST_USE;
+enum err restored_look(struct store *s, struct diag *d) MUST_USE;
+
+/* ---- answers in dispute (store_conflicts.c) ---- */
+/* Before a change that comes down is merged: notes what a decision is made over. */
+enum err decision_note(struct store *s, const struct row *row, const struct record *before,
+                       const struct change *c, struct diag *d) MUST_USE;
+/* ERR_STATE when an answer of this interview that bars finishing is in dispute. */
+enum err dispute_check(struct store *s, int64_t interview, struct diag *d) MUST_USE;
 
 struct str hex_text(struct arena *a, const unsigned char *bytes, size_t n);
 struct str iso_now(const struct store *s, struct arena *a);

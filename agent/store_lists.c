@@ -421,11 +421,13 @@ enum err store_status(struct store *s, struct arena *a, struct store_status *out
         "SELECT count(*) FROM outbox WHERE status IN (1, 2)",
         "SELECT count(*) FROM outbox WHERE status = 3",
         "SELECT count(*) FROM chg",
+        "SELECT coalesce(sum(conflicts), 0) FROM record WHERE conflicts > 0",
+        "SELECT count(*) FROM decision",
     };
     struct store_status st = {0};
     struct published *list = NULL;
     struct str clock = STR_NONE;
-    uint64_t n[6] = {0}, waiting = 0;
+    uint64_t n[8] = {0}, waiting = 0;
     uint32_t published = 0;
 
     enum err rc = store_waiting(s, &waiting, &st.bytes_waiting, d);
@@ -446,6 +448,8 @@ enum err store_status(struct store *s, struct arena *a, struct store_status *out
     st.frames_receipted = (uint32_t)n[3];
     st.frames_quarantined = (uint32_t)n[4];
     st.changes = n[5];
+    st.conflicts = (uint32_t)n[6];
+    st.decisions = (uint32_t)n[7];
     if (!clock.n || !str_to_i64(clock, &st.clock_off_ms))
         st.clock_off_ms = 0;
     for (uint32_t i = 0; i < published; i++)

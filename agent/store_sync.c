@@ -7,6 +7,8 @@
     (48u << 10) /* bytes of their values: stays below BATCH_RAW_AIM with everything else \
                  */
 
+#define STORE_RETENTION_MS (30LL * 86400 * 1000)
+
 /* ---- cutting ---- */
 
 struct cut {
@@ -102,21 +104,29 @@ static enum err anchor_load(struct store *s, struct arena *a, struct batch_head 
     return ERR_OK;
 }
 
-static enum err outbox_tail(struct store *s, uint64_t *next_out, unsigned char prev_out[8], struct diag *d)
+struct tail {
+    uint64_t batch;     /* our count of the next frame */
+    uint64_t batch_seq; /* its number under this incarnation */
+    unsigned char prev[8];
+};
+
+static enum err outbox_tail(struct store *s, struct tail *out, struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
     unsigned char hash[SHA256_SIZE];
 
-    memset(prev_out, 0, 8);
-    *next_out = 1;
-    enum err rc = db_prepare(s->db, "SELECT batch, frame FROM outbox ORDER BY batch DESC LIMIT 1", &q, d);
+    *out = (struct tail){1, 1, {0}};
+    enum err rc = db_prepare(s->db, "SELECT batch, inc, bseq, frame FROM outbox ORDER BY batch DESC LIMIT 1",
+                             &q, d);
     if (!rc)
         rc = stmt_step(q, &row, d);
-    if (!rc && row) {
-        *next_out = (uint64_t)col_i64(q, 0) + 1;
-        rc = sha256(col_blob(q, 1), hash);
-        memcpy(prev_out, hash, 8);
+    if (!rc && row)
+        out->batch = (uint64_t)col_i64(q, 0) + 1;
+    if (!rc && row && (uint32_t)col_i64(q, 1) == s->id.by.inc) {
+        out->batch_seq = (uint64_t)col_i64(q, 2) + 1;
+        rc = sha256(col_blob(q, 3), hash);
+        memcpy(out->prev, hash, sizeof out->prev);
     }
     stmt_done(q);
     return rc;
@@ -148,6 +158,7 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
                               .schema = BATCH_SCHEMA_CHANGES,
                               .author = &s->id.sign};
     struct keyset keys;
+    struct tail tail;
     struct buf payload, bytes;
     struct frame frame;
     struct stmt *q = NULL;
@@ -160,7 +171,11 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
     if (!rc)
         rc = anchor_load(s, a, &head, d);
     if (!rc)
-        rc = outbox_tail(s, &seal.batch_seq, seal.prev, d);
+        rc = outbox_tail(s, &tail, d);
+    if (!rc) {
+        seal.batch_seq = tail.batch_seq;
+        memcpy(seal.prev, tail.prev, sizeof seal.prev);
+    }
     if (!rc)
         rc = batch_write(&head, &rows, cut->changes.at, cut->changes.count, &payload, d);
     if (!rc)
@@ -172,16 +187,18 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         rc = frame_parse(buf_str(&bytes), &frame, &size, d);
     if (!rc)
         rc = db_prepare(s->db,
-                        "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame, numbered) VALUES(?, ?, "
-                        "?, ?, ?, ?)",
+                        "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame, numbered, inc, bseq) "
+                        "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
                         &q, d);
     if (!rc) {
-        bind_i64(q, 1, (int64_t)seal.batch_seq);
+        bind_i64(q, 1, (int64_t)tail.batch);
         bind_i64(q, 2, (int64_t)lo);
         bind_i64(q, 3, (int64_t)hi);
         bind_blob(q, 4, frame.batch_id, BATCH_ID_SIZE);
         bind_blob(q, 5, bytes.p, bytes.n);
         bind_i64(q, 6, numbering.used);
+        bind_i64(q, 7, seal.inc);
+        bind_i64(q, 8, (int64_t)seal.batch_seq);
         rc = stmt_run(q, d);
     }
     buf_free(&payload);
@@ -190,7 +207,7 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         return rc;
 
     for (uint32_t i = 0; !rc && i < cut->changes.count; i++)
-        rc = mark_cut(s, cut->changes.at[i].seq, seal.batch_seq, d);
+        rc = mark_cut(s, cut->changes.at[i].seq, tail.batch, d);
     return rc;
 }
 
@@ -210,9 +227,49 @@ static enum err cut_one(struct store *s, bool *any_out, struct diag *d)
     if (*any_out)
         rc = freeze(s, &a, &cut, d);
     if (!rc && *any_out)
+        rc = frozen_count(s, d);
+    if (!rc && *any_out)
         rc = txn_commit(&t, d);
     txn_rollback(&t);
     arena_free(&a);
+    return rc;
+}
+
+/* A frame is kept for the retention time after its receipt, in case that the centre is set back to a backup
+ * and asks for it again; measured by the centre's own times, so that no clock of ours can cut it short. The
+ * newest frame stays: the next one names it. */
+static enum err forget_delivered(struct store *s, struct diag *d)
+{
+    static const char *const sql[] = {
+        "DELETE FROM chg WHERE batch IN (SELECT batch FROM outbox WHERE status IN (1, 2) AND receipt_ms > 0 "
+        "AND "
+        "receipt_ms < ?1 AND batch < (SELECT max(batch) FROM outbox)) AND batch > 0",
+        "DELETE FROM outbox WHERE status IN (1, 2, 9) AND receipt_ms > 0 AND receipt_ms < ?1 AND batch < "
+        "(SELECT "
+        "max(batch) FROM outbox)"};
+    struct arena a;
+    struct str anchor;
+    struct txn t = {0};
+    int64_t anchor_ms = 0;
+
+    arena_init(&a, 64u << 10);
+    enum err rc = meta_get(s, "anchor_ms", &a, &anchor, d);
+    bool due = !rc && str_to_i64(anchor, &anchor_ms) && anchor_ms > STORE_RETENTION_MS;
+    arena_free(&a);
+    if (rc || !due)
+        return rc;
+    rc = txn_begin(&t, s->db, d);
+    for (size_t i = 0; !rc && i < sizeof sql / sizeof *sql; i++) {
+        struct stmt *q = NULL;
+        rc = db_prepare(s->db, sql[i], &q, d);
+        if (rc)
+            break;
+        bind_i64(q, 1, anchor_ms - STORE_RETENTION_MS);
+        rc = stmt_run(q, d);
+    }
+    if (!rc)
+        rc = txn_commit(&t, d);
+    txn_rollback(&t);
     return rc;
 }
 
@@ -225,10 +282,14 @@ enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d)
     if (!rc && !s->id.enrolled)
         return diag_set(d, ERR_STATE,
                         "this device is not enrolled yet: `doorstep enrol` with the code from the county");
+    if (!rc && s->id.over.n)
+        any = false; /* captured, but not frozen under a name that others use */
     while (!rc && any) {
         rc = cut_one(s, &any, d);
         frames += !rc && any;
     }
+    if (!rc)
+        rc = forget_delivered(s, d);
     if (!rc)
         *frames_out = frames;
     return rc;
@@ -280,13 +341,18 @@ enum err store_frame_unsure(struct store *s, uint64_t *batch_seq_out, struct dia
     bool row = false;
     enum err rc =
         db_prepare(s->db,
-                   "SELECT min(batch), coalesce(sum(length(frame)), 0) FROM outbox WHERE status = 0 "
-                   "AND sent = 1",
+                   "SELECT min(bseq), coalesce(sum(length(frame)), 0), coalesce(max(status), 0) FROM outbox "
+                   "WHERE (status = 0 AND sent = 1 OR status = 3) AND inc = ?",
                    &q, d);
-    if (!rc)
+    if (!rc) {
+        bind_i64(q, 1, s->id.by.inc);
         rc = stmt_step(q, &row, d);
+    }
+    /* What was set apart may have been released meanwhile. */
     if (!rc)
-        *batch_seq_out = row && col_i64(q, 1) >= UNSURE_BYTES_MIN ? (uint64_t)col_i64(q, 0) : 0;
+        *batch_seq_out = row && (col_i64(q, 1) >= UNSURE_BYTES_MIN || col_i64(q, 2) == 3)
+                             ? (uint64_t)col_i64(q, 0)
+                             : 0;
     stmt_done(q);
     return rc;
 }
@@ -299,10 +365,12 @@ struct receipt_use {
 
 /* A receipt counts only for the very bytes it names: the batch id is compared, never the number alone. */
 static enum err mark_frame(struct store *s, const struct receipt_use *use, const struct receipt_item *item,
-                           bool *ours_out, bool *numbered_out, struct diag *d)
+                           bool *ours_out, bool *numbered_out, uint64_t *batch_out, struct diag *d)
 {
-    static const char sql[] = "UPDATE outbox SET status = ?1, reason = ?2, receipt = ?3, receipt_ms = ?4 "
-                              "WHERE batch = ?5 AND batch_id = ?6 AND status IN (0, 3) RETURNING numbered";
+    static const char sql[] =
+        "UPDATE outbox SET status = ?1, reason = ?2, receipt = ?3, receipt_ms = ?4, "
+        "epoch = ?7 WHERE bseq = ?5 AND batch_id = ?6 AND inc = ?8 AND status IN (0, 3) "
+        "RETURNING numbered, batch";
     struct stmt *q = NULL;
     enum err rc = db_prepare(s->db, sql, &q, d);
     if (!rc) {
@@ -312,10 +380,14 @@ static enum err mark_frame(struct store *s, const struct receipt_use *use, const
         bind_i64(q, 4, use->receipt->server_time_ms);
         bind_i64(q, 5, (int64_t)item->batch_seq);
         bind_blob(q, 6, item->batch_id, BATCH_ID_SIZE);
+        bind_i64(q, 7, use->receipt->epoch);
+        bind_i64(q, 8, use->receipt->inc);
         rc = stmt_step(q, ours_out, d);
     }
-    if (!rc && *ours_out)
+    if (!rc && *ours_out) {
         *numbered_out = col_i64(q, 0) != 0;
+        *batch_out = (uint64_t)col_i64(q, 1);
+    }
     stmt_done(q);
     return rc;
 }
@@ -428,19 +500,71 @@ static enum err cut_again(struct store *s, uint64_t batch, struct diag *d)
     return rc ? rc : forget_numbers(s, d);
 }
 
+/* The number is taken, by a frame that we do not know: somebody else sends as we do, or our data are older
+ * than what we sent. */
+static enum err foreign_item(struct store *s, const struct receipt_item *item, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = db_prepare(s->db, "SELECT batch_id FROM outbox WHERE bseq = ? AND inc = ?", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, (int64_t)item->batch_seq);
+        bind_i64(q, 2, s->id.by.inc);
+        rc = stmt_step(q, &row, d);
+    }
+    struct str ours = !rc && row ? col_blob(q, 0) : STR_NONE;
+    bool same = ours.n == BATCH_ID_SIZE && memcmp(ours.p, item->batch_id, BATCH_ID_SIZE) == 0;
+    stmt_done(q);
+    return rc || same ? rc : identity_over(s, row ? OVER_COPY : OVER_RESTORED, d);
+}
+
 static enum err take_item(struct store *s, struct receipt_use *use, const struct receipt_item *item,
                           struct diag *d)
 {
     bool ours = false, numbered = false;
-    enum err rc = mark_frame(s, use, item, &ours, &numbered, d);
+    uint64_t batch = 0;
+    enum err rc = mark_frame(s, use, item, &ours, &numbered, &batch, d);
+    if (!rc && !ours && item->status != RECEIPT_QUARANTINED)
+        return foreign_item(s, item, d);
     if (rc || !ours)
         return rc;
     if (item->status != RECEIPT_QUARANTINED)
-        return item->server_seq ? tell_versions(s, item->batch_seq, item->server_seq, d) : ERR_OK;
+        return item->server_seq ? tell_versions(s, batch, item->server_seq, d) : ERR_OK;
     if (item->cause != ERR_STATE || !numbered)
         return ERR_OK;
     use->cut_again = true;
-    return cut_again(s, item->batch_seq, d);
+    return cut_again(s, batch, d);
+}
+
+/* The centre was set back to a backup: of what it had receipted it may have lost the end. All of it counts as
+ * sent and unsure, until a receipt of this epoch names it. */
+static enum err hear_epoch(struct store *s, uint32_t epoch, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc =
+        db_prepare(s->db,
+                   "UPDATE outbox SET status = 0, sent = 1 WHERE epoch < ?1 AND epoch > 0 AND inc = ?2 "
+                   "AND status IN (1, 2, 3)",
+                   &q, d);
+    if (!rc) {
+        bind_i64(q, 1, epoch);
+        bind_i64(q, 2, s->id.by.inc);
+        rc = stmt_run(q, d);
+    }
+    return rc;
+}
+
+/* The centre has more of us than we know: our data were put back from a backup. */
+static enum err look_ahead(struct store *s, const struct receipt *r, struct diag *d)
+{
+    struct tail tail;
+    enum err rc = outbox_tail(s, &tail, d);
+    return rc || r->contiguous < tail.batch_seq ? rc : identity_over(s, OVER_RESTORED, d);
+}
+
+static enum err take_refusal(struct store *s, enum err refused, struct diag *d)
+{
+    return refused == ERR_OK ? ERR_OK : identity_over(s, refused == ERR_EXISTS ? OVER_COPY : OVER_REVOKED, d);
 }
 
 static enum err take_contact(struct store *s, const struct receipt *r, struct diag *d)
@@ -465,8 +589,14 @@ enum err store_receipt(struct store *s, const struct step *step, bool *cut_again
         return diag_set(d, ERR_CORRUPT,
                         "a receipt for another device arrived; nothing was marked as delivered");
     enum err rc = work_begin(s, &t, &c, d);
+    if (!rc)
+        rc = hear_epoch(s, r->epoch, d);
     for (uint32_t i = 0; !rc && i < r->item_count; i++)
         rc = take_item(s, &use, &r->items[i], d);
+    if (!rc)
+        rc = look_ahead(s, r, d);
+    if (!rc)
+        rc = take_refusal(s, r->refused, d);
     if (!rc)
         rc = take_contact(s, r, d);
     if (!rc && step->cursor > c.cursor && r->epoch == s->id.epoch) {
@@ -536,9 +666,7 @@ static enum err place_row(struct store *s, const struct row *row, const struct r
     struct stmt *q = NULL;
     bool within = birth->kind == ROW_REPEAT || birth->kind == ROW_FINDING || birth->kind == ROW_VISIT ||
                   birth->kind == ROW_ENTITY || birth->kind == ROW_COMMENT;
-    int64_t interview = within
-                            ? (parent->kind == ROW_INTERVIEW ? parent->key : parent->interview)
-                            : 0;
+    int64_t interview = within ? (parent->kind == ROW_INTERVIEW ? parent->key : parent->interview) : 0;
     int64_t household = parent->kind == ROW_HOUSEHOLD ? parent->key : parent->household;
 
     enum err rc = db_prepare(
@@ -589,6 +717,10 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
     if (!rc)
         rc = record_load(s, a, &row, &r, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
+        if (changes[i].op == CHANGE_RESOLVE)
+            rc = decision_note(s, &row, &r, &changes[i], d);
+        if (rc)
+            break;
         rc = record_apply(a, &r, &changes[i], authors[i].device, authors[i].inc, authors[i].hlc,
                           authors[i].server_seq, &result);
         if (rc)
@@ -615,7 +747,47 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
     return rc;
 }
 
-/* After the centre was set back to a backup its order and its row numbers begin anew. */
+struct known_row {
+    int64_t key;
+};
+
+/* Beyond `base` the centre's order means something else now, in everything that is held here. */
+static enum err order_forget(struct store *s, uint64_t base, struct diag *d)
+{
+    struct arena a;
+    struct stmt *q = NULL;
+    VEC(struct known_row) rows = {0};
+    bool more = false;
+
+    arena_init(&a, STORE_SCRATCH_MAX);
+    enum err rc = db_prepare(s->db, "SELECT key FROM record", &q, d);
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+        struct known_row *slot = vec_push(&a, &rows);
+        if (slot)
+            slot->key = col_i64(q, 0);
+        else
+            rc = diag_set(d, ERR_NOMEM, "no memory to take in what the centre sent");
+    }
+    stmt_done(q);
+    for (uint32_t i = 0; !rc && i < rows.count; i++) {
+        struct arena_mark mark = arena_mark(&a);
+        struct row row;
+        struct record r;
+        rc = row_by_key(s, rows.at[i].key, &row, d);
+        if (!rc)
+            rc = record_load(s, &a, &row, &r, d);
+        if (!rc) {
+            record_set_back(&r, base);
+            rc = record_save(s, row.key, &r, d);
+        }
+        arena_release(&a, mark);
+    }
+    arena_free(&a);
+    return rc ? rc : run_i64(s, "UPDATE chg SET seen = min(seen, ?1) WHERE batch = 0", (int64_t)base, d);
+}
+
+/* After the centre was set back to a backup its row numbers begin anew, and its order from where the downlink
+ * goes on. */
 static enum err take_epoch(struct store *s, struct counters *c, const struct step *step, struct diag *d)
 {
     if (step->epoch < s->id.epoch)
@@ -627,6 +799,10 @@ static enum err take_epoch(struct store *s, struct counters *c, const struct ste
     }
     c->cursor = step->cursor;
     enum err rc = forget_numbers(s, d);
+    if (!rc)
+        rc = order_forget(s, step->cursor_from, d);
+    if (!rc)
+        rc = hear_epoch(s, step->epoch, d);
     return rc ? rc : meta_put_i64(s, "epoch", step->epoch, d);
 }
 

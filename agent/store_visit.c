@@ -69,9 +69,10 @@ static enum err load_record(struct loader *l, const struct row *row, struct diag
     for (uint32_t i = 0; !rc && i < r.count; i++) {
         if (r.cells[i].field == 0 || r.cells[i].count == 0)
             continue;
-        const struct version *v = &r.cells[i].versions[0];
-        rc = put_cell(l, row->key, r.cells[i].field, v->status, v->op == CHANGE_CLEAR ? STR_NONE : v->value,
-                      d);
+        struct str value;
+        rc = record_answer(l->a, &r.cells[i], &value)
+                 ? diag_set(d, ERR_NOMEM, "no memory to open the interview")
+                 : put_cell(l, row->key, r.cells[i].field, r.cells[i].versions[0].status, value, d);
     }
     return rc;
 }
@@ -987,6 +988,8 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
                            v->interview, clock, d);
     if (!rc)
         rc = merge_visit(s, a, v, d);
+    if (!rc)
+        rc = dispute_check(s, v->interview, d);
     if (!rc)
         rc = run_for_visit(s, "UPDATE row SET visit = 0 WHERE visit = ?1 AND visit > 0", v->key, 0, d);
     if (!rc)

@@ -403,6 +403,7 @@ static enum err take_down(struct sync_client *c, const struct frame *f, struct s
                             .authors = authors,
                             .change_count = count,
                             .cursor = head.cursor,
+                            .cursor_from = head.cursor_from,
                             .epoch = head.epoch};
     c->expect = EXPECT_DONE;
     return ERR_OK;

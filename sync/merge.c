@@ -538,6 +538,63 @@ void record_set_back(struct record *r, uint64_t last)
             r->marks[i].seen = last;
 }
 
+static bool handed_over(const struct record_handover *w, const struct version *v)
+{
+    uint32_t low = 0, high = w->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (w->seqs[middle] < v->seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return v->device == w->device && v->inc == w->inc && low < w->count && w->seqs[low] == v->seq;
+}
+
+static enum err hand_over_cell(struct arena *a, struct record *r, uint32_t place,
+                               const struct record_handover *w)
+{
+    struct record_cell *cell = &r->cells[place];
+    uint64_t left = 0, seq = 0, seen = 0;
+    bool any = false;
+    for (uint32_t i = 0; i < cell->count; i++) {
+        struct version *v = &cell->versions[i];
+        if (handed_over(w, v)) {
+            any = true;
+            seq = v->seq > seq ? v->seq : seq;
+            seen = v->seen > seen ? v->seen : seen;
+            v->device = w->to_device;
+            v->inc = w->to_inc;
+        } else if (v->device == w->device && v->inc == w->inc && v->seq > left) {
+            left = v->seq;
+        }
+    }
+    if (!any)
+        return ERR_OK;
+    struct version_mark *to = mark_of(a, r, cell->field, w->to_device, w->to_inc);
+    if (!to)
+        return ERR_NOMEM;
+    to->seq = seq > to->seq ? seq : to->seq;
+    to->seen = seen > to->seen ? seen : to->seen;
+    struct version_mark *from = mark_of(a, r, cell->field, w->device, w->inc);
+    if (!from)
+        return ERR_NOMEM;
+    from->seq = left;
+    if (is_immutable(r, cell->field))
+        show_first(cell);
+    else
+        sort_versions(cell);
+    return ERR_OK;
+}
+
+enum err record_hand_over(struct arena *a, struct record *r, const struct record_handover *w)
+{
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < r->count; i++)
+        rc = hand_over_cell(a, r, i, w);
+    return rc;
+}
+
 bool record_bury(struct record *r)
 {
     if (!record_deleted(r))

@@ -111,6 +111,17 @@ bool record_birth(const struct record *r, struct row_birth *out);
 /* The centre's order begins anew above `last` (it was set back to a backup): places in its order beyond it
  * are unknown again, and nobody has seen more than that. */
 void record_set_back(struct record *r, uint64_t last);
+/* Versions of one author, by sequence, become another's: work that the centre never had goes over to another
+ * incarnation of its device. What else the author did here counts as far as it is still kept. ERR_NOMEM. */
+struct record_handover {
+    uint64_t device;
+    uint32_t inc;
+    uint64_t to_device;
+    uint32_t to_inc;
+    const uint64_t *seqs; /* ascending */
+    uint32_t count;
+};
+enum err record_hand_over(struct arena *a, struct record *r, const struct record_handover *w) MUST_USE;
 /* The answers of a deleted row are let go; who answered and when stays, so that what arrives late is still
  * recognised. False when the row is not deleted. */
 bool record_bury(struct record *r);
