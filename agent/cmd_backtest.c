@@ -113,7 +113,7 @@ static enum err household_of(struct backtest_job *j, struct str key, struct back
 static enum err add_line(struct backtest_job *j, const struct table_line *line,
                          const struct table_judgement *t, struct diag *d)
 {
-    struct backtest_household *h;
+    struct backtest_household *h = NULL;
     struct str label = extra(j, line, EXTRA_LABEL), group = extra(j, line, EXTRA_GROUP);
     bool truth = false, baseline = false, flag = false;
     double score = NAN;

@@ -381,6 +381,7 @@ static const struct {
     {"score", "score the households of a table by a pack", cmd_risk_score},
     {"quality", "look for signs of poor data in a table", cmd_risk_quality},
     {"backtest", "compare a pack's flags with what happened", cmd_risk_backtest},
+    {"simulate", "ask an invented village what a pack finds", cmd_risk_simulate},
 };
 
 static void print_commands(FILE *to)

@@ -18,5 +18,6 @@ enum err risk_day(struct seam *seam, const char *date, int64_t *day_out, struct 
 int cmd_risk_score(int argc, char **argv, struct seam *seam);
 int cmd_risk_quality(int argc, char **argv, struct seam *seam);
 int cmd_risk_backtest(int argc, char **argv, struct seam *seam);
+int cmd_risk_simulate(int argc, char **argv, struct seam *seam);
 
 #endif
