@@ -3,6 +3,7 @@
 #include "agent/cli.h"
 #include "agent/courier_impl.h"
 #include "agent/term.h"
+#include "sync/render.h"
 
 #include <stdio.h>
 
@@ -90,6 +91,16 @@ static void give_text(const struct courier_result *r, bool zh)
     damage_text(r, zh);
 }
 
+enum verb { TAKE, GIVE, SHOW, VERBS };
+static const char *const verb_names[VERBS] = {"take", "give", "show"};
+
+struct asked {
+    enum verb verb;
+    const char *place, *data;
+    uint64_t bytes_max;
+    bool json, zh, each;
+};
+
 /* ---- show ---- */
 
 struct shown {
@@ -104,6 +115,8 @@ struct shown {
 
 struct show {
     struct arena *a;
+    struct buf frames; /* each frame as people read it, when that is wanted */
+    bool each, json;
     struct look look;
     struct courier_result result;
     VEC(struct shown) devices;
@@ -124,11 +137,16 @@ static struct shown *shown_device(struct show *s, const struct piece *p)
     return x;
 }
 
+/* Whether our key opens it; then what is in it can be shown. */
 static bool opens(struct show *s, const struct frame *f)
 {
     struct buf plain;
     buf_init(&plain, f->raw_size);
     bool good = frame_open(f, &s->look.us->seal, &plain, NULL) == ERR_OK;
+    const struct str opened = buf_str(&plain);
+    if (s->each &&
+        frame_render(f, good ? &opened : NULL, NULL, s->json ? RENDER_JSON : RENDER_TEXT, &s->frames))
+        s->frames.failed = ERR_LIMIT;
     if (plain.p)
         crypto_wipe(plain.p, plain.room);
     buf_free(&plain);
@@ -138,11 +156,12 @@ static bool opens(struct show *s, const struct frame *f)
 static void show_frame(struct show *s, struct shown *x, const struct piece *p)
 {
     const struct frame *f = &p->frame;
+    bool readable = opens(s, f);
     if (f->device == 0) {
         x->receipts += f->type == FRAME_RECEIPT;
         x->downs += f->type == FRAME_DOWN;
         x->down_bytes += p->bytes.n;
-        x->readable += x->us && opens(s, f);
+        x->readable += readable;
         return;
     }
     x->bytes += p->bytes.n;
@@ -190,6 +209,20 @@ static enum err show_read(struct show *s, struct diag *d)
     return rc;
 }
 
+static void put_frame_list(struct str lines)
+{
+    struct str one;
+    bool first = true;
+    printf(",\"list\":[");
+    while (str_split(&lines, '\n', &one)) {
+        if (one.n == 0)
+            continue;
+        printf("%s%.*s", first ? "" : ",", STR_ARG(one));
+        first = false;
+    }
+    printf("]");
+}
+
 static void show_json(const struct show *s)
 {
     printf("{\"bundles\":%llu,\"whole\":%s,\"bytes_damaged\":%llu,\"frames_missing\":%llu,\"objects\":%llu,"
@@ -212,7 +245,10 @@ static void show_json(const struct show *s)
         else
             printf("null}");
     }
-    printf("]}\n");
+    printf("]");
+    if (s->each)
+        put_frame_list(buf_str(&s->frames));
+    printf("}\n");
 }
 
 static void show_text(const struct show *s, bool zh)
@@ -241,39 +277,34 @@ static void show_text(const struct show *s, bool zh)
     if (s->objects > 0)
         printf(zh ? "公开文件 %llu 个，%llu 字节\n" : "%llu public objects, %llu bytes\n",
                (unsigned long long)s->objects, (unsigned long long)s->object_bytes);
+    fwrite(s->frames.p ? s->frames.p : "", 1, s->frames.n, stdout);
     if (s->devices.count == 0 && s->objects == 0)
         puts(zh ? "空的" : "empty");
     damage_text(&s->result, zh);
 }
 
-static enum err show(struct store *st, struct arena *a, const char *place, bool json, bool zh, struct diag *d)
+static enum err show(struct store *st, struct arena *a, const struct asked *q, struct diag *d)
 {
-    struct show s = {.a = a};
+    struct show s = {.a = a, .each = q->each, .json = q->json};
+    buf_init(&s.frames, 64u << 20);
     enum err rc = look_open(&s.look, store_identity(st), &s.result, d);
     if (!rc)
-        rc = stream_list(&s.look.arena, place, COURIER_SUFFIX, COURIER_FILES_MAX, &s.look.paths,
+        rc = stream_list(&s.look.arena, q->place, COURIER_SUFFIX, COURIER_FILES_MAX, &s.look.paths,
                          &s.look.path_count, d);
     if (!rc)
         rc = show_read(&s, d);
-    if (!rc && json)
+    if (!rc && s.frames.failed)
+        rc = diag_set(d, ERR_LIMIT, "there are too many frames to show each of them");
+    if (!rc && q->json)
         show_json(&s);
     else if (!rc)
-        show_text(&s, zh);
+        show_text(&s, q->zh);
+    buf_free(&s.frames);
     look_free(&s.look);
     return rc;
 }
 
 /* ---- the command ---- */
-
-enum verb { TAKE, GIVE, SHOW, VERBS };
-static const char *const verb_names[VERBS] = {"take", "give", "show"};
-
-struct asked {
-    enum verb verb;
-    const char *place, *data;
-    uint64_t bytes_max;
-    bool json, zh;
-};
 
 static enum err carry_out(struct store *s, const struct seam *seam, struct arena *a, const struct asked *q,
                           struct diag *d)
@@ -281,7 +312,7 @@ static enum err carry_out(struct store *s, const struct seam *seam, struct arena
     const struct courier_options o = {.data = q->data, .bytes_max = q->bytes_max};
     struct courier_result result = {0};
     if (q->verb == SHOW)
-        return show(s, a, q->place, q->json, q->zh, d);
+        return show(s, a, q, d);
     enum err rc = q->verb == TAKE ? courier_take(s, seam, q->place, &o, &result, d)
                                   : courier_give(s, seam, q->place, &o, &result, d);
     if (q->json)
@@ -305,8 +336,10 @@ static bool verb_of(const char *name, enum verb *out)
 
 static int run_courier(int argc, char **argv, struct seam *seam)
 {
-    const char *data = NULL, *json = NULL, *lang = NULL, *bytes = NULL, *args[2] = {NULL, NULL};
+    const char *data = NULL, *json = NULL, *lang = NULL, *bytes = NULL, *frames = NULL;
+    const char *args[2] = {NULL, NULL};
     const struct cli_option options[] = {
+        {"--frames", NULL, "with show: each frame, and what is in it when it can be read here", &frames},
         {"--max-bytes", "N", "give at most so many bytes; carry at most so many", &bytes},
         {"--json", NULL, "what was done, or what is there, as JSON", &json},
         {"--lang", "zh|en", "language of the messages", &lang},
@@ -328,6 +361,7 @@ static int run_courier(int argc, char **argv, struct seam *seam)
     }
     q.place = args[1];
     q.json = json != NULL;
+    q.each = frames != NULL;
     q.zh = cli_chinese(lang);
     arena_init(&a, 64u << 20);
     code = cli_store_open("courier", &a, data, NULL, seam, &zone, &s);

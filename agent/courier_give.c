@@ -1,6 +1,7 @@
 /* Giving to a place: one bundle with this device's frames, what it asks for, and what it carries. */
 #include <unistd.h>
 
+#include "agent/attach.h"
 #include "agent/courier_impl.h"
 
 struct giving {
@@ -122,10 +123,10 @@ static enum err put_frames(struct giving *g, frame_source next,
         if (rc || !any)
             break;
         if (!room_for(g, frame.n)) {
-            g->result->frames_left++;
-            continue;
+            g->result->frames_left++; /* and what stands behind it */
+            break;
         }
-        rc = sent(g->store, seq, d);
+        rc = sent ? sent(g->store, seq, d) : ERR_OK;
         if (!rc)
             rc = put_frame(g, buf_str(&frame), d);
         g->result->frames_own += !rc;
@@ -292,6 +293,8 @@ static enum err write_bundle(struct giving *g, const char *path, const char *car
         rc = put_frames(g, store_frame_next, store_frame_sent, d);
     if (!rc)
         rc = put_carried(g, carried, d);
+    if (!rc) /* photos last: they are what may not fit */
+        rc = put_frames(g, attach_part_next, NULL, d);
     if (!rc)
         rc = bundle_end(&g->out, d);
     g->result->bytes = g->out.bytes;

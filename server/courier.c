@@ -10,6 +10,7 @@
 #define DOWN_BYTES (256u << 10)
 #define RECEIPT_PAGE 256 /* as srv_receipts lists at once */
 #define PUBLISHED_MAX 4096
+#define PARTS_NAMED_MAX 16384 /* of attachments, that statements name */
 
 struct visitor {
     uint64_t device;
@@ -21,6 +22,12 @@ struct visitor {
     uint64_t first; /* lowest batch on the card; 0 = none */
 };
 
+struct part_taken {
+    uint64_t device;
+    uint32_t inc;
+    struct done_item item;
+};
+
 struct answering {
     const struct courier_job *job;
     struct server *s;
@@ -28,6 +35,7 @@ struct answering {
     struct arena memory, work;
     struct courier_counts *n;
     VEC(struct visitor) visitors;
+    VEC(struct part_taken) parts;
     struct published *published;
     bool *wanted; /* by at least one of them */
     uint32_t published_count;
@@ -118,6 +126,11 @@ static enum err take_part(struct answering *x, const struct frame *f, struct dia
         rc = refuse(x, f, &why, d);
     } else {
         x->n->stored++;
+        struct part_taken *part = x->parts.count < PARTS_NAMED_MAX ? vec_push(&x->memory, &x->parts) : NULL;
+        if (part) {
+            *part = (struct part_taken){.device = f->device, .inc = f->inc, .item.batch_seq = f->batch_seq};
+            memcpy(part->item.batch_id, f->batch_id, BATCH_ID_SIZE);
+        }
         rc = v ? put_for(x, v, PIECE_FRAME, buf_str(&receipt), d) : ERR_OK;
     }
     buf_free(&receipt);
@@ -227,13 +240,16 @@ static enum err put_done(struct answering *x, const struct visitor *v, const str
                                  DONE_ITEMS_MAX, &rows, &count, d);
     if (rc)
         return rc;
-    struct done_item *items = ARENA_ARRAY(&x->work, struct done_item, count);
+    struct done_item *items = ARENA_ARRAY(&x->work, struct done_item, DONE_ITEMS_MAX);
     if (!items)
         return diag_set(d, ERR_NOMEM, "Out of memory while answering a card.");
     for (uint32_t i = 0; i < count; i++) {
         items[i].batch_seq = rows[i].batch_seq;
         memcpy(items[i].batch_id, rows[i].batch_id, BATCH_ID_SIZE);
     }
+    for (uint32_t i = 0; i < x->parts.count && count < DONE_ITEMS_MAX; i++)
+        if (x->parts.at[i].device == v->device && x->parts.at[i].inc == v->inc)
+            items[count++] = x->parts.at[i].item;
     const struct done done = {.epoch = x->s->centre.epoch,
                               .cursor = newest,
                               .device = device->device,
@@ -383,6 +399,15 @@ static bool was_answered(const struct answering *x, const struct piece *p)
     return false;
 }
 
+static bool has_part(struct answering *x, const struct frame *f)
+{
+    struct buf receipt;
+    buf_init(&receipt, FRAME_SIZE_MAX);
+    bool has = srv_part_receipt(x->s, x->st, &x->work, f->batch_id, &receipt, NULL) == ERR_OK;
+    buf_free(&receipt);
+    return has;
+}
+
 /* Nothing in it is needed any more: what goes to the centre is here, what came from it was answered anew. */
 static bool is_needless(struct answering *x, const struct piece *p)
 {
@@ -391,6 +416,8 @@ static bool is_needless(struct answering *x, const struct piece *p)
         return true;
     if (p->frame.device == 0)
         return was_answered(x, p);
+    if (p->frame.type == FRAME_OBJECT)
+        return has_part(x, &p->frame);
     return p->frame.type == FRAME_UP &&
            cstore_batch(x->st, &x->work, p->frame.device, p->frame.inc, p->frame.batch_seq, &row, NULL) ==
                ERR_OK &&

@@ -127,8 +127,9 @@ enum err certificate_read(struct str text, const unsigned char centre[static P25
 
 /* "doorstep-done/1 EPOCH CURSOR DEVICE INC CONTIGUOUS [SEQ:BATCH-ID ...] SIGNATURE": these frames lie at the
  * centre, whatever became of them there. Who carries them may let go of them; their author may not, it needs
- * its receipts. */
-#define DONE_ITEMS_MAX 256
+ * its receipts. Frames of changes count up to CONTIGUOUS; parts of attachments, which are numbered apart, are
+ * all named. */
+#define DONE_ITEMS_MAX 1024
 struct done_item {
     uint64_t batch_seq;
     unsigned char batch_id[BATCH_ID_SIZE];
@@ -138,7 +139,7 @@ struct done {
     uint64_t cursor; /* of the centre when it said so: of two statements the one with the higher is newer */
     uint64_t device;
     uint32_t inc;
-    uint64_t contiguous; /* all up to here */
+    uint64_t contiguous; /* all changes up to here */
     const struct done_item *items;
     uint32_t item_count;
 };

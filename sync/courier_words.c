@@ -139,7 +139,7 @@ bool done_covers(const struct done *s, const struct frame *f)
 {
     if (f->device != s->device || f->inc != s->inc)
         return false;
-    if (f->batch_seq <= s->contiguous)
+    if (f->type == FRAME_UP && f->batch_seq <= s->contiguous)
         return true;
     for (uint32_t i = 0; i < s->item_count; i++)
         if (s->items[i].batch_seq == f->batch_seq &&

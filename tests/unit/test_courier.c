@@ -297,11 +297,18 @@ static void what_the_centre_has_is_told_and_signed(void **state)
     assert_int_equal(read.cursor, 900);
     assert_int_equal(read.item_count, 2);
 
-    struct frame f = {.device = 7, .inc = 1, .batch_seq = 41};
+    struct frame f = {.type = FRAME_UP, .device = 7, .inc = 1, .batch_seq = 41};
     assert_true(done_covers(&read, &f));
     f.batch_seq = 44;
     assert_false(done_covers(&read, &f)); /* that number, but another frame */
     memcpy(f.batch_id, items[0].batch_id, BATCH_ID_SIZE);
+    assert_true(done_covers(&read, &f));
+    f.type = FRAME_OBJECT;
+    assert_true(done_covers(&read, &f));
+    f.batch_seq = 3; /* parts of attachments are numbered apart */
+    memset(f.batch_id, 9, BATCH_ID_SIZE);
+    assert_false(done_covers(&read, &f));
+    f.type = FRAME_UP;
     assert_true(done_covers(&read, &f));
     f.inc = 2;
     assert_false(done_covers(&read, &f));
