@@ -1,5 +1,6 @@
 /* The commands about this device: enrol, sync, status.
  */
+#include "agent/attach.h"
 #include "agent/cli.h"
 #include "agent/deliver.h"
 #include "agent/term.h"
@@ -81,8 +82,9 @@ static void enrolled_json(const struct identity *id)
 
 static int run_enrol(int argc, char **argv, struct seam *seam)
 {
-    const char *data = NULL, *url = NULL, *root = NULL, *json = NULL, *lang = NULL, *args[1];
+    const char *data = NULL, *url = NULL, *root = NULL, *json = NULL, *lang = NULL, *ca = NULL, *args[1];
     const struct cli_option options[] = {
+        {"--ca", "FILE", "the only authority the centre's HTTPS certificate may come from, PEM", &ca},
         {"--centre", "URL", "address of the centre, with a typed code", &url},
         {"--root", "FINGERPRINT", "the county root's fingerprint, to compare without asking", &root},
         {"--json", NULL, "who this device is now, as JSON", &json},
@@ -102,8 +104,12 @@ static int run_enrol(int argc, char **argv, struct seam *seam)
     arena_init(&a, WORK_MEMORY_MAX);
     code = cli_store_open("enrol", &a, data, NULL, seam, &zone, &s);
     if (code < 0) {
-        const struct enrol_options o = {
-            .code = args[0], .url = url, .root_print = root, .self = &zh, .confirm = confirm_root};
+        const struct enrol_options o = {.code = args[0],
+                                        .url = url,
+                                        .root_print = root,
+                                        .ca_file = ca,
+                                        .self = &zh,
+                                        .confirm = confirm_root};
         enum err rc = enrol(s, seam, &o, &d);
         code = rc ? cli_fail("enrol", rc, &d) : 0;
         if (!rc && json)
@@ -127,30 +133,70 @@ const struct cli_command command_enrol = {
 
 /* ---- sync ---- */
 
+static void progress_line(const struct deliver_progress *p, bool zh, char *line, size_t n)
+{
+    if (p->list.n > 0)
+        snprintf(line, n, zh ? "正在导入清单 %.*s" : "importing the list %.*s", STR_ARG(p->list));
+    else if (p->wait_ms > 0)
+        snprintf(line, n,
+                 zh ? "%s；%lld 秒后再试；待发 %llu 字节" : "%s; next try in %lld s; %llu bytes wait",
+                 p->portal ? (zh ? "当前网络返回登录页，不是中心"
+                                 : "the network shows a login page, not the centre")
+                           : (zh ? "没有连上中心" : "no connection to the centre"),
+                 (long long)((p->wait_ms + 999) / 1000),
+                 (unsigned long long)(p->bytes_waiting + p->file_bytes_waiting));
+    else
+        snprintf(line, n,
+                 zh ? "已有回执 %llu 批、%llu 份附件；待发 %llu 字节、附件 %llu 字节；收到 %llu 处改动、%llu "
+                      "个文件"
+                    : "receipts for %llu frames and %llu parts of attachments; left %llu bytes and %llu of "
+                      "attachments; received %llu changes, %llu objects",
+                 (unsigned long long)p->totals.frames_receipted,
+                 (unsigned long long)p->totals.parts_receipted, (unsigned long long)p->bytes_waiting,
+                 (unsigned long long)p->file_bytes_waiting, (unsigned long long)p->totals.changes_received,
+                 (unsigned long long)p->totals.objects_received);
+}
+
 static void show_progress(void *self, const struct deliver_progress *p)
 {
     const bool zh = *(const bool *)self;
     char line[400];
 
-    if (p->list.n > 0)
-        snprintf(line, sizeof line, zh ? "正在导入清单 %.*s" : "importing the list %.*s", STR_ARG(p->list));
-    else if (p->wait_ms > 0)
-        snprintf(line, sizeof line,
-                 zh ? "%s；%lld 秒后再试；待发 %llu 字节" : "%s; next try in %lld s; %llu bytes wait",
-                 p->portal ? (zh ? "当前网络返回登录页，不是中心"
-                                 : "the network shows a login page, not the centre")
-                           : (zh ? "没有连上中心" : "no connection to the centre"),
-                 (long long)((p->wait_ms + 999) / 1000), (unsigned long long)p->bytes_waiting);
-    else
-        snprintf(line, sizeof line,
-                 zh ? "已送达 %llu 批，待发 %llu 字节，收到 %llu 处改动、%llu 个文件"
-                    : "%llu frames delivered, %llu bytes left, %llu changes and %llu objects received",
-                 (unsigned long long)p->totals.frames_receipted, (unsigned long long)p->bytes_waiting,
-                 (unsigned long long)p->totals.changes_received,
-                 (unsigned long long)p->totals.objects_received);
+    progress_line(p, zh, line, sizeof line);
     fputc('\r', stderr);
-    term_put_columns(stderr, str_of(line), 100, true);
+    term_put_columns(stderr, str_of(line), 120, true);
     fflush(stderr);
+}
+
+/* One line an event, beside the result on standard output. */
+static void event_json(void *self, const struct deliver_progress *p)
+{
+    struct buf b;
+    (void)self;
+    buf_init(&b, 1u << 16);
+    buf_printf(&b, "{\"event\":\"%s\"", p->list.n ? "importing" : p->wait_ms > 0 ? "waiting" : "progress");
+    buf_printf(&b,
+               ",\"frames_receipted\":%llu,\"parts_receipted\":%llu,\"frames_waiting\":%llu,"
+               "\"bytes_waiting\":%llu,\"files_waiting\":%llu,\"file_bytes_waiting\":%llu,"
+               "\"changes_received\":%llu,\"objects_received\":%llu,\"bytes_up\":%llu,\"bytes_down\":%llu",
+               (unsigned long long)p->totals.frames_receipted, (unsigned long long)p->totals.parts_receipted,
+               (unsigned long long)p->frames_waiting, (unsigned long long)p->bytes_waiting,
+               (unsigned long long)p->files_waiting, (unsigned long long)p->file_bytes_waiting,
+               (unsigned long long)p->totals.changes_received, (unsigned long long)p->totals.objects_received,
+               (unsigned long long)p->totals.bytes_up, (unsigned long long)p->totals.bytes_down);
+    if (p->wait_ms > 0) {
+        buf_printf(&b, ",\"wait_ms\":%lld,\"login_page\":%s,\"why\":", (long long)p->wait_ms,
+                   p->portal ? "true" : "false");
+        buf_put_json(&b, str_of(p->why ? p->why : ""));
+    }
+    if (p->list.n) {
+        buf_put_z(&b, ",\"list\":");
+        buf_put_json(&b, p->list);
+    }
+    buf_put_z(&b, "}\n");
+    fwrite(b.p, 1, b.n, stderr);
+    fflush(stderr);
+    buf_free(&b);
 }
 
 static void sync_json(const struct deliver_result *r, enum err rc)
@@ -159,14 +205,19 @@ static void sync_json(const struct deliver_result *r, enum err rc)
     printf("{\"result\":\"%s\",\"frames_sent\":%llu,\"frames_receipted\":%llu,\"frames_quarantined\":%llu,"
            "\"changes_received\":%llu,\"objects_received\":%llu,\"bytes_up\":%llu,\"bytes_down\":%llu,"
            "\"exchanges\":%llu,\"failures\":%llu,\"frames_waiting\":%llu,\"bytes_waiting\":%llu,"
+           "\"parts_receipted\":%llu,\"files_waiting\":%llu,\"file_bytes_waiting\":%llu,"
+           "\"objects_patched\":%llu,\"objects_put_off\":%llu,"
            "\"clock_off_s\":%lld,\"budget_used\":%s,\"login_page\":%s}\n",
            err_action(rc)->name, (unsigned long long)t->frames_sent, (unsigned long long)t->frames_receipted,
            (unsigned long long)t->frames_quarantined, (unsigned long long)t->changes_received,
            (unsigned long long)t->objects_received, (unsigned long long)t->bytes_up,
            (unsigned long long)t->bytes_down, (unsigned long long)t->exchanges,
            (unsigned long long)t->failures, (unsigned long long)r->frames_waiting,
-           (unsigned long long)r->bytes_waiting, (long long)(r->clock_off_ms / 1000),
-           r->budget_used ? "true" : "false", r->portal ? "true" : "false");
+           (unsigned long long)r->bytes_waiting, (unsigned long long)t->parts_receipted,
+           (unsigned long long)r->files_waiting, (unsigned long long)r->file_bytes_waiting,
+           (unsigned long long)t->objects_patched, (unsigned long long)t->objects_put_off,
+           (long long)(r->clock_off_ms / 1000), r->budget_used ? "true" : "false",
+           r->portal ? "true" : "false");
 }
 
 static void sync_text(const struct deliver_result *r, bool zh)
@@ -185,6 +236,14 @@ static void sync_text(const struct deliver_result *r, bool zh)
         printf(zh ? "还有 %llu 批（%llu 字节）保存在本机，下次同步再发\n"
                   : "%llu frames (%llu bytes) are kept here for the next sync\n",
                (unsigned long long)r->frames_waiting, (unsigned long long)r->bytes_waiting);
+    if (r->files_waiting > 0)
+        printf(zh ? "还有 %llu 个附件（%llu 字节）保存在本机，下次同步再发\n"
+                  : "%llu attachments (%llu bytes) are kept here for the next sync\n",
+               (unsigned long long)r->files_waiting, (unsigned long long)r->file_bytes_waiting);
+    if (t->objects_put_off > 0)
+        printf(zh ? "%llu 个较大的文件等到不计流量的网络再取\n"
+                  : "%llu large objects wait for a link that is not metered\n",
+               (unsigned long long)t->objects_put_off);
     if (r->budget_used)
         printf("%s\n", zh ? "本次流量限额已用完" : "the limit of bytes for this run is used up");
 }
@@ -259,12 +318,13 @@ static enum err run_watch(struct store *s, const struct seam *seam, const char *
 static int run_sync(int argc, char **argv, struct seam *seam)
 {
     const char *data = NULL, *json = NULL, *bytes = NULL, *tries = NULL, *lang = NULL, *args[1];
-    const char *background = NULL;
+    const char *background = NULL, *metered = NULL;
     const struct cli_option options[] = {
+        {"--metered", NULL, "every byte costs: no attachments, no large lists", &metered},
         {"--watch", NULL, "stay, and sync whenever there is something and a network", &background},
         {"--max-bytes", "N", "stop politely after so many bytes", &bytes},
         {"--tries", "N", "give up after so many failures in a row (8)", &tries},
-        {"--json", NULL, "what was done, as JSON", &json},
+        {"--json", NULL, "what was done, as JSON; events on standard error", &json},
         {"--lang", "zh|en", "language of the messages", &lang},
         {"--data", "DIR", "where this device keeps its data", &data},
     };
@@ -295,9 +355,10 @@ static int run_sync(int argc, char **argv, struct seam *seam)
         code = rc ? cli_fail("sync", rc, &d) : 0;
     } else if (code < 0) {
         o.self = &zh;
-        o.progress = isatty(STDERR_FILENO) ? show_progress : NULL;
+        o.metered = metered != NULL;
+        o.progress = json ? event_json : isatty(STDERR_FILENO) ? show_progress : NULL;
         enum err rc = deliver(s, seam, &o, &result, &d);
-        if (o.progress)
+        if (o.progress && !json)
             fputc('\n', stderr);
         if (json)
             sync_json(&result, rc);
@@ -325,6 +386,7 @@ const struct cli_command command_sync = {
 struct status {
     const struct identity *id;
     struct store_status counts;
+    struct attach_status files;
     struct household *households;
     struct published *published;
     uint32_t household_count, published_count;
@@ -351,6 +413,13 @@ static void status_counts_json(struct buf *b, const struct status *x)
                st->frames_waiting, st->frames_receipted, st->frames_quarantined,
                (unsigned long long)st->bytes_waiting, st->objects_missing, (unsigned long long)st->changes,
                (long long)(st->clock_off_ms / 1000));
+    buf_printf(b,
+               ",\"files_waiting\":%llu,\"file_bytes_waiting\":%llu,\"files_delivered\":%llu,"
+               "\"files_quarantined\":%llu",
+               (unsigned long long)x->files.waiting, (unsigned long long)x->files.bytes_waiting,
+               (unsigned long long)x->files.delivered, (unsigned long long)x->files.quarantined);
+    buf_printf(b, ",\"conflicts\":%u,\"decisions\":%u", st->conflicts, st->decisions);
+    member(b, ",\"over\":", x->id->over);
     member(b, ",\"last_contact\":", st->last_contact);
 }
 
@@ -383,6 +452,19 @@ static void status_json(const struct status *x)
     buf_free(&b);
 }
 
+/* Captured work is safe; it only travels under another name. */
+static void put_over(struct str why, bool zh)
+{
+    if (str_eq_z(why, "revoked"))
+        puts(zh ? "县里已停用本机：请凭新的登记码重新登记；已采集的内容仍保存在本机。"
+                : "The county has shut this device out: enrol it with a new code; what it holds is safe.");
+    else
+        puts(zh ? "本机身份已失效（有副本或恢复过备份）：下次同步时自动换新，内容不会丢失。"
+                : "This device's identity is over (a copy of it, or a backup put back): the next sync takes "
+                  "a new "
+                  "one; nothing is lost.");
+}
+
 static void status_counts_text(const struct status *x, bool zh)
 {
     const struct store_status *st = &x->counts;
@@ -401,6 +483,20 @@ static void status_counts_text(const struct status *x, bool zh)
                 "%u · set aside by the centre %u\n",
            st->drafts, st->finalised_unsent, st->frames_waiting, (unsigned long long)st->bytes_waiting,
            st->frames_receipted, st->frames_quarantined);
+    if (x->files.waiting + x->files.delivered > 0)
+        printf(zh ? "附件：待发 %llu 个（%llu 字节）· 已送达 %llu · 被中心搁置 %llu\n"
+                  : "attachments waiting %llu (%llu bytes) · delivered %llu · set aside by the centre %llu\n",
+               (unsigned long long)x->files.waiting, (unsigned long long)x->files.bytes_waiting,
+               (unsigned long long)x->files.delivered, (unsigned long long)x->files.quarantined);
+    if (st->conflicts > 0)
+        printf(zh ? "有 %u 处回答互相矛盾：`doorstep conflicts`\n"
+                  : "%u answers in dispute: `doorstep conflicts`\n",
+               st->conflicts);
+    if (st->decisions > 0)
+        printf(zh ? "已裁定 %u 处：`doorstep conflicts`\n" : "%u decided: `doorstep conflicts`\n",
+               st->decisions);
+    if (x->id->over.n)
+        put_over(x->id->over, zh);
     put_field(zh ? "上次联系中心：" : "last contact ", st->last_contact.n ? st->last_contact
                                                        : zh               ? STR("从未")
                                                                           : STR("never"));
@@ -465,6 +561,8 @@ static enum err status_read(struct store *s, struct arena *a, bool check, struct
     enum err rc = check ? store_check(s, d) : ERR_OK;
     if (!rc)
         rc = store_status(s, a, &x->counts, d);
+    if (!rc)
+        rc = attach_status(s, &x->files, d);
     if (!rc)
         rc = store_households(s, a, &x->households, &x->household_count, d);
     if (!rc)

@@ -2,6 +2,7 @@
  * what a receipt or a frame holds.
  */
 #include "agent/deliver.h"
+#include "agent/reincarnate.h"
 
 #include "agent/attach.h"
 #include "agent/store_travel.h"
@@ -89,6 +90,8 @@ static void step_http(struct run *run, const struct step *step)
     struct http_request request = {.method = method_of(step->method),
                                    .body = step->body,
                                    .body_max = step->reply_max,
+                                   .stop = run->o->stop,
+                                   .stop_self = run->o->self,
                                    .ca = run->ca};
     struct http_reply reply = {0};
     int64_t began_ms = run->seam->mono_ms(run->seam->self);
@@ -305,8 +308,8 @@ static enum err open_client(struct run *run, struct diag *d)
     return rc;
 }
 
-enum err deliver(struct store *s, const struct seam *seam, const struct deliver_options *o,
-                 struct deliver_result *result_out, struct diag *d)
+static enum err deliver_once(struct store *s, const struct seam *seam, const struct deliver_options *o,
+                             struct deliver_result *result_out, struct diag *d)
 {
     struct run run = {.store = s, .seam = seam, .o = o};
     uint32_t frames = 0;
@@ -319,8 +322,11 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
     enum err rc = store_cut(s, &frames, d);
     if (!rc)
         rc = open_client(&run, d);
-    while (!rc && !done)
+    while (!rc && !done) {
         rc = carry_out(&run, &done, d);
+        if (!rc && !done && o->stop && o->stop(o->self))
+            rc = diag_set(d, ERR_NET, "the sync was ended, as was asked; what has no receipt is still held");
+    }
     if (run.client)
         run.result.totals = sync_totals(run.client);
     if (run.result.totals.objects_received > 0)
@@ -338,6 +344,42 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
     buf_free(&run.begun);
     buf_free(&run.base);
     arena_free(&run.arena);
+    return rc;
+}
+
+/* An incarnation that is over sends nothing more: another one is asked for first. */
+static enum err over_settle(struct store *s, const struct seam *seam, struct diag *d)
+{
+    struct arena a;
+    struct str ca = STR("");
+
+    if (!store_identity(s)->over.n)
+        return ERR_OK;
+    arena_init(&a, 4u << 20);
+    enum err rc = store_ca(s, &a, &ca, d);
+    if (!rc)
+        rc = reincarnate(s, seam, ca, d);
+    arena_free(&a);
+    return rc;
+}
+
+enum err deliver(struct store *s, const struct seam *seam, const struct deliver_options *o,
+                 struct deliver_result *result_out, struct diag *d)
+{
+    struct deliver_result result = {0};
+    enum err rc = store_refresh(s, d);
+    if (!rc)
+        rc = over_settle(s, seam, d);
+    if (!rc)
+        rc = deliver_once(s, seam, o, &result, d);
+    /* The run itself may find out that a copy of this device has sent, or that its data are older than that. */
+    if (store_identity(s)->over.n && !str_eq_z(store_identity(s)->over, "revoked")) {
+        diag_clear(d);
+        rc = over_settle(s, seam, d);
+        if (!rc)
+            rc = deliver_once(s, seam, o, &result, d);
+    }
+    *result_out = result;
     return rc;
 }
 
@@ -487,7 +529,7 @@ enum err enrol(struct store *s, const struct seam *seam, const struct enrol_opti
 {
     struct enrolment e = {.seam = seam};
 
-    if (store_identity(s)->enrolled)
+    if (store_identity(s)->enrolled && !store_identity(s)->over.n)
         return diag_set(d, ERR_STATE, "this device is enrolled already, at %.*s",
                         STR_ARG(store_identity(s)->url));
     arena_init(&e.arena, 4u << 20);

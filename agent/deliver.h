@@ -24,6 +24,7 @@ struct deliver_options {
     bool receive_only;
     bool metered; /* every byte costs: answers and small objects only, no attachments, no large lists */
     void *self;
+    bool (*stop)(void *self); /* asked between steps and while a request waits; may be NULL */
     void (*progress)(void *self, const struct deliver_progress *p); /* may be NULL */
 };
 

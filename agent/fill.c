@@ -1,6 +1,7 @@
 /* `doorstep fill`: an interview in the terminal (interview.h), or from a script of answers (script.h). Either
  * way each accepted answer is committed before the next one is taken.
  */
+#include "agent/attach.h"
 #include "agent/cli.h"
 #include "agent/interview.h"
 #include "agent/script.h"
@@ -35,6 +36,25 @@ static enum err comment_line(void *self, struct place p, struct str text, struct
 static enum err position_line(void *self, struct str position, struct diag *d)
 {
     return work_position(self, position, d);
+}
+
+static enum err attach_line(void *self, struct str path, struct arena *a, struct str *name_out,
+                            struct diag *d)
+{
+    struct work *w = self;
+    struct buf bytes;
+    char name[ATTACH_NAME_MAX];
+    const char *z = arena_z(a, path);
+    buf_init(&bytes, ATTACHMENT_SIZE_MAX + 1);
+    enum err rc = z ? w->o.seam->file_read(w->o.seam->self, z, &bytes, d) : ERR_NOMEM;
+    if (!rc)
+        rc = attach_put(w->o.store, path, buf_str(&bytes), name, d);
+    if (!rc) {
+        *name_out = arena_str(a, str_of(name));
+        rc = name_out->p ? ERR_OK : ERR_NOMEM;
+    }
+    buf_free(&bytes);
+    return rc;
 }
 
 static void scripted_json(const struct script *script, const struct work *w, const struct work_result *r,
@@ -103,7 +123,8 @@ static int scripted(struct work *w, const struct fill_request *q, bool zh)
                             .after_line = save_line,
                             .before_answer = question_at_hand,
                             .comment = comment_line,
-                            .position = position_line};
+                            .position = position_line,
+                            .attach = attach_line};
     uint32_t told = w->notes.count;
 
     arena_init(&a, WORK_MEMORY_MAX);
@@ -129,9 +150,9 @@ static int scripted(struct work *w, const struct fill_request *q, bool zh)
 /* ---- a newer version of the form ---- */
 
 static const char *const migration_kinds[] = {
-    [MIGRATE_MOVED] = "moved",         [MIGRATE_RETYPED] = "retyped",       [MIGRATE_RETURNED] = "returned",
-    [MIGRATE_GONE] = "gone",           [MIGRATE_MISFIT] = "misfit",         [MIGRATE_ENTRY_GONE] = "entry-gone",
-    [MIGRATE_CHOICE] = "choice",       [MIGRATE_CONSTRAINT] = "constraint", [MIGRATE_REQUIRED] = "required",
+    [MIGRATE_MOVED] = "moved",   [MIGRATE_RETYPED] = "retyped",       [MIGRATE_RETURNED] = "returned",
+    [MIGRATE_GONE] = "gone",     [MIGRATE_MISFIT] = "misfit",         [MIGRATE_ENTRY_GONE] = "entry-gone",
+    [MIGRATE_CHOICE] = "choice", [MIGRATE_CONSTRAINT] = "constraint", [MIGRATE_REQUIRED] = "required",
 };
 
 static void plan_json(const struct work_migration *m, bool dry)
@@ -163,9 +184,12 @@ static void plan_json(const struct work_migration *m, bool dry)
 
 static void plan_text(const struct work_migration *m, bool dry, bool zh, FILE *to)
 {
-    fprintf(to, zh ? "草稿由版本 %.*s 转到版本 %.*s%s\n" : "the draft goes from version %.*s to version %.*s%s\n",
+    fprintf(to,
+            zh ? "草稿由版本 %.*s 转到版本 %.*s%s\n" : "the draft goes from version %.*s to version %.*s%s\n",
             STR_ARG(form_version(m->from)), STR_ARG(form_version(m->to)),
-            !dry ? "" : zh ? "（试运行，未做改动）" : " (dry run, nothing is changed)");
+            !dry ? ""
+            : zh ? "（试运行，未做改动）"
+                 : " (dry run, nothing is changed)");
     for (uint32_t i = 0; i < m->plan.item_count; i++) {
         const struct migration_item *item = &m->plan.items[i];
         fputs(item->kind >= MIGRATE_GONE ? "  ! " : "    ", to);
@@ -224,14 +248,14 @@ static int fill(const struct fill_request *q, const struct work_options *o)
 
 static bool usage_holds(const struct fill_request *q, struct diag *d)
 {
-    const char *wrong = !q->answers && !q->dry_run && (q->draft || q->json)
-                            ? "--draft and --json go with --answers FILE"
-                        : q->dry_run && !q->migrate          ? "--dry-run goes with --migrate"
-                        : q->reason && !q->edit              ? "--reason goes with --edit"
-                        : q->edit && (q->household || q->fresh || q->type || q->migrate)
-                            ? "--edit names the visit itself: --household, --new, --type and --migrate do not "
-                              "go with it"
-                            : NULL;
+    const char *wrong =
+        !q->answers && !q->dry_run && (q->draft || q->json) ? "--draft and --json go with --answers FILE"
+        : q->dry_run && !q->migrate                         ? "--dry-run goes with --migrate"
+        : q->reason && !q->edit                             ? "--reason goes with --edit"
+        : q->edit && (q->household || q->fresh || q->type || q->migrate)
+            ? "--edit names the visit itself: --household, --new, --type and --migrate do not "
+              "go with it"
+            : NULL;
     if (wrong)
         (void)diag_set(d, ERR_USAGE, "%s", wrong);
     return !wrong;

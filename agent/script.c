@@ -86,6 +86,35 @@ static enum err make_comment(struct script *s, struct str rest, struct diag *d)
     return rc ? rc : s->comment(s->self, p, text, d);
 }
 
+static enum err answer(struct script *s, struct place p, struct str value, struct diag *d)
+{
+    if (s->before_answer)
+        s->before_answer(s->self, p);
+    return session_answer(s->session, p, value, d);
+}
+
+/* The answer to an upload question: a file of this machine. */
+static enum err attach_file(struct script *s, struct str rest, struct diag *d)
+{
+    struct place p;
+    struct question_view v;
+    struct str ref = STR(""), name = STR("");
+    if (!s->attach)
+        return diag_set(d, ERR_USAGE, "files are attached in an interview only");
+    str_split(&rest, '\t', &ref);
+    enum err rc = session_place(s->session, str_trim(ref), &p, d);
+    if (!rc)
+        rc = session_view(s->session, p, s->a, &v, d);
+    if (!rc && v.control != CONTROL_UPLOAD)
+        rc = diag_set(d, ERR_USAGE, "%.*s is no question that takes a file", STR_ARG(ref));
+    if (!rc)
+        rc = s->attach(s->self, str_trim(rest.p ? rest : STR("")), s->a, &name, d);
+    if (!rc)
+        rc = answer(s, p, name, d);
+    s->answers += !rc;
+    return rc;
+}
+
 static enum err take_position(struct script *s, struct str text, struct diag *d)
 {
     struct str position = s->position ? arena_str(s->a, str_trim(text)) : STR_NONE;
@@ -113,6 +142,7 @@ static const struct {
     {"@judgement", take_judgement},
     {"@comment", make_comment},
     {"@position", take_position},
+    {"@attach", attach_file},
 };
 
 static enum err run_command(struct script *s, struct str name, struct str rest, struct diag *d)
@@ -121,16 +151,9 @@ static enum err run_command(struct script *s, struct str name, struct str rest, 
         if (str_eq_z(name, commands[i].name))
             return commands[i].run(s, rest, d);
     return diag_set(d, ERR_USAGE,
-                    "no command %.*s: @add, @remove, @status, @language, @judgement, @comment and @position "
-                    "are known",
+                    "no command %.*s: @add, @remove, @status, @language, @judgement, @comment, @position "
+                    "and @attach are known",
                     STR_ARG(name));
-}
-
-static enum err answer(struct script *s, struct place p, struct str value, struct diag *d)
-{
-    if (s->before_answer)
-        s->before_answer(s->self, p);
-    return session_answer(s->session, p, value, d);
 }
 
 static enum err run_line(struct script *s, struct str line, struct diag *d)

@@ -18,6 +18,8 @@ struct script {
     void (*before_answer)(void *self, struct place p); /* the question is at hand */
     enum err (*comment)(void *self, struct place p, struct str text, struct diag *d);
     enum err (*position)(void *self, struct str position, struct diag *d);
+    /* Keeps the file at `path` and gives the name to answer. */
+    enum err (*attach)(void *self, struct str path, struct arena *a, struct str *name_out, struct diag *d);
     /* results */
     uint32_t line, answers;
     struct str judgement; /* of the last @judgement line */

@@ -15,8 +15,6 @@
     (512u << 10)      /* raw bytes; a frame is larger only when one transaction's changes are \
                        */
 #define LOOK_MAX 1024 /* rows that a receipt looks at to say "caught up" */
-#define LOOK_BACK_MAX \
-    4096 /* sequences that it looks back for that: the store walks past other areas' rows too */
 #define CHANGE_SIZE_GUESS 12 /* what a change costs beside its value */
 
 struct told {
@@ -133,7 +131,7 @@ enum err down_nothing(struct cstore *st, struct arena *a, const struct down_ask 
     uint64_t cursor = 0;
     bool more = false;
     *nothing_out = false;
-    if (ask->cursor > newest || newest - ask->cursor > LOOK_BACK_MAX)
+    if (ask->cursor > newest)
         return ERR_OK;
     small.bytes_max = 0;
     enum err rc = gather(&w, newest, &cursor, &more, d);
