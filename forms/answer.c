@@ -340,7 +340,7 @@ enum err session_answer_status(struct session *s, struct place p, enum answer_st
     cell_at(s, f, p.node)->flags &= (uint8_t)~CELL_TYPED;
     rc = cell_set(s, f, p.node, keeps ? text : STR(""), status);
     if (!rc && keeps)
-        touch(s, f, p.node); /* a partial date reads as blank */
+        touch_value(s, f, p.node); /* a partial date reads as blank */
     if (!rc && valid != NONE)
         mark_prop(s, valid, f);
     return rc ? rc : recompute(s, d);

@@ -430,7 +430,7 @@ enum err cell_set(struct session *s, struct frame *f, uint32_t node, struct str 
     if (n->prop[PROP_VALID] != NONE)
         mark_prop(s, n->prop[PROP_VALID], f);
     if (seen && c->hidden == 0)
-        touch(s, f, node);
+        touch_value(s, f, node);
     if (!same && n->actions != NONE && !s->loading) {
         struct cell_id *id = vec_push(&s->arena, &s->triggered);
         if (!id)

@@ -240,8 +240,9 @@ bool tally_read(struct session *s, const struct frame *from, const struct expr_k
 
 void mark_prop(struct session *s, uint32_t prop, struct frame *f);
 void mark_frame(struct session *s, struct frame *f); /* all properties of a frame */
-/* The node has another value or visibility: wakes its readers. */
+/* The node has another visibility, comes or goes: wakes its readers. */
 void touch(struct session *s, struct frame *f, uint32_t node);
+void touch_value(struct session *s, struct frame *f, uint32_t node); /* it has another value */
 /* Does anything inside an entry ask where it stands? */
 bool position_is_read(const struct form *f, uint32_t class);
 void touch_position(struct session *s, const struct frame *f); /* wakes those */

@@ -8,6 +8,7 @@
 /* A count that depends on its own instances ("another one?") may grow a few times; one that never settles is
  * cut off. */
 #define RECOUNTS_MAX 1000u
+#define ROUNDS_SPARE 1000u /* of the whole queue, beyond one for each entry */
 
 /* --- marking --- */
 
@@ -83,14 +84,26 @@ static void mark_all_readers(struct session *s)
     }
 }
 
-void touch(struct session *s, struct frame *f, uint32_t node)
+static void wake(struct session *s, struct frame *f, uint32_t node, bool value_only)
 {
     const struct schema_node *n = node_at(s, node);
     tally_update(s, f, node);
     for (uint32_t i = n->dependant_first; i < n->dependant_end; i++)
-        mark_dependant(s, f, &s->form->dependants.at[i]);
+        if (!value_only || s->form->dependants.at[i].kind != READ_COUNT)
+            mark_dependant(s, f, &s->form->dependants.at[i]);
     if (s->form->all_readers.count)
         mark_all_readers(s);
+}
+
+void touch(struct session *s, struct frame *f, uint32_t node)
+{
+    wake(s, f, node, false);
+}
+
+/* Another value is not another number of nodes. */
+void touch_value(struct session *s, struct frame *f, uint32_t node)
+{
+    wake(s, f, node, true);
 }
 
 /* What asks an entry for its place from inside it; who asks from outside, such as count(), is told once. */
@@ -371,12 +384,37 @@ static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
     return rc ? rc : s->broken ? ERR_NOMEM : ERR_OK;
 }
 
+/* Nothing waits any more; what waited keeps the value it has. */
+static void forget_pending(struct session *s)
+{
+    for (uint32_t prop = next_pending(s); prop != NONE; prop = next_pending(s)) {
+        struct pending *list = &s->pending[prop];
+        const struct prop *p = &s->form->props.at[prop];
+        for (uint32_t i = 0; i < list->count; i++) {
+            struct frame *f = frame_at(s, list->at[i]);
+            if (f && f->class == p->class)
+                f->dirty[p->bit / 64] &= ~((uint64_t)1 << (p->bit % 64));
+        }
+        list->count = list->whole = 0;
+        s->pending_bits[prop / 64] &= ~((uint64_t)1 << (prop % 64));
+    }
+}
+
+/* Properties that feed each other from entry to entry are done after as many rounds as there are entries.
+ * What goes on beyond that would go on for ever: a form can hide a cycle behind a predicate. */
 static enum err run_queue(struct session *s, struct diag *d)
 {
     enum err rc = s->broken ? ERR_NOMEM : ERR_OK;
+    uint64_t rounds = 0;
     eval_init(s, &s->work, &s->scratch);
-    for (uint32_t prop = next_pending(s); prop != NONE && !rc; prop = next_pending(s))
+    for (uint32_t prop = next_pending(s); prop != NONE && !rc; prop = next_pending(s)) {
+        if (++rounds > ((uint64_t)s->form->props.count + 1) * (s->frames_alive + ROUNDS_SPARE)) {
+            session_warn(s, STR("Calculations of this form feed each other without end; they were stopped."));
+            forget_pending(s);
+            break;
+        }
         rc = run_batch(s, prop, d);
+    }
     return rc;
 }
 

@@ -868,6 +868,23 @@ static void what_is_wrong_is_said_in_the_language_of_the_form(void **state)
     interview_close(&v);
 }
 
+/* How many nodes there are does not change with their values: such an entry would count itself up for ever.
+ */
+static void a_calculation_that_asks_for_its_own_place_settles(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v,
+                   "<instance><d id=\"d\"><r jr:template=\"\"><x/><q/></r><r><x>1</x><q/></r></d></instance>"
+                   "<bind nodeset=\"/d/r/x\" type=\"int\"/><bind nodeset=\"/d/r/q\" type=\"int\" calculate=\""
+                   "coalesce(../../r[position() = position(current()/.) - 0]/q, 0) + ../x\"/>",
+                   "<group ref=\"/d/r\"><repeat nodeset=\"/d/r\"><input ref=\"/d/r/x\"/></repeat></group>");
+    add(&v, "/d", "/d/r");
+    answer(&v, "/d/r[2]/x", "5");
+    assert_string_not_equal(value_of(&v, "/d/r[2]/q"), "");
+    interview_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -906,6 +923,7 @@ int main(void)
         cmocka_unit_test(a_thousand_members),
         cmocka_unit_test(patterns_may_come_from_answers),
         cmocka_unit_test(what_is_wrong_is_said_in_the_language_of_the_form),
+        cmocka_unit_test(a_calculation_that_asks_for_its_own_place_settles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
