@@ -401,12 +401,14 @@ static double plot_y(double share)
     return 320 - share * 280;
 }
 
-static void put_line(FILE *to, double y, const char *colour, const char *name)
+/* The name stands above its line, or below: two lines may lie close together. */
+static void put_line(FILE *to, double y, const char *colour, const char *name, bool below)
 {
-    fprintf(to,
-            "<line x1=\"70\" x2=\"550\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"2\" "
-            "stroke-dasharray=\"6 4\"/><text x=\"545\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-            y, y, colour, y - 5, name);
+    fprintf(
+        to,
+        "<line x1=\"70\" x2=\"550\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"2\" "
+        "stroke-dasharray=\"6 4\"/><text x=\"545\" y=\"%.1f\" text-anchor=\"end\" fill=\"%s\">%s</text>\n",
+        y, y, colour, below ? y + 15 : y - 5, colour, name);
 }
 
 static void put_plot(const struct simulation *s, bool zh, FILE *to)
@@ -438,9 +440,9 @@ static void put_plot(const struct simulation *s, bool zh, FILE *to)
     fprintf(to, "\"/>\n<text x=\"78\" y=\"%.1f\" fill=\"#1f5fa8\">%s</text>\n",
             plot_y(spread_of(s->outcomes[POLICY_PEOPLE].recall, s->seeds).mean) - 8, zh ? "人" : "people");
     put_line(to, plot_y(spread_of(s->outcomes[POLICY_RULES].recall, s->seeds).mean), "#b3261e",
-             zh ? "规则" : "rules");
+             zh ? "规则" : "rules", true);
     put_line(to, plot_y(spread_of(s->outcomes[POLICY_DEPARTMENTS].recall, s->seeds).mean), "#1b6e3c",
-             zh ? "规则加医保数据" : "rules and insurer");
+             zh ? "规则加医保数据" : "rules and insurer", false);
     fprintf(to, "</svg>\n");
 }
 
