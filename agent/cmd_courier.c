@@ -2,6 +2,7 @@
  */
 #include "agent/cli.h"
 #include "agent/courier_impl.h"
+#include "agent/courier_local.h"
 #include "agent/term.h"
 #include "sync/render.h"
 
@@ -91,12 +92,14 @@ static void give_text(const struct courier_result *r, bool zh)
     damage_text(r, zh);
 }
 
-enum verb { TAKE, GIVE, SHOW, VERBS };
-static const char *const verb_names[VERBS] = {"take", "give", "show"};
+enum verb { TAKE, GIVE, SHOW, SERVE, VERBS };
+static const char *const verb_names[VERBS] = {"take", "give", "show", "serve"};
 
 struct asked {
     enum verb verb;
-    const char *place, *data;
+    const char *place; /* NULL = none */
+    const char *from;  /* another handheld's address, or NULL */
+    const char *listen, *data;
     uint64_t bytes_max;
     bool json, zh, each;
 };
@@ -306,6 +309,41 @@ static enum err show(struct store *st, struct arena *a, const struct asked *q, s
 
 /* ---- the command ---- */
 
+static void serving_ready(void *self, uint16_t port, const struct courier_result *packed)
+{
+    const struct asked *q = self;
+    if (q->json)
+        printf("{\"port\":%u,\"frames_own\":%llu,\"frames_carried\":%llu,\"bytes\":%llu}\n", port,
+               (unsigned long long)packed->frames_own, (unsigned long long)packed->frames_carried,
+               (unsigned long long)packed->bytes);
+    else
+        printf(q->zh ? "端口 %u：另一台机器可以来取 %llu 批。按 Ctrl-C 结束。\n"
+                     : "port %u: another handheld can fetch %llu frames. Ctrl-C ends it.\n",
+               port, (unsigned long long)(packed->frames_own + packed->frames_carried));
+    (void)fflush(stdout);
+}
+
+/* "127.0.0.1:9000", "[::1]:9000". */
+static enum err serve(struct store *s, const struct seam *seam, struct arena *a, const struct asked *q,
+                      const struct courier_options *o, struct diag *d)
+{
+    struct asked mine = *q;
+    struct courier_serve how = {.self = &mine, .ready = serving_ready};
+    struct str text = str_of(q->listen ? q->listen : "");
+    size_t colon = text.n;
+    uint64_t port = 0;
+    while (colon > 0 && text.p[colon - 1] != ':')
+        colon--;
+    if (colon < 2 || !str_to_u64(str_sub(text, colon, text.n), &port) || port > 65535)
+        return diag_set(d, ERR_USAGE, "courier serve needs --listen ADDRESS:PORT, such as 127.0.0.1:9000");
+    struct str address = str_sub(text, 0, colon - 1);
+    if (str_starts(address, STR("[")) && str_ends(address, STR("]")))
+        address = str_sub(address, 1, address.n - 2);
+    how.address = arena_z(a, address);
+    how.port = (uint16_t)port;
+    return how.address ? courier_serve(s, seam, o, &how, d) : ERR_NOMEM;
+}
+
 static enum err carry_out(struct store *s, const struct seam *seam, struct arena *a, const struct asked *q,
                           struct diag *d)
 {
@@ -313,8 +351,11 @@ static enum err carry_out(struct store *s, const struct seam *seam, struct arena
     struct courier_result result = {0};
     if (q->verb == SHOW)
         return show(s, a, q, d);
-    enum err rc = q->verb == TAKE ? courier_take(s, seam, q->place, &o, &result, d)
-                                  : courier_give(s, seam, q->place, &o, &result, d);
+    if (q->verb == SERVE)
+        return serve(s, seam, a, q, &o, d);
+    enum err rc = q->verb == TAKE && q->from ? courier_take_from(s, seam, q->from, &o, &result, d)
+                  : q->verb == TAKE          ? courier_take(s, seam, q->place, &o, &result, d)
+                                             : courier_give(s, seam, q->place, &o, &result, d);
     if (q->json)
         result_json(verb_names[q->verb], &result, rc);
     else if (!rc && q->verb == TAKE)
@@ -338,8 +379,11 @@ static int run_courier(int argc, char **argv, struct seam *seam)
 {
     const char *data = NULL, *json = NULL, *lang = NULL, *bytes = NULL, *frames = NULL;
     const char *args[2] = {NULL, NULL};
+    struct asked q = {0};
     const struct cli_option options[] = {
         {"--frames", NULL, "with show: each frame, and what is in it when it can be read here", &frames},
+        {"--from", "ADDRESS", "with take: another handheld that serves, such as 10.0.0.7:9000", &q.from},
+        {"--listen", "ADDR:PORT", "with serve: where to answer another handheld; port 0 = any", &q.listen},
         {"--max-bytes", "N", "give at most so many bytes; carry at most so many", &bytes},
         {"--json", NULL, "what was done, or what is there, as JSON", &json},
         {"--lang", "zh|en", "language of the messages", &lang},
@@ -350,13 +394,17 @@ static int run_courier(int argc, char **argv, struct seam *seam)
     struct store *s = NULL;
     const struct zone *zone;
     struct diag d = {0};
-    struct asked q = {0};
 
-    int code = cli_parse(&command_courier, options, COUNT(options), argc, argv, args, 2, 2, &n);
+    int code = cli_parse(&command_courier, options, COUNT(options), argc, argv, args, 1, 2, &n);
     if (code >= 0)
         return code;
-    if (!verb_of(args[0], &q.verb) || (bytes && !str_to_u64(str_of(bytes), &q.bytes_max))) {
-        diag_set(&d, ERR_USAGE, "courier takes from, gives to or shows a folder: courier take|give|show DIR");
+    bool known = verb_of(args[0], &q.verb) && (!bytes || str_to_u64(str_of(bytes), &q.bytes_max));
+    bool placed = (args[1] != NULL) + (q.from != NULL) + (q.listen != NULL) == 1 &&
+                  (!q.from || q.verb == TAKE) && (q.verb == SERVE) == (q.listen != NULL);
+    if (!known || !placed) {
+        diag_set(&d, ERR_USAGE,
+                 "say: courier take|give|show FOLDER, courier take --from ADDRESS, or courier serve --listen "
+                 "ADDRESS:PORT");
         return cli_fail("courier", ERR_USAGE, &d);
     }
     q.place = args[1];
@@ -379,7 +427,7 @@ static int run_courier(int argc, char **argv, struct seam *seam)
 
 const struct cli_command command_courier = {
     .name = "courier",
-    .arguments = "take|give|show DIR",
+    .arguments = "take|give|show DIR | take --from ADDRESS | serve --listen ADDR:PORT",
     .summary = "deliver without a network: by memory card, and for others",
     .example = "doorstep courier give /media/card",
     .run = run_courier,
