@@ -3,7 +3,9 @@
 #include "tests/support/unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <zip.h>
 
 #include "forms/limits.h"
 #include "forms/xlsform.h"
@@ -296,6 +298,141 @@ static void a_cell_beyond_the_cap_is_named(void **state)
     arena_free(&a);
 }
 
+/* --- bad workbooks: each is refused with a sentence, in memory that does not depend on what it claims --- */
+
+struct bad {
+    struct arena a;
+    struct diag d;
+    struct workbook w;
+    enum err rc;
+};
+
+/* A workbook whose first sheet is this XML, deflated; read with 48 MB at most. */
+static struct bad read_sheet(struct str sheet, void (*spoil)(char *archive, size_t n))
+{
+    static const char *const parts[][2] = {
+        {"xl/workbook.xml", "<workbook><sheets><sheet name=\"survey\" r:id=\"a\"/></sheets></workbook>"},
+        {"xl/_rels/workbook.xml.rels",
+         "<Relationships><Relationship Id=\"a\" Target=\"s.xml\"/></Relationships>"}};
+    struct bad b = {.rc = ERR_OK};
+    zip_error_t e;
+    zip_stat_t st;
+    zip_source_t *to = zip_source_buffer_create(NULL, 0, 0, &e);
+    zip_t *z = zip_open_from_source(to, ZIP_TRUNCATE, &e);
+    assert_non_null(z);
+    zip_source_keep(to);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(
+            zip_file_add(z, parts[i][0], zip_source_buffer(z, parts[i][1], strlen(parts[i][1]), 0), 0) >= 0);
+    assert_true(zip_file_add(z, "xl/s.xml", zip_source_buffer(z, sheet.p, sheet.n, 0), 0) >= 0);
+    assert_int_equal(zip_close(z), 0);
+    zip_stat_init(&st);
+    assert_int_equal(zip_source_stat(to, &st), 0);
+    char *archive = malloc(st.size);
+    assert_int_equal(zip_source_open(to), 0);
+    assert_int_equal(zip_source_read(to, archive, st.size), st.size);
+    zip_source_close(to);
+    zip_source_free(to);
+    if (spoil)
+        spoil(archive, st.size);
+    arena_init(&b.a, 48u << 20);
+    b.rc = sheet_read_xlsx(&b.a, (struct str){archive, st.size}, &b.w, &b.d);
+    free(archive);
+    return b;
+}
+
+static void refused(struct bad b, enum err rc, const char *part)
+{
+    assert_int_equal(b.rc, rc);
+    if (!strstr(b.d.text, part))
+        fail_msg("\"%s\" does not say \"%s\"", b.d.text, part);
+    arena_free(&b.a);
+}
+
+static void a_zip_bomb_is_refused(void **state)
+{
+    struct buf b;
+    (void)state;
+    buf_init(&b, 512u << 20);
+    buf_put_z(&b, "<worksheet><sheetData>");
+    while (b.n < SHEET_PART_BYTES_MAX + (8u << 20))
+        buf_put_z(&b, "                                                                              \n");
+    buf_put_z(&b, "</sheetData></worksheet>");
+    refused(read_sheet(buf_str(&b), NULL), ERR_LIMIT, "xl/s.xml");
+    buf_free(&b);
+}
+
+/* Of the last entry of the directory, the size unpacked: 4 GB, the most that fits there. */
+static void claim_much(char *archive, size_t n)
+{
+    for (size_t i = n - 4; i > 0; i--)
+        if (memcmp(archive + i, "PK\1\2", 4) == 0) {
+            memset(archive + i + 24, 0xfe, 4);
+            return;
+        }
+}
+
+static void a_size_that_is_only_claimed_costs_nothing(void **state)
+{
+    (void)state;
+    struct bad b = read_sheet(STR("<worksheet><sheetData><row r=\"1\"><c r=\"A1\"><v>1</v></c></row>"
+                                  "</sheetData></worksheet>"),
+                              claim_much);
+    assert_true(b.a.used < 1u << 20);
+    if (b.rc) /* as the library for archives decides */
+        assert_int_equal(b.rc, ERR_CORRUPT);
+    else
+        assert_int_equal(b.w.sheets.at[0].cells.count, 1);
+    arena_free(&b.a);
+}
+
+static void a_million_rows_are_refused(void **state)
+{
+    struct buf b;
+    (void)state;
+    buf_init(&b, 512u << 20);
+    buf_put_z(&b, "<worksheet><sheetData>");
+    for (uint32_t i = 1; i <= 1048576; i++)
+        buf_printf(&b, "<row r=\"%u\"><c r=\"A%u\"><v>%u</v></c></row>", i, i, i);
+    buf_put_z(&b, "</sheetData></worksheet>");
+    refused(read_sheet(buf_str(&b), NULL), ERR_LIMIT, "select_one_from_file");
+    buf_free(&b);
+}
+
+static void a_cell_of_ten_megabytes_is_refused(void **state)
+{
+    struct buf b;
+    (void)state;
+    buf_init(&b, 64u << 20);
+    buf_put_z(&b, "<worksheet><sheetData><row r=\"7\"><c r=\"C7\" t=\"inlineStr\"><is><t>");
+    while (b.n < 10u << 20)
+        buf_put_z(&b, "words and words and words ");
+    buf_put_z(&b, "</t></is></c></row></sheetData></worksheet>");
+    refused(read_sheet(buf_str(&b), NULL), ERR_LIMIT, "row 7");
+    buf_free(&b);
+}
+
+static void entities_are_refused(void **state)
+{
+    (void)state;
+    refused(read_sheet(STR("<!DOCTYPE w [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;\">"
+                           "<!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;\">]><worksheet>&c;</worksheet>"),
+                       NULL),
+            ERR_SYNTAX, "entities");
+}
+
+static void names_that_occur_twice_are_told(void **state)
+{
+    (void)state;
+    struct made m = convert("| survey |\n"
+                            "| | type | name | label |\n"
+                            "| | text | a | A |\n"
+                            "| | text | a | B |\n");
+    assert_int_equal(m.rc, ERR_SYNTAX);
+    says(&m, FINDING_ERROR, "survey!B3: ", "row 2 has this name already");
+    done(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +449,12 @@ int main(void)
         cmocka_unit_test(a_cut_archive_is_refused_at_every_length),
         cmocka_unit_test(csv_holds_several_sheets_or_one),
         cmocka_unit_test(a_cell_beyond_the_cap_is_named),
+        cmocka_unit_test(a_zip_bomb_is_refused),
+        cmocka_unit_test(a_size_that_is_only_claimed_costs_nothing),
+        cmocka_unit_test(a_million_rows_are_refused),
+        cmocka_unit_test(a_cell_of_ten_megabytes_is_refused),
+        cmocka_unit_test(entities_are_refused),
+        cmocka_unit_test(names_that_occur_twice_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
