@@ -1,6 +1,6 @@
-/* `doorstep export`: finalised visits of this device as an ODK server or a telephone takes them. The files of a
- * visit are those that were made when it was finalised, byte for byte the same every time; with a form that has
- * a key they are its sealed files, and nothing of the visit is written in the clear.
+/* `doorstep export`: finalised visits of this device as an ODK server or a telephone takes them. The files of
+ * a visit are those that were made when it was finalised, byte for byte the same every time; with a form that
+ * has a key they are its sealed files, and nothing of the visit is written in the clear.
  */
 #include "agent/cli.h"
 #include "agent/term.h"

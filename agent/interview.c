@@ -737,12 +737,12 @@ static const struct command {
     bool of_question; /* makes sense only where a question is asked */
     enum go (*run)(struct ui *ui, struct place p);
 } commands[] = {
-    {"<", ":back", false, on_back},    {">", ":next", false, on_next},
-    {"?", ":help", false, on_help},    {":quit", ":q", false, on_quit},
-    {":list", ":l", false, on_list},   {":errors", ":e", false, on_errors},
-    {":end", NULL, false, on_end},     {":lang", ":language", false, on_language},
-    {":dk", NULL, true, on_dont_know}, {":refused", ":rf", true, on_refused},
-    {":clear", NULL, true, on_clear},  {":remove", NULL, true, remove_entry},
+    {"<", ":back", false, on_back},       {">", ":next", false, on_next},
+    {"?", ":help", false, on_help},       {":quit", ":q", false, on_quit},
+    {":list", ":l", false, on_list},      {":errors", ":e", false, on_errors},
+    {":end", NULL, false, on_end},        {":lang", ":language", false, on_language},
+    {":dk", NULL, true, on_dont_know},    {":refused", ":rf", true, on_refused},
+    {":clear", NULL, true, on_clear},     {":remove", NULL, true, remove_entry},
     {":comment", ":c", true, on_comment},
 };
 

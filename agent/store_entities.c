@@ -46,10 +46,14 @@ enum err entity_rows(struct store *s, struct arena *a, struct counters *c, const
             continue;
         rc = values_json(a, e, &values, d);
         const struct row_value fields[] = {
-            {ENTITY_DATASET, e->dataset},      {ENTITY_ID, e->id},
-            {ENTITY_ACTION, str_of(action_of(e->op))}, {ENTITY_LABEL, e->label},
-            {ENTITY_VALUES, values},           {ENTITY_BASE, e->base_version},
-            {ENTITY_TRUNK, e->trunk_version},  {ENTITY_BRANCH, e->branch_id},
+            {ENTITY_DATASET, e->dataset},
+            {ENTITY_ID, e->id},
+            {ENTITY_ACTION, str_of(action_of(e->op))},
+            {ENTITY_LABEL, e->label},
+            {ENTITY_VALUES, values},
+            {ENTITY_BASE, e->base_version},
+            {ENTITY_TRUNK, e->trunk_version},
+            {ENTITY_BRANCH, e->branch_id},
         };
         if (!rc)
             rc = visit_child(s, c, v, ROW_ENTITY, fields, COUNT(fields), d);
@@ -98,8 +102,8 @@ static enum err take_entity(struct store *s, struct arena *a, const struct row *
     return ERR_OK;
 }
 
-enum err store_entities(struct store *s, struct arena *a, struct str dataset,
-                        struct entity_change **list_out, uint32_t *count_out, struct diag *d)
+enum err store_entities(struct store *s, struct arena *a, struct str dataset, struct entity_change **list_out,
+                        uint32_t *count_out, struct diag *d)
 {
     struct entity_changes found = {.dataset = dataset};
     enum err rc = each_record(s, a,

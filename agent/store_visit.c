@@ -23,6 +23,7 @@ struct loaded_cell {
 struct loader {
     struct store *s;
     struct arena *a;
+    const struct form *form;
     const struct fieldmap *map;
     int64_t interview;
     int64_t visit; /* whose draft counts; 0 = none */
@@ -57,8 +58,7 @@ static enum err put_cell(struct loader *l, int64_t row, uint32_t stable, uint8_t
             return diag_set(d, ERR_NOMEM, "no memory to open the interview");
         slot->row = row;
     }
-    l->cells.at[at].cell = (struct saved_cell){session_key(l, row), local, value,
-                                               (enum answer_status)status};
+    l->cells.at[at].cell = (struct saved_cell){session_key(l, row), local, value, (enum answer_status)status};
     return ERR_OK;
 }
 
@@ -141,14 +141,26 @@ static enum err load_draft(struct loader *l, struct diag *d)
     return rc;
 }
 
-static bool listed(const struct saved_interview *out, uint64_t key)
+#define NOT_LISTED (UINT32_MAX - 1)
+
+/* Of which repeat the row is, FORM_NO_REPEAT for the interview itself. */
+static uint32_t repeat_of(const struct saved_interview *out, uint64_t key)
 {
     if (key == 0)
-        return true;
+        return FORM_NO_REPEAT;
     for (uint32_t i = 0; i < out->row_count; i++)
         if (out->rows[i].key == key)
-            return true;
-    return false;
+            return out->rows[i].repeat;
+    return NOT_LISTED;
+}
+
+/* Numbers of a form that no centre gave them to mean something else in another version of it: such rows and
+ * values stay in the record, and are none of this version's. */
+static bool row_fits(const struct loader *l, const struct saved_interview *parents, const struct row *r,
+                     uint32_t local)
+{
+    uint32_t parent = repeat_of(parents, session_key(l, r->parent));
+    return parent != NOT_LISTED && form_repeat(l->form, local)->parent == parent;
 }
 
 /* Rows with parents before children, siblings in order; rows whose parent is gone are gone with it. Nesting
@@ -169,7 +181,7 @@ static enum err arrange(struct loader *l, struct saved_interview *out, struct di
             struct row *r = &l->rows.at[i];
             uint32_t local = r->repeat < l->map->repeat_local_count ? l->map->repeat_local[r->repeat]
                                                                     : FIELDMAP_NONE;
-            if (r->deleted || local == FIELDMAP_NONE || !listed(&parents, session_key(l, r->parent)))
+            if (r->deleted || local == FIELDMAP_NONE || !row_fits(l, &parents, r, local))
                 continue;
             done.rows[done.row_count++] = (struct saved_row){(uint64_t)r->key, session_key(l, r->parent),
                                                              local, r->order};
@@ -177,17 +189,20 @@ static enum err arrange(struct loader *l, struct saved_interview *out, struct di
         }
         moved = done.row_count > before;
     }
-    for (uint32_t i = 0; i < l->cells.count; i++)
-        if (listed(&done, l->cells.at[i].cell.key))
-            done.cells[done.cell_count++] = l->cells.at[i].cell;
+    for (uint32_t i = 0; i < l->cells.count; i++) {
+        const struct saved_cell *c = &l->cells.at[i].cell;
+        if (repeat_of(&done, c->key) == form_field(l->form, c->field)->repeat)
+            done.cells[done.cell_count++] = *c;
+    }
     *out = done;
     return ERR_OK;
 }
 
-static enum err load_interview(struct store *s, struct arena *a, const struct fieldmap *map,
+static enum err load_interview(struct store *s, struct arena *a, const struct visit_start *start,
                                int64_t interview, int64_t visit, struct saved_interview *out, struct diag *d)
 {
-    struct loader l = {.s = s, .a = a, .map = map, .interview = interview, .visit = visit};
+    struct loader l = {
+        .s = s, .a = a, .form = start->form, .map = start->map, .interview = interview, .visit = visit};
     struct row top;
 
     map_init(&l.index, a);
@@ -454,7 +469,7 @@ static enum err load_prev(struct store *s, struct arena *a, struct visit *v, str
     if (!v->revisit)
         return rc;
     v->prev_ended = last.ended;
-    return load_interview(s, a, v->start->map, v->interview, 0, &v->prev, d);
+    return load_interview(s, a, v->start, v->interview, 0, &v->prev, d);
 }
 
 /* An interview without a household that is being corrected, and its draft where there is one. */
@@ -462,10 +477,11 @@ static enum err draft_of(struct store *s, int64_t interview, struct found *out, 
 {
     struct stmt *q = NULL;
     bool row = false;
-    enum err rc = db_prepare(s->db,
-                             "SELECT key FROM row WHERE parent = ?1 AND kind = 4 AND state = 0 AND deleted = 0"
-                             " AND device = ?2 AND inc = ?3",
-                             &q, d);
+    enum err rc =
+        db_prepare(s->db,
+                   "SELECT key FROM row WHERE parent = ?1 AND kind = 4 AND state = 0 AND deleted = 0"
+                   " AND device = ?2 AND inc = ?3",
+                   &q, d);
     if (!rc) {
         bind_i64(q, 1, interview);
         bind_i64(q, 2, (int64_t)s->id.by.device);
@@ -482,8 +498,8 @@ static enum err log_size(struct store *s, struct visit *v, struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
-    enum err rc =
-        db_prepare(s->db, "SELECT coalesce(sum(length(csv)), 0) FROM paradata WHERE visit = ?", &q, d);
+    enum err rc = db_prepare(s->db, "SELECT coalesce(sum(length(csv)), 0) FROM paradata WHERE visit = ?", &q,
+                             d);
     if (!rc) {
         bind_i64(q, 1, v->key);
         rc = stmt_step(q, &row, d);
@@ -513,7 +529,8 @@ enum err store_visit_open(struct store *s, struct arena *a, const struct visit_s
 {
     struct found f = {0};
     struct counters c;
-    struct visit v = {.start = start, .arena = a, .row_key_next = SESSION_KEY_BASE, .place = STR(""), .unknown = STR("")};
+    struct visit v = {
+        .start = start, .arena = a, .row_key_next = SESSION_KEY_BASE, .place = STR(""), .unknown = STR("")};
 
     v.rows = ARENA_NEW(a, struct visit_rows);
     v.started = iso_now(s, a);
@@ -533,7 +550,7 @@ enum err store_visit_open(struct store *s, struct arena *a, const struct visit_s
     if (!rc && v.resumed)
         rc = read_draft(s, a, &v, d);
     if (!rc && v.interview)
-        rc = load_interview(s, a, start->map, v.interview, v.key, &v.now, d);
+        rc = load_interview(s, a, start, v.interview, v.key, &v.now, d);
     if (!rc && v.interview)
         rc = load_prev(s, a, &v, d);
     if (!rc)
@@ -645,8 +662,10 @@ static enum err save_comment(struct store *s, struct arena *a, struct counters *
     row_id_write(about.id, id);
     snprintf(field, sizeof field, "%u", v->start->map->field_stable[comment->field]);
     const struct row_value values[] = {
-        {COMMENT_TEXT, comment->text},           {COMMENT_PLACE, comment->place},
-        {COMMENT_ROW, hex_text(a, id, sizeof id)}, {COMMENT_FIELD, str_of(field)},
+        {COMMENT_TEXT, comment->text},
+        {COMMENT_PLACE, comment->place},
+        {COMMENT_ROW, hex_text(a, id, sizeof id)},
+        {COMMENT_FIELD, str_of(field)},
         {COMMENT_AT, iso_now(s, a)},
     };
     return visit_child(s, c, v, ROW_COMMENT, values, COUNT(values), d);
@@ -778,8 +797,8 @@ enum err store_visit_aside(struct store *s, struct arena *a, const struct visit 
     VEC(struct set_aside) list = {0};
     struct stmt *q = NULL;
     bool more = false;
-    enum err rc =
-        db_prepare(s->db, "SELECT row, path, val, status FROM aside WHERE visit = ? ORDER BY n", &q, d);
+    enum err rc = db_prepare(s->db, "SELECT row, path, val, status FROM aside WHERE visit = ? ORDER BY n", &q,
+                             d);
     if (!rc)
         bind_i64(q, 1, v->key ? v->key : -1);
     while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
@@ -972,8 +991,10 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
                             struct diag *d)
 {
     int64_t clock = 0;
-    struct own_change finalise = {
-        .visit = v->key, .row = v->key, .op = CHANGE_FINALISE, .seen = v->rows->cursor};
+    struct own_change finalise = {.visit = v->key,
+                                  .row = v->key,
+                                  .op = CHANGE_FINALISE,
+                                  .seen = v->rows->cursor};
 
     enum err rc = drop_overwritten(s, v->key, d);
     if (!rc)

@@ -1,6 +1,6 @@
 /* Beside the answers: the log of the interview where the form wants one, comments, and what the form asks of
- * the device. Log and comments are saved in the transaction of the answer before or behind them; the log alone
- * is never a reason to write.
+ * the device. Log and comments are saved in the transaction of the answer before or behind them; the log
+ * alone is never a reason to write.
  */
 #include "agent/work_impl.h"
 
@@ -92,8 +92,9 @@ enum err work_position(struct work *w, struct str position, struct diag *d)
         if (!num_read(word, &n[count++]))
             count = 9;
     if (count < 2 || count > 4 || str_trim(rest).n || n[0] < -90 || n[0] > 90 || n[1] < -180 || n[1] > 180)
-        return diag_set(d, ERR_SYNTAX,
-                        "a position is LATITUDE LONGITUDE [ALTITUDE [ACCURACY]], such as \"32.1 110.8 410 5\"");
+        return diag_set(
+            d, ERR_SYNTAX,
+            "a position is LATITUDE LONGITUDE [ALTITUDE [ACCURACY]], such as \"32.1 110.8 410 5\"");
     w->o.position = arena_z(&w->arena, position);
     if (!w->o.position)
         return diag_set(d, ERR_NOMEM, "no memory for the position");

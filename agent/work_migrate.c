@@ -1,5 +1,5 @@
-/* A draft and a newer version of its form. The engine makes the plan (forms/migrate.h); here both versions and
- * the draft are brought to it, and what it says becomes changes of the draft's log, in one transaction. A
+/* A draft and a newer version of its form. The engine makes the plan (forms/migrate.h); here both versions
+ * and the draft are brought to it, and what it says becomes changes of the draft's log, in one transaction. A
  * question that has kept its number keeps its row of the log; everything else is said anew.
  */
 #include "agent/work_impl.h"
@@ -40,10 +40,11 @@ static enum err open_newest(struct work *w, struct version *out, struct diag *d)
 static enum err open_draft(struct work *w, const struct version *newest, struct version *out, struct diag *d)
 {
     bool published = false;
-    enum err rc = store_draft_form(w->o.store, form_id(newest->form), w->start.household,
-                                   w->start.form_hash, &w->draft, d);
+    enum err rc = store_draft_form(w->o.store, form_id(newest->form), w->start.household, w->start.form_hash,
+                                   &w->draft, d);
     if (!rc && !w->draft)
-        return diag_set(d, ERR_NOT_FOUND, "there is no draft of form %.*s here", STR_ARG(form_id(newest->form)));
+        return diag_set(d, ERR_NOT_FOUND, "there is no draft of form %.*s here",
+                        STR_ARG(form_id(newest->form)));
     if (!rc && memcmp(w->start.form_hash, newest->hash, SHA256_SIZE) == 0)
         return diag_set(d, ERR_STATE, "the draft has version %.*s already, the newest that is here",
                         STR_ARG(form_version(newest->form)));
@@ -159,7 +160,8 @@ static void turn_cells(struct turning *t)
         const struct saved_cell *c = &t->after->cells[i];
         uint64_t key = key_after(t, c->key);
         bool known = key == c->key && map_get(&t->now_cells, cell_key(t, key, c->field), &at);
-        bool same = known && t->now->cells[at].status == c->status && str_eq(t->now->cells[at].value, c->value);
+        bool same = known && t->now->cells[at].status == c->status &&
+                    str_eq(t->now->cells[at].value, c->value);
         t->nomem = t->nomem || map_put(&wanted, cell_key(t, key, c->field), i);
         if (!same && (known || c->value.n || c->status != ANSWER_NONE))
             say(t, (struct session_change){.op = c->value.n ? SESSION_SET : SESSION_CLEAR,
@@ -212,6 +214,24 @@ static enum err write_plan(struct work *w, const struct version *newest, const s
     return rc ? rc : store_visit_migrate(w->o.store, &visit, &m, d);
 }
 
+/* A question whose earlier answer was set aside stands empty in the log; that is no answer which could be in
+ * the way when the earlier one comes back. */
+static void make_room(struct migration_draft *draft)
+{
+    struct saved_interview *saved = &draft->saved;
+    for (uint32_t i = 0; i < draft->aside_count; i++) {
+        const struct form_field *f = form_field_by_path(draft->from, draft->aside[i].path);
+        uint32_t kept = 0;
+        for (uint32_t k = 0; f && k < saved->cell_count; k++) {
+            const struct saved_cell *c = &saved->cells[k];
+            bool empty = c->value.n == 0 && c->status <= ANSWER_GIVEN;
+            if (!empty || c->field != f->number || c->key != draft->aside[i].key)
+                saved->cells[kept++] = *c;
+        }
+        saved->cell_count = f ? kept : saved->cell_count;
+    }
+}
+
 enum err work_migrate(struct work *w, const struct work_options *o, bool dry, struct work_migration *out,
                       struct diag *d)
 {
@@ -243,6 +263,7 @@ enum err work_migrate(struct work *w, const struct work_options *o, bool dry, st
     draft.saved = w->visit.now;
     draft.aside = aside;
     draft.row_key_next = w->visit.row_key_next;
+    make_room(&draft);
     rc = migration_plan(&w->arena, &draft, &out->plan, d);
     return rc || dry ? rc : write_plan(w, &newest, &out->plan, d);
 }

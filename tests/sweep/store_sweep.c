@@ -21,10 +21,10 @@
     "<h:html xmlns='http://www.w3.org/2002/xforms' xmlns:h='http://www.w3.org/1999/xhtml' " \
     "xmlns:entities='http://www.opendatakit.org/xforms/entities' "                          \
     "xmlns:jr='http://openrosa.org/javarosa'><h:head><h:title>Sweep</h:title>"
-#define META                                                                            \
-    "<meta><instanceID/><audit/><entity dataset='people' create='1' id=''><label/>"      \
-    "</entity></meta></data></instance>"                                                 \
-    "<bind nodeset='/data/meta/instanceID' type='string' jr:preload='uid'/>"             \
+#define META                                                                        \
+    "<meta><instanceID/><audit/><entity dataset='people' create='1' id=''><label/>" \
+    "</entity></meta></data></instance>"                                            \
+    "<bind nodeset='/data/meta/instanceID' type='string' jr:preload='uid'/>"        \
     "<setvalue event='odk-instance-first-load' ref='/data/meta/entity/@id' value='uuid()'/>"
 
 static const char form_xml[] = FORM_BEGINS
@@ -43,7 +43,8 @@ static const char newer_xml[] = FORM_BEGINS
     "<bind nodeset='/data/meta/entity/label' calculate='/data/about/name'/></model></h:head><h:body>"
     "<group ref='/data/extra'><label>X</label><repeat nodeset='/data/extra'>"
     "<input ref='/data/extra/x'><label>X</label></input></repeat></group>"
-    "<group ref='/data/about'><label>A</label><input ref='/data/about/name'><label>Name</label></input></group>"
+    "<group ref='/data/about'><label>A</label><input "
+    "ref='/data/about/name'><label>Name</label></input></group>"
     "<group ref='/data/member'><label>Member</label><repeat nodeset='/data/member'>"
     "<input ref='/data/member/who'><label>Who</label></input></repeat></group></h:body></h:html>";
 
@@ -154,7 +155,8 @@ static struct str shape(struct trial *t)
         "(SELECT * FROM outbox ORDER BY batch)",
         "SELECT group_concat(visit||','||place, ';') FROM bookmark",
         "SELECT group_concat(name, ';') FROM (SELECT name FROM meta ORDER BY name)",
-        "SELECT group_concat(visit||','||row||','||path||','||val, ';') FROM (SELECT * FROM aside ORDER BY n)",
+        "SELECT group_concat(visit||','||row||','||path||','||val, ';') FROM (SELECT * FROM aside ORDER BY "
+        "n)",
         "SELECT group_concat(visit||','||name, ';') FROM (SELECT visit, name FROM file ORDER BY visit, name)",
     };
     struct buf b;
