@@ -31,6 +31,8 @@ struct http_request {
     uint32_t header_count;
     uint32_t body_max;     /* client: cap on the reply body; longer is ERR_LIMIT */
     uint32_t stall_ms_max; /* client: give up when nothing moved for so long; 0 = 60 s */
+    bool (*stop)(void *self); /* client: asked now and then; true breaks the request off. NULL = never */
+    void *stop_self;
     struct str ca;         /* client: PEM text of the only authorities trusted for https; "" = as opened */
     /* Server: a body that is handed on while it arrives (http_serve.h) comes as several requests: this one's
      * bytes lie at `body_at`, and more may follow. */

@@ -21,7 +21,9 @@ struct exchange {
     uint64_t moved; /* bytes_up + bytes_down when last looked at */
     int64_t moved_at_ms;
     int64_t stall_ms_max;
-    bool stalled;
+    bool (*stop)(void *self);
+    void *stop_self;
+    bool stalled, stopped;
     bool head_whole;  /* the empty line after the headers has come */
     bool length_told; /* by Content-Length or chunks, so that curl sees a cut body */
     enum err failed;  /* in a callback of ours */
@@ -58,7 +60,8 @@ static int watch_stall(void *self, curl_off_t down_total, curl_off_t down, curl_
         x->moved_at_ms = now_ms();
     }
     x->stalled = now_ms() - x->moved_at_ms > x->stall_ms_max;
-    return x->stalled;
+    x->stopped = x->stop && x->stop(x->stop_self);
+    return x->stalled || x->stopped;
 }
 
 static size_t take_body(char *bytes, size_t size, size_t n, void *self)
@@ -231,6 +234,8 @@ static enum err tell(CURLcode code, const char *detail, const struct http_reques
                         STR_ARG(host), (unsigned)q->body_max);
     if (x->failed)
         return diag_set(d, x->failed, "Not enough memory for the reply of %.*s.", STR_ARG(host));
+    if (x->stopped)
+        return diag_set(d, ERR_NET, "The request to %.*s was broken off, as was asked.", STR_ARG(host));
     if (x->stalled)
         return diag_set(
             d, ERR_NET,
@@ -277,7 +282,7 @@ static enum err tell(CURLcode code, const char *detail, const struct http_reques
 enum err http_curl_exchange(struct http_curl *c, const struct http_request *q, struct arena *a,
                             struct http_reply *reply_out, struct diag *d)
 {
-    struct exchange x = {.arena = a, .moved_at_ms = now_ms()};
+    struct exchange x = {.arena = a, .moved_at_ms = now_ms(), .stop = q->stop, .stop_self = q->stop_self};
     struct curl_slist *headers = NULL;
     char error_text[CURL_ERROR_SIZE] = "";
     long status = 0;
