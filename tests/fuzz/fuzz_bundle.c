@@ -2,6 +2,7 @@
  * only what the writer would have written. */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "sync/courier.h"
 
@@ -76,19 +77,47 @@ static uint64_t read_all(struct str bytes, size_t step, struct bundle_writer *w,
     return given;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Where something looks like a piece, the right check is put: what stands behind it is looked at as well. */
+static void put_checks(char *bytes, size_t n)
 {
-    struct str bytes = {(const char *)data, size};
+    for (size_t at = 0; at + 17 <= n; at++) {
+        unsigned char digest[SHA256_SIZE];
+        if (memcmp(bytes + at, "DSP1", 4) != 0)
+            continue;
+        struct reader r = reader_of((struct str){bytes + at + 5, 4});
+        size_t size = read_u32le(&r);
+        if (size > n - at - 17)
+            continue;
+        const struct str parts[] = {{bytes + at, 9}, {bytes + at + 17, size}};
+        CHECK(sha256_parts(parts, 2, digest) == ERR_OK);
+        memcpy(bytes + at + 9, digest, BUNDLE_CHECK_SIZE);
+        at += 16 + size;
+    }
+}
+
+static void read_and_write(struct str bytes)
+{
     struct bundle_writer w;
     struct buf again;
     bool whole, whole_again;
 
     buf_init(&again, 64u << 20);
     CHECK(bundle_begin(&w, (struct bundle_sink){&again, memory_write}, NULL) == ERR_OK);
-    uint64_t given = read_all(bytes, size % 13 + 1, &w, &whole);
+    uint64_t given = read_all(bytes, bytes.n % 13 + 1, &w, &whole);
     CHECK(bundle_end(&w, NULL) == ERR_OK);
     bundle_writer_free(&w);
     CHECK(read_all(buf_str(&again), 65536, NULL, &whole_again) == given && whole_again);
     buf_free(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    read_and_write((struct str){(const char *)data, size});
+    char *copy = malloc(size + 1);
+    CHECK(copy);
+    memcpy(copy, data, size);
+    put_checks(copy, size);
+    read_and_write((struct str){copy, size});
+    free(copy);
     return 0;
 }
