@@ -1140,6 +1140,35 @@ static void expect_state(struct run *r, const struct json *step)
     }
 }
 
+static const struct json *recorded_instance_id(const struct json *state)
+{
+    const struct json *nodes = json_get(state, "nodes");
+    for (const struct json *n = nodes ? nodes->child : NULL; n; n = n->next)
+        if (str_ends(json_text(n, "ref"), STR("/meta/instanceID")))
+            return n;
+    return NULL;
+}
+
+/* What is written of an interview and read back has the instanceID that the interview had. Where the
+ * recording shows one before and none behind, the test read back another document, and that is not recorded.
+ */
+static bool restores_another(const struct json *script, uint32_t at)
+{
+    const struct json *step = json_at(script, at), *behind = json_at(script, at + 1), *had = NULL;
+    if (!str_eq_z(json_text(step, "op"), "serialize_restore") &&
+        !str_eq_z(json_text(step, "op"), "edit_instance"))
+        return false;
+    for (uint32_t i = 0; i < at; i++) {
+        const struct json *state = json_at(script, i), *id = NULL;
+        if (str_eq_z(json_text(state, "expect"), "state") && sid_of(state, "sid") == sid_of(step, "sid"))
+            id = recorded_instance_id(state);
+        had = id ? id : had;
+    }
+    const struct json *has = behind && json_bool(behind, "full") ? recorded_instance_id(behind) : NULL;
+    return had && has && (json_get(had, "value_re") || json_text(had, "value").n) && json_get(has, "value") &&
+           json_text(has, "value").n == 0;
+}
+
 static void run_script(struct run *r, const struct json *c)
 {
     const struct json *script = json_get(c, "script"), *before = NULL;
@@ -1155,6 +1184,10 @@ static void run_script(struct run *r, const struct json *c)
             run_expectation(r, step, before);
         } else {
             r->asserted += json_get(step, "expect_error") || json_text(step, "expect_result").p;
+            if (restores_another(script, i)) {
+                r->left_out = "raw expectations"; /* the document it restores is not recorded */
+                return;
+            }
             if (!run_op(r, json_text(c, "form_xml"), step))
                 return;
         }
