@@ -207,6 +207,41 @@ static void any_order_gives_the_same_bytes(void **state)
 }
 
 /* As a store does it: unpack, apply one, pack; with everything delivered twice. */
+/* The same with answers of every policy, packed in between, some delivered twice. */
+static void policies_know_no_order_either(void **state)
+{
+    (void)state;
+    uint64_t s = 11;
+    struct buf expected, got;
+    buf_init(&expected, 1u << 20);
+    buf_init(&got, 1u << 20);
+    for (int round = 0; round < 20000; round++) {
+        struct arena_mark mark = arena_mark(&arena);
+        struct fact f[CHANGES_MAX] = {{.device = 0}};
+        uint32_t order[2 * CHANGES_MAX];
+        uint32_t n = random_history(&s, f);
+        for (uint32_t i = 0; i < n; i++)
+            if (f[i].change.field)
+                f[i].change.field += FIELD_POLICY_NUMBERS * (f[i].change.field % FIELD_POLICIES);
+        for (uint32_t i = 0; i < 2 * n; i++)
+            order[i] = i % n;
+        struct record r = record_of(f, NULL, n);
+        pack(&r, &expected);
+        shuffle(&s, order, 2 * n);
+        struct record other = record_of(f, order, 2 * n), again;
+        pack(&other, &got);
+        assert_int_equal(got.n, expected.n);
+        assert_memory_equal(got.p, expected.p, got.n);
+        struct str packed = arena_str(&arena, buf_str(&got));
+        assert_int_equal(record_unpack(&arena, household, packed, &again, &diag), ERR_OK);
+        pack(&again, &got);
+        assert_memory_equal(got.p, expected.p, expected.n);
+        arena_release(&arena, mark);
+    }
+    buf_free(&expected);
+    buf_free(&got);
+}
+
 static void packing_between_changes_makes_no_difference(void **state)
 {
     (void)state;
@@ -304,9 +339,9 @@ static bool possible(const struct fact *f)
     return true;
 }
 
-static void every_history_of_four_changes(void **state)
+/* Who is shown knows no order either when one of the four is a decision over an answer that stays. */
+static void every_small_history(uint32_t field, enum change_op last)
 {
-    (void)state;
     uint32_t orders[24][SMALL], histories = 0;
     assert_int_equal(permutations(orders), 24);
     struct buf expected, got;
@@ -318,7 +353,8 @@ static void every_history_of_four_changes(void **state)
         for (uint32_t i = 0; i < SMALL; i++, authors /= 3, seen /= 4)
             f[i] = (struct fact){{.seq = i + 1,
                                   .row = household,
-                                  .field = 1,
+                                  .field = field,
+                                  .op = i == SMALL - 1 ? last : CHANGE_SET,
                                   .hlc = (int64_t)(i * 7 % 3),
                                   .seen = seen % 4,
                                   .value = STR("v")},
@@ -330,7 +366,7 @@ static void every_history_of_four_changes(void **state)
         struct arena_mark mark = arena_mark(&arena);
         for (uint32_t k = 0; k < 24; k++) {
             struct record r = record_of(f, orders[k], SMALL);
-            if (!k)
+            if (!k && field == 1)
                 check_against_the_rule(f, SMALL, &r);
             pack(&r, k ? &got : &expected);
             if (k) {
@@ -346,6 +382,14 @@ static void every_history_of_four_changes(void **state)
     buf_free(&got);
 }
 
+static void every_history_of_four_changes(void **state)
+{
+    (void)state;
+    every_small_history(1, CHANGE_SET);
+    every_small_history(3 * FIELD_POLICY_NUMBERS + 1, CHANGE_SET);
+    every_small_history(3 * FIELD_POLICY_NUMBERS + 1, CHANGE_RESOLVE);
+}
+
 /* --- in words
  * ----------------------------------------------------------------------------------------------- */
 
@@ -356,6 +400,99 @@ static struct fact fact(uint64_t device, uint64_t seq, uint32_t field, const cha
         {.seq = seq, .row = household, .field = field, .hlc = hlc, .seen = seen, .value = str_of(value)},
         device,
         server_seq};
+}
+
+static void what_a_policy_makes_of_two_answers(void **state)
+{
+    (void)state;
+    uint32_t review = FIELD_POLICY_NUMBERS + 1, both = 2 * review - 1, first = both + FIELD_POLICY_NUMBERS;
+    struct record r = {.row = household};
+    struct fact a = fact(7, 1, review, "3", 100, 0, 1), b = fact(8, 1, review, "4", 90, 0, 1);
+    struct fact c = fact(7, 2, both, "rice maize", 100, 0, 1), e = fact(8, 2, both, "maize pig", 90, 0, 2);
+    struct fact g = fact(7, 3, first, "1958", 100, 0, 1), k = fact(8, 3, first, "1985", 200, 1, 2);
+    struct str words;
+    const struct fact *const all[] = {&a, &b, &c, &e, &g, &k};
+    for (int i = 0; i < 6; i++)
+        apply(&r, all[i]);
+    assert_true(record_conflict(&r, review) && record_disputed(&r, POLICY_REVIEW));
+    assert_false(record_conflict(&r, both));
+    assert_int_equal(record_answer(&arena, record_cell(&r, both), &words), ERR_OK);
+    assert_true(str_eq_z(words, "rice maize pig"));
+    /* Whoever had seen the first answer only tried. */
+    assert_false(record_conflict(&r, first));
+    assert_true(str_eq_z(record_value(&r, first), "1958"));
+    assert_int_equal(record_cell(&r, first)->count, 2);
+    /* Two that began without each other are a dispute, and the earlier one is shown. */
+    struct fact m = fact(9, 1, first, "1901", 50, 0, 3);
+    apply(&r, &m);
+    assert_true(record_conflict(&r, first));
+    assert_true(str_eq_z(record_value(&r, first), "1901"));
+    struct fact said = fact(0, 4, first, "1958", 60, 3, 4);
+    said.change.op = CHANGE_RESOLVE;
+    apply(&r, &said);
+    assert_false(record_conflict(&r, first));
+    assert_true(str_eq_z(record_value(&r, first), "1958"));
+}
+
+/* What a device never delivered goes over to its next incarnation; what it had delivered stays the old one's.
+ */
+static void undelivered_work_is_handed_over(void **state)
+{
+    (void)state;
+    struct record r = {.row = household};
+    struct fact sent = fact(7, 1, 5, "sent", 10, 0, 1), unsent = fact(7, 2, 5, "unsent", 20, 0, 0),
+                kept = fact(7, 3, 6, "kept", 20, 0, 2);
+    const uint64_t seqs[] = {2};
+    apply(&r, &sent);
+    apply(&r, &unsent);
+    apply(&r, &kept);
+    assert_int_equal(record_hand_over(&arena, &r, &(struct record_handover){7, 1, 7, 2, seqs, 1}), ERR_OK);
+    assert_int_equal(record_cell(&r, 5)->versions[0].inc, 2);
+    assert_int_equal(record_cell(&r, 6)->versions[0].inc, 1);
+    /* The centre tells what the old one had sent: both are there, as they are at the centre. */
+    apply(&r, &sent);
+    assert_int_equal(record_cell(&r, 5)->count, 2);
+    assert_true(record_conflict(&r, 5));
+}
+
+static void a_centre_set_back_forgets_what_was_seen(void **state)
+{
+    (void)state;
+    struct record r = {.row = household};
+    struct fact a = fact(7, 1, 5, "a", 10, 0, 90), b = fact(8, 1, 5, "b", 20, 95, 96);
+    apply(&r, &a);
+    apply(&r, &b);
+    assert_int_equal(record_cell(&r, 5)->count, 1);
+    record_set_back(&r, 50);
+    assert_int_equal(record_cell(&r, 5)->versions[0].server_seq, 0);
+    assert_int_equal(record_cell(&r, 5)->versions[0].seen, 50);
+    /* Its author sends it again: nobody is known to have seen it under its new place. */
+    struct fact c = fact(9, 1, 5, "c", 5, 0, 60);
+    apply(&r, &c);
+    assert_true(record_conflict(&r, 5));
+}
+
+static void buried_answers_leave_the_state_as_it_was(void **state)
+{
+    (void)state;
+    struct record r = {.row = household};
+    struct fact name = fact(7, 1, 3, "Wang", 10, 0, 1), gone = fact(8, 1, 0, "", 20, 1, 2);
+    struct buf before, after;
+    buf_init(&before, 1u << 16);
+    buf_init(&after, 1u << 16);
+    gone.change.op = CHANGE_ROW_DELETE;
+    apply(&r, &name);
+    assert_false(record_bury(&r));
+    apply(&r, &gone);
+    assert_int_equal(record_state(&r, &before), ERR_OK);
+    assert_true(record_bury(&r));
+    assert_int_equal(record_state(&r, &after), ERR_OK);
+    assert_true(str_eq(buf_str(&before), buf_str(&after)));
+    assert_true(str_eq_z(record_value(&r, 3), ""));
+    /* What comes late is still recognised as told. */
+    assert_int_equal(apply(&r, &name), MERGE_DUPLICATE);
+    buf_free(&before);
+    buf_free(&after);
 }
 
 static void two_people_one_household(void **state)
@@ -509,8 +646,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_birth_outlives_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(a_liar_cannot_empty_a_cell, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_state_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_policy_makes_of_two_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(undelivered_work_is_handed_over, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_centre_set_back_forgets_what_was_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(buried_answers_leave_the_state_as_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(every_history_of_four_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(any_order_gives_the_same_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(policies_know_no_order_either, setup, teardown),
         cmocka_unit_test_setup_teardown(packing_between_changes_makes_no_difference, setup, teardown),
         cmocka_unit_test_setup_teardown(a_device_ends_with_the_bytes_of_the_centre, setup, teardown),
     };
