@@ -76,7 +76,7 @@ static void print_summary(const struct form *form)
 /* What a survey manager reads; `of` languages with how much of the texts each has. */
 static void print_workbook(const struct xlsform_summary *s)
 {
-    printf("  %u questions, at most %u shown on one path (each repeat once)\n", s->questions,
+    printf("  %u questions, at most %u of them in one interview (each repeat counted once)\n", s->questions,
            s->path_longest);
     for (uint32_t i = 0; i < s->languages; i++) {
         uint32_t all = s->language[i].texts_all;
@@ -85,9 +85,10 @@ static void print_workbook(const struct xlsform_summary *s)
         printf(": %u of %u texts (%u %%)\n", s->language[i].texts, all,
                all ? (uint32_t)((uint64_t)s->language[i].texts * 100 / all) : 100);
     }
-    printf("  questions without a label: %u\n  choices never shown: %u\n", s->without_label,
-           s->unused_choices);
-    printf("  one set of answers takes about %u bytes\n", s->answer_bytes);
+    printf("  questions without a label: %u\n  choices of lists that no question uses: %u\n",
+           s->without_label, s->unused_choices);
+    printf("  answers to all questions take about %u bytes (estimated from usual lengths)\n",
+           s->answer_bytes);
 }
 
 /* A workbook's result was compiled while it was converted, and what is wrong with it told by cell. */

@@ -715,6 +715,17 @@ static void list_namespaces(struct loader *l)
     }
 }
 
+/* Elements `depth` levels below a node. */
+static uint32_t elements_below(const struct tree *t, struct node n, uint32_t depth)
+{
+    uint32_t count = 0;
+    struct node child;
+    for (bool more = t->ops->first_child(t, n, &child); more; more = t->ops->next_sibling(t, child, &child))
+        if (t->ops->kind(t, child) == NODE_ELEMENT)
+            count += depth > 1 ? elements_below(t, child, depth - 1) : 1;
+    return count;
+}
+
 static void summarise(struct form *f)
 {
     struct form_summary *s = &f->summary;
@@ -730,6 +741,10 @@ static void summarise(struct form *f)
     s->languages = f->languages.count;
     s->lists = f->resources.count;
     s->choices = f->choices.count;
+    for (uint32_t i = 0; i < f->resources.count; i++)
+        if (f->resources.at[i].tree) /* <instance>, its root, the items in that */
+            s->choices += elements_below(f->resources.at[i].tree,
+                                         f->resources.at[i].tree->ops->root(f->resources.at[i].tree), 3);
 }
 
 void load_fields(struct loader *l)

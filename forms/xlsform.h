@@ -30,13 +30,18 @@ struct xlsform_options {
 struct xlsform_summary {
     uint32_t questions, without_label;
     uint32_t unused_choices; /* choices of lists that no question uses */
-    uint32_t path_longest;   /* questions shown when every group and question is relevant, each repeat once */
+    /* No interview shows more questions, each repeat counted once. Of those that want different choices of
+     * one select_one (${q} = 'a', ${q} != 'a', selected(${q}, 'a'), alone or first of several joined by
+     * "and") only one choice counts; all other conditions may hold at once. */
+    uint32_t path_longest;
     uint32_t languages;
     struct {
         struct str name;
         uint32_t texts, texts_all; /* how many of all texts it has */
     } language[64];
-    uint32_t answer_bytes; /* expected size of one set of answers, as stored */
+    /* An estimate: every question answered once, with the length that answers of its type usually have, and
+     * two bytes each for what is kept beside it. */
+    uint32_t answer_bytes;
 };
 
 /* Converts a workbook. Every mistake is in `findings` (text beginning with the cell, "survey!B12: ...", line

@@ -192,6 +192,34 @@ static void a_managers_summary_counts(void **state)
     assert_int_equal(m.summary.language[0].texts, 3);
     assert_int_equal(m.summary.language[1].texts, 2);
     assert_int_equal(m.summary.language[1].texts_all, 3);
+    const struct form *form = NULL;
+    struct form_findings again;
+    assert_int_equal(form_load(&m.a, buf_str(&m.xml), &form, &again, &m.d), ERR_OK);
+    assert_int_equal(form_summary(form).lists, 2);
+    assert_int_equal(form_summary(form).choices, 2);
+    done(&m);
+}
+
+static void questions_that_exclude_each_other_are_not_one_path(void **state)
+{
+    (void)state;
+    struct made m = convert("| survey |\n"
+                            "| | type | name | label | relevant |\n"
+                            "| | select_one yn | farm | F | |\n"
+                            "| | text | crop | C | ${farm} = 'y' |\n"
+                            "| | begin_group | g | G | selected(${farm}, 'n') and ${crop} = '' |\n"
+                            "| | text | trade | T | |\n"
+                            "| | text | wage | W | |\n"
+                            "| | end_group | | | |\n"
+                            "| | text | other | O | ${farm} != 'y' |\n"
+                            "| | text | more | M | ${farm} = 'y' or ${crop} = 'x' |\n"
+                            "| choices |\n"
+                            "| | list_name | name | label |\n"
+                            "| | yn | y | Yes |\n"
+                            "| | yn | n | No |\n");
+    assert_int_equal(m.rc, ERR_OK);
+    assert_int_equal(m.summary.questions, 6);
+    assert_int_equal(m.summary.path_longest, 5); /* all but the crop */
     done(&m);
 }
 
@@ -444,6 +472,7 @@ int main(void)
         cmocka_unit_test(misspelt_sheets_are_suggested),
         cmocka_unit_test(types_of_another_product_say_what_to_use),
         cmocka_unit_test(a_managers_summary_counts),
+        cmocka_unit_test(questions_that_exclude_each_other_are_not_one_path),
         cmocka_unit_test(the_old_binary_format_is_refused_with_advice),
         cmocka_unit_test(cells_of_xlsx_read_as_a_person_sees_them),
         cmocka_unit_test(a_cut_archive_is_refused_at_every_length),
