@@ -1,8 +1,8 @@
 /* An entity list as a handheld knows it: what the centre published, and over it what visits said since. Pure:
  * bytes and changes in, CSV out.
  *
- * Columns are ODK's: name (the entity's id), label, __version, __trunkVersion, __branchId, then properties. An
- * entity that is new here has version 1 and no trunk; each change adds one. One of the centre's list has its
+ * Columns are ODK's: name (the entity's id), label, __version, __trunkVersion, __branchId, then properties.
+ * An entity that is new here has version 1 and no trunk; each change adds one. One of the centre's list has its
  * version for a trunk and, from here on, a branch of this device. When the list that the centre published
  * counts further than the change would, the centre has it already.
  */
