@@ -299,6 +299,8 @@ static enum err open_client(struct run *run, struct diag *d)
     if (run->o->receive_only)
         c.unsure_from = 1;
     if (!rc)
+        rc = store_ca(run->store, &run->arena, &run->ca, d);
+    if (!rc)
         rc = keyset_read(&run->arena, id->keyset, NULL, &c.keys, d);
     if (!rc)
         rc = run->seam->random(run->seam->self, &c.jitter_seed, sizeof c.jitter_seed);

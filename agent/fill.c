@@ -45,8 +45,14 @@ static enum err attach_line(void *self, struct str path, struct arena *a, struct
     struct buf bytes;
     char name[ATTACH_NAME_MAX];
     const char *z = arena_z(a, path);
-    buf_init(&bytes, ATTACHMENT_SIZE_MAX + 1);
-    enum err rc = z ? w->o.seam->file_read(w->o.seam->self, z, &bytes, d) : ERR_NOMEM;
+    struct diag said = {0};
+    buf_init(&bytes, ATTACHMENT_SIZE_MAX);
+    enum err rc = z ? w->o.seam->file_read(w->o.seam->self, z, &bytes, &said) : ERR_NOMEM;
+    if (rc == ERR_LIMIT)
+        rc = diag_set(d, rc, "%s is too large: at most %u MiB can be attached; take it smaller", z,
+                      ATTACHMENT_SIZE_MAX >> 20);
+    else if (rc)
+        rc = diag_set(d, rc, "%s", said.text);
     if (!rc)
         rc = attach_put(w->o.store, path, buf_str(&bytes), name, d);
     if (!rc) {

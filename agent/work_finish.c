@@ -147,6 +147,14 @@ static enum err make_files(struct finishing *x, struct diag *d)
     return ERR_OK;
 }
 
+/* Photos that the answers name travel with the visit. */
+static enum err link_files(struct finishing *x, struct diag *d)
+{
+    if (x->w->visit.key == 0)
+        return ERR_OK;
+    return attach_link(x->w->o.store, x->w->visit.key, buf_str(&x->xml), d);
+}
+
 static enum err keep(struct finishing *x, struct diag *d)
 {
     x->f.instance_id = x->r.instance_id;
@@ -156,13 +164,15 @@ static enum err keep(struct finishing *x, struct diag *d)
     x->f.comments = x->w->comments.at;
     x->f.comment_count = x->w->comments.count;
     memcpy(x->f.pack_hash, x->w->pack_hash, SHA256_SIZE);
-    enum err rc = store_visit_finalise(x->w->o.store, &x->w->visit, &x->f, d);
+    enum err rc = link_files(x, d);
+    if (!rc)
+        rc = store_visit_finalise(x->w->o.store, &x->w->visit, &x->f, d);
     if (rc)
         return rc;
     session_changes_clear(x->w->session);
     work_log_saved(x->w);
     x->w->comments.count = 0;
-    return ERR_OK;
+    return link_files(x, d); /* of a visit that is saved only now */
 }
 
 enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, struct work_result *out,
