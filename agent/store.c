@@ -475,7 +475,8 @@ static enum err identity_read(struct store *s, struct arena *a, struct identity 
     } wanted[] = {{"identity", &t->about}, {"url", &id->url},
                   {"keyset", &id->keyset}, {"seal", &t->seal},
                   {"sign", &t->sign},      {"token", &id->by.token},
-                  {"epoch", &t->epoch},    {"certificate", &id->by.certificate}};
+                  {"epoch", &t->epoch},    {"certificate", &id->by.certificate},
+                  {"over", &id->over}};
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof wanted / sizeof *wanted; i++)
         rc = meta_get(s, wanted[i].name, a, wanted[i].out, d);
