@@ -2,8 +2,8 @@
  * bytes and changes in, CSV out.
  *
  * Columns are ODK's: name (the entity's id), label, __version, __trunkVersion, __branchId, then properties.
- * An entity that is new here has version 1 and no trunk; each change adds one. One of the centre's list has its
- * version for a trunk and, from here on, a branch of this device. When the list that the centre published
+ * An entity that is new here has version 1 and no trunk; each change adds one. One of the centre's list has
+ * its version for a trunk and, from here on, a branch of this device. When the list that the centre published
  * counts further than the change would, the centre has it already.
  */
 #ifndef DOORSTEP_AGENT_ENTITY_LIST_H
