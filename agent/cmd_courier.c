@@ -3,6 +3,7 @@
 #include "agent/cli.h"
 #include "agent/courier_impl.h"
 #include "agent/courier_local.h"
+#include "agent/courier_radio.h"
 #include "agent/term.h"
 #include "sync/render.h"
 
@@ -24,7 +25,7 @@ static void result_json(const char *verb, const struct courier_result *r, enum e
         "\"changes_received\":%llu,\"objects_received\":%llu,\"objects_missing\":%llu,"
         "\"frames_carried\":%llu,\"devices_carried\":%llu,\"frames_let_go\":%llu,\"pieces_left\":%llu,"
         "\"pieces_false\":%llu,\"frames_own\":%llu,\"frames_left\":%llu,\"bytes\":%llu,"
-        "\"bundles_removed\":%llu,\"trouble\":%s}\n",
+        "\"bundles_removed\":%llu,\"frames_sent\":%llu,\"trouble\":%s}\n",
         verb, err_action(rc)->name, (unsigned long long)r->bundles, (unsigned long long)r->bundles_damaged,
         (unsigned long long)r->bytes_damaged, (unsigned long long)r->frames_missing,
         (unsigned long long)t->frames_receipted, (unsigned long long)t->frames_quarantined,
@@ -33,7 +34,7 @@ static void result_json(const char *verb, const struct courier_result *r, enum e
         (unsigned long long)r->devices_carried, (unsigned long long)r->frames_let_go,
         (unsigned long long)r->pieces_left, (unsigned long long)r->pieces_false,
         (unsigned long long)r->frames_own, (unsigned long long)r->frames_left, (unsigned long long)r->bytes,
-        (unsigned long long)r->bundles_removed, buf_str(&trouble).p);
+        (unsigned long long)r->bundles_removed, (unsigned long long)r->frames_sent, buf_str(&trouble).p);
     buf_free(&trouble);
 }
 
@@ -73,6 +74,15 @@ static void take_text(const struct courier_result *r, bool zh)
     if (r->trouble[0])
         printf(zh ? "有一部分用不上：%s\n" : "a part could not be used: %s\n", r->trouble);
     damage_text(r, zh);
+}
+
+static void radio_text(const struct courier_result *r, bool zh)
+{
+    printf(zh ? "替别人发出 %llu 批；县里已有、不再捎 %llu 批；还捎着 %llu 台机器的东西\n"
+              : "%llu frames of others were sent; the centre has %llu, which are let go; something of %llu "
+                "devices is carried now\n",
+           (unsigned long long)r->frames_sent, (unsigned long long)r->frames_let_go,
+           (unsigned long long)r->devices_carried);
 }
 
 static void give_text(const struct courier_result *r, bool zh)
@@ -353,11 +363,15 @@ static enum err carry_out(struct store *s, const struct seam *seam, struct arena
         return show(s, a, q, d);
     if (q->verb == SERVE)
         return serve(s, seam, a, q, &o, d);
-    enum err rc = q->verb == TAKE && q->from ? courier_take_from(s, seam, q->from, &o, &result, d)
-                  : q->verb == TAKE          ? courier_take(s, seam, q->place, &o, &result, d)
-                                             : courier_give(s, seam, q->place, &o, &result, d);
+    bool radio = q->verb == GIVE && !q->place;
+    enum err rc = radio                        ? courier_radio(s, seam, &o, &result, d)
+                  : q->verb == TAKE && q->from ? courier_take_from(s, seam, q->from, &o, &result, d)
+                  : q->verb == TAKE            ? courier_take(s, seam, q->place, &o, &result, d)
+                                               : courier_give(s, seam, q->place, &o, &result, d);
     if (q->json)
         result_json(verb_names[q->verb], &result, rc);
+    else if (radio)
+        radio_text(&result, q->zh);
     else if (!rc && q->verb == TAKE)
         take_text(&result, q->zh);
     else if (!rc)
@@ -399,12 +413,14 @@ static int run_courier(int argc, char **argv, struct seam *seam)
     if (code >= 0)
         return code;
     bool known = verb_of(args[0], &q.verb) && (!bytes || str_to_u64(str_of(bytes), &q.bytes_max));
-    bool placed = (args[1] != NULL) + (q.from != NULL) + (q.listen != NULL) == 1 &&
-                  (!q.from || q.verb == TAKE) && (q.verb == SERVE) == (q.listen != NULL);
+    int places = (args[1] != NULL) + (q.from != NULL) + (q.listen != NULL);
+    bool placed = places == (q.verb != GIVE || args[1]) && (!q.from || q.verb == TAKE) &&
+                  (q.verb == SERVE) == (q.listen != NULL);
     if (!known || !placed) {
         diag_set(&d, ERR_USAGE,
-                 "say: courier take|give|show FOLDER, courier take --from ADDRESS, or courier serve --listen "
-                 "ADDRESS:PORT");
+                 "say: courier take|give|show FOLDER, courier give (by radio, what is carried for others), "
+                 "courier "
+                 "take --from ADDRESS, or courier serve --listen ADDRESS:PORT");
         return cli_fail("courier", ERR_USAGE, &d);
     }
     q.place = args[1];
@@ -427,7 +443,7 @@ static int run_courier(int argc, char **argv, struct seam *seam)
 
 const struct cli_command command_courier = {
     .name = "courier",
-    .arguments = "take|give|show DIR | take --from ADDRESS | serve --listen ADDR:PORT",
+    .arguments = "take|give|show DIR | give | take --from ADDRESS | serve --listen ADDR:PORT",
     .summary = "deliver without a network: by memory card, and for others",
     .example = "doorstep courier give /media/card",
     .run = run_courier,

@@ -40,6 +40,7 @@ struct courier_result {
     /* give */
     uint64_t frames_own, frames_left, bytes; /* of this device; not given for bytes_max; of the bundle */
     uint64_t bundles_removed;                /* whose frames the centre has */
+    uint64_t frames_sent;                    /* of others, by radio */
     char trouble[DIAG_TEXT_MAX];             /* "" = all that was for this device could be used */
 };
 

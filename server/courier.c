@@ -41,13 +41,14 @@ struct answering {
     uint32_t published_count;
     struct bundle_writer out;
     bool writing;
+    uint64_t bytes_max; /* of the answer: downlink beyond waits; 0 = no limit */
 };
 
 static void line(struct answering *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line(struct answering *x, const char *format, ...)
 {
     va_list args;
-    if (!x->job->lines)
+    if (!x->job || !x->job->lines)
         return;
     va_start(args, format);
     buf_vprintf(x->job->lines, format, args);
@@ -202,16 +203,14 @@ static enum err take_piece(struct answering *x, const struct piece *p, struct di
     }
 }
 
-static enum err take_bundle(struct answering *x, const char *path, struct diag *d)
+static enum err take_pieces(struct answering *x, struct bundle_source source, const char *name,
+                            struct diag *d)
 {
-    struct stream_in *in = NULL;
     struct bundle_reader r;
     struct piece p;
     bool any = true;
-    enum err rc = stream_in_open(path, &in, d);
-    if (rc)
-        return rc;
-    bundle_reader_init(&r, (struct bundle_source){in, stream_in_read});
+    enum err rc = ERR_OK;
+    bundle_reader_init(&r, source);
     while (!rc && !(rc = bundle_read(&r, &p, &any, d)) && any) {
         struct arena_mark mark = arena_mark(&x->work);
         rc = take_piece(x, &p, d);
@@ -221,9 +220,18 @@ static enum err take_bundle(struct answering *x, const char *path, struct diag *
     x->n->bundles_damaged += !rc && !r.whole;
     x->n->bytes_damaged += r.damaged;
     if (!rc && !r.whole)
-        line(x, "warning: %s is not whole: %llu bytes are damaged or it breaks off; the rest was taken", path,
+        line(x, "warning: %s is not whole: %llu bytes are damaged or it breaks off; the rest was taken", name,
              (unsigned long long)r.damaged);
     bundle_reader_free(&r);
+    return rc;
+}
+
+static enum err take_bundle(struct answering *x, const char *path, struct diag *d)
+{
+    struct stream_in *in = NULL;
+    enum err rc = stream_in_open(path, &in, d);
+    if (!rc)
+        rc = take_pieces(x, (struct bundle_source){in, stream_in_read}, path, d);
     stream_in_close(in);
     return rc;
 }
@@ -231,7 +239,7 @@ static enum err take_bundle(struct answering *x, const char *path, struct diag *
 /* ---- what goes back ---- */
 
 static enum err put_done(struct answering *x, const struct visitor *v, const struct device_row *device,
-                         uint64_t newest, struct diag *d)
+                         const struct counters *now, struct diag *d)
 {
     struct batch_row *rows = NULL;
     uint32_t count = 0;
@@ -250,8 +258,8 @@ static enum err put_done(struct answering *x, const struct visitor *v, const str
     for (uint32_t i = 0; i < x->parts.count && count < DONE_ITEMS_MAX; i++)
         if (x->parts.at[i].device == v->device && x->parts.at[i].inc == v->inc)
             items[count++] = x->parts.at[i].item;
-    const struct done done = {.epoch = x->s->centre.epoch,
-                              .cursor = newest,
+    const struct done done = {.epoch = now->epoch,
+                              .cursor = now->server_seq,
                               .device = device->device,
                               .inc = device->inc,
                               .contiguous = device->contiguous,
@@ -296,19 +304,19 @@ static enum err put_receipts(struct answering *x, const struct visitor *v, const
 }
 
 static enum err put_downs(struct answering *x, const struct visitor *v, const struct device_row *device,
-                          uint64_t newest, struct diag *d)
+                          const struct counters *now, struct diag *d)
 {
     struct person person;
     struct buf frame;
-    bool any = true;
-    struct down_ask ask = {.device = device, .bytes_max = DOWN_BYTES};
+    bool more = v->epoch != now->epoch || v->cursor < now->server_seq;
+    struct down_ask ask = {.device = device, .bytes_max = DOWN_BYTES, .cursor = v->cursor, .epoch = v->epoch};
     enum err rc = cstore_person(x->st, &x->work, device->person, &person, d);
     ask.area = person.area;
-    ask.cursor = v->epoch == x->s->centre.epoch && v->cursor <= newest ? v->cursor : 0;
     buf_init(&frame, FRAME_SIZE_MAX);
-    while (!rc && any && ask.cursor < newest) {
+    while (!rc && more && (x->bytes_max == 0 || x->out.bytes < x->bytes_max)) {
         struct frame f;
         size_t size = 0;
+        bool any = false;
         struct arena_mark mark = arena_mark(&x->work);
         buf_clear(&frame);
         rc = down_build(x->s, x->st, &x->work, &ask, &frame, &any, d);
@@ -317,8 +325,12 @@ static enum err put_downs(struct answering *x, const struct visitor *v, const st
             rc = frame_parse(buf_str(&frame), &f, &size, d);
         if (!rc)
             rc = put_for(x, v, PIECE_FRAME, buf_str(&frame), d);
-        any = any && !rc && f.batch_seq > ask.cursor; /* the head tells up to where it leads */
-        ask.cursor = rc ? ask.cursor : f.batch_seq;
+        if (rc)
+            break;
+        /* The head tells up to where it leads, and that is in today's epoch. */
+        more = any && f.batch_seq < now->server_seq && (ask.epoch != now->epoch || f.batch_seq > ask.cursor);
+        ask.cursor = f.batch_seq;
+        ask.epoch = now->epoch;
         x->n->downs++;
     }
     buf_free(&frame);
@@ -333,11 +345,11 @@ static enum err answer_one(struct answering *x, const struct visitor *v, struct 
     if (!rc)
         rc = cstore_county(x->st, &x->work, NULL, NULL, &now, d);
     if (!rc)
-        rc = put_done(x, v, &device, now.server_seq, d);
+        rc = put_done(x, v, &device, &now, d);
     if (!rc)
         rc = put_receipts(x, v, &device, d);
     if (!rc && v->wishes && !device.revoked_ms)
-        rc = put_downs(x, v, &device, now.server_seq, d);
+        rc = put_downs(x, v, &device, &now, d);
     x->n->devices += !rc;
     return rc;
 }
@@ -367,7 +379,7 @@ static enum err answer_all(struct answering *x, struct diag *d)
         rc = answer_one(x, &x->visitors.at[i], d);
         arena_release(&x->work, mark);
     }
-    return rc ? rc : put_objects(x, d);
+    return rc || x->bytes_max ? rc : put_objects(x, d);
 }
 
 /* ---- the whole ---- */
@@ -496,6 +508,52 @@ enum err courier_answer(const struct courier_job *job, struct courier_counts *ou
         stream_out_drop(file);
     if (!rc && job->remove)
         rc = remove_spent(&x, d);
+    arena_free(&x.work);
+    arena_free(&x.memory);
+    return rc;
+}
+
+struct in_memory {
+    struct str rest;
+};
+
+static enum err memory_read(void *self, char *out, size_t n, size_t *got_out, struct diag *d)
+{
+    struct in_memory *m = self;
+    (void)d;
+    struct str part = str_sub(m->rest, 0, n);
+    if (part.n)
+        memcpy(out, part.p, part.n);
+    m->rest = str_sub(m->rest, part.n, m->rest.n);
+    *got_out = part.n;
+    return ERR_OK;
+}
+
+static enum err memory_write(void *self, struct str bytes, struct diag *d)
+{
+    struct buf *b = self;
+    buf_put_str(b, bytes);
+    return b->failed ? diag_set(d, b->failed, "The answer to a courier is too long.") : ERR_OK;
+}
+
+enum err courier_answer_bytes(struct server *s, struct cstore *st, struct str bundle, size_t bytes_max,
+                              struct buf *answer_out, struct diag *d)
+{
+    struct courier_counts counts = {0};
+    struct in_memory source = {bundle};
+    struct answering x = {.s = s, .st = st, .n = &counts, .writing = true, .bytes_max = bytes_max};
+    arena_init(&x.memory, 16u << 20);
+    arena_init(&x.work, SRV_REQUEST_MEMORY_MAX);
+    enum err rc = bundle_begin(&x.out, (struct bundle_sink){answer_out, memory_write}, d);
+    if (!rc)
+        rc = list_published(&x, d);
+    if (!rc)
+        rc = take_pieces(&x, (struct bundle_source){&source, memory_read}, "", d);
+    if (!rc)
+        rc = answer_all(&x, d);
+    if (!rc)
+        rc = bundle_end(&x.out, d);
+    bundle_writer_free(&x.out);
     arena_free(&x.work);
     arena_free(&x.memory);
     return rc;

@@ -2,11 +2,13 @@
  * the centre, so that a captive portal's page is never taken for it. Replies of frames name no content type:
  * it would travel with every one of them, and says nothing that the first four bytes do not. */
 #include "server/routes.h"
+#include "server/courier.h"
 #include "server/transport.h"
 
 #define JSON_TYPE STR("application/json")
 #define DOWN_DEFAULT 65536
 #define DOWN_MIN 512
+#define COURIER_REPLY_MAX (1u << 20)
 
 static bool query_u64(struct call *c, const char *name, uint64_t *out)
 {
@@ -250,6 +252,13 @@ static enum err get_object(struct call *c, struct diag *d)
     return give_bytes(c, patch.p ? patch : bytes);
 }
 
+/* Frames of others, brought by a handheld that has radio; it takes the answer home to them. */
+static enum err post_courier(struct call *c, struct diag *d)
+{
+    reply_header(c->reply, "Content-Type", STR("application/octet-stream"));
+    return courier_answer_bytes(c->server, c->st, c->request->body, COURIER_REPLY_MAX, &c->reply->body, d);
+}
+
 static enum err post_enrol(struct call *c, struct diag *d)
 {
     enum err rc = people_enrol(c->server, c->st, c->a, c->request->body, &c->reply->body, d);
@@ -296,6 +305,7 @@ static const struct route routes[] = {
     {HTTP_GET,  "/v1/a",      AUTH_TOKEN_OLD, get_receipts},
     {HTTP_GET,  "/v1/d",      AUTH_TOKEN,     get_down},
     {HTTP_GET,  "/v1/o/*",    AUTH_TOKEN,     get_object},
+    {HTTP_POST, "/v1/courier", AUTH_TOKEN,    post_courier},
     {HTTP_POST, "/v1/i",      AUTH_NONE,      post_incarnation},
     {HTTP_POST, "/v1/enrol",  AUTH_NONE,      post_enrol},
     {HTTP_GET,  "/v1/keys",   AUTH_NONE,      get_keys},
