@@ -112,6 +112,7 @@ static void note(struct judging *j, uint32_t number, const struct value *v)
 {
     uint64_t bit = UINT64_C(1) << (number % 64);
     j->readings[number] = *v;
+    j->noted[number / 64] |= bit;
     if (j->trace.reads)
         j->trace.reads[number / 64] |= bit;
     if (j->trace.direct)
@@ -129,8 +130,14 @@ static void note_all(struct judging *j, const struct trace *t, bool direct)
     }
 }
 
+/* An empty one; when it is opened again, the old one is emptied. */
 static bool trace_open(struct judging *j, struct trace *t)
 {
+    if (t->reads) {
+        memset(t->reads, 0, (j->words + 1) * sizeof(*t->reads));
+        memset(t->direct, 0, (j->words + 1) * sizeof(*t->direct));
+        return true;
+    }
     t->reads = ARENA_ARRAY(&j->keep, uint64_t, j->words + 1);
     t->direct = ARENA_ARRAY(&j->keep, uint64_t, j->words + 1);
     return t->reads && t->direct;
@@ -691,24 +698,33 @@ static enum err evaluate(struct side *s, const struct expr *x, const struct trac
 /* -- the sessions
  * ----------------------------------------------------------------------------------------------- */
 
-static enum err place_rows(struct side *s, const struct pack_set *set, struct rows *r)
+/* Where the rows of a set stand now; the list lives in the scratch arena. */
+static uint32_t instances_of(struct side *s, const struct pack_set *set, struct place **places_out)
 {
-    struct judging *j = s->j;
-    struct place top = {0}, *places = NULL;
+    struct place top = {0};
     struct str root = set->path;
     ptrdiff_t slash = str_find(str_sub(set->path, 1, set->path.n), STR("/"));
     uint32_t repeat = 0;
+    *places_out = NULL;
     if (slash >= 0)
         root = str_sub(set->path, 0, (size_t)slash + 1);
-    while (repeat < form_repeat_count(j->p->form) &&
-           !str_eq(form_repeat(j->p->form, repeat)->path, set->path))
+    while (repeat < form_repeat_count(s->j->p->form) &&
+           !str_eq(form_repeat(s->j->p->form, repeat)->path, set->path))
         repeat++;
+    if (session_place(s->session, root, &top, NULL))
+        return 0;
+    return session_instances(s->session, top, repeat, &s->j->scratch, places_out);
+}
+
+static enum err place_rows(struct side *s, const struct pack_set *set, struct rows *r)
+{
+    struct judging *j = s->j;
+    struct place *places = NULL;
     r->keys = ARENA_ARRAY(&j->keep, uint64_t, r->count + 1);
     r->places = ARENA_ARRAY(&j->keep, uint32_t, r->count + 1);
     if (!r->keys || !r->places)
         return ERR_NOMEM;
-    enum err rc = session_place(s->session, root, &top, NULL);
-    uint32_t count = rc ? 0 : session_instances(s->session, top, repeat, &j->scratch, &places);
+    uint32_t count = instances_of(s, set, &places);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t row = row_of(r, (struct node){0, places[i].frame, 0});
         if (row == UINT32_MAX)
@@ -716,7 +732,7 @@ static enum err place_rows(struct side *s, const struct pack_set *set, struct ro
         r->keys[row] = places[i].key;
         r->places[row] = i + 1;
     }
-    return rc;
+    return ERR_OK;
 }
 
 static enum err find_rows(struct side *s, uint32_t i)
@@ -765,6 +781,20 @@ static enum err keep_rows(struct side *s, uint32_t i)
     return rc;
 }
 
+/* The engine over the session as it stands now. */
+static void look_at(struct side *s)
+{
+    session_eval(s->session, &s->eval, &s->j->scratch);
+    s->scalar = s->eval.scalar;
+    s->typed = s->eval.typed;
+    s->root = s->eval.context;
+    s->eval.scalar = side_scalar;
+    s->eval.typed = side_typed;
+    s->eval.rules = true;
+    s->eval.zone = zone_utc();
+    s->eval.now_ms = s->j->in->today * INT64_C(86400000);
+}
+
 static enum err open_side(struct judging *j, struct side *s, struct session *session, bool prev)
 {
     const struct pack *p = j->p;
@@ -780,19 +810,18 @@ static enum err open_side(struct judging *j, struct side *s, struct session *ses
         return ERR_NOMEM;
     if (!session)
         return ERR_OK;
-    session_eval(session, &s->eval, &j->scratch);
-    s->scalar = s->eval.scalar;
-    s->typed = s->eval.typed;
-    s->root = s->eval.context;
-    s->eval.scalar = side_scalar;
-    s->eval.typed = side_typed;
-    s->eval.rules = true;
-    s->eval.zone = zone_utc();
-    s->eval.now_ms = j->in->today * INT64_C(86400000);
+    look_at(s);
     enum err rc = ERR_OK;
     for (uint32_t i = 0; !rc && i < p->sets.count; i++)
         rc = find_rows(s, i);
     return rc;
+}
+
+static enum err derive_one(struct side *s, uint32_t v, struct diag *fault_out)
+{
+    if (!trace_open(s->j, &s->traces[v]))
+        return ERR_NOMEM;
+    return evaluate(s, s->j->p->values.at[v].expr, &s->traces[v], &s->values[v], fault_out);
 }
 
 static enum err derive(struct side *s)
@@ -802,11 +831,8 @@ static enum err derive(struct side *s)
     for (uint32_t i = 0; !rc && i < p->sets.count; i++)
         rc = keep_rows(s, i);
     for (uint32_t i = 0; !rc && i < p->derived_count; i++) {
-        uint32_t v = p->order[i];
         struct diag fault = {0};
-        if (!trace_open(s->j, &s->traces[v]))
-            return ERR_NOMEM;
-        rc = evaluate(s, p->values.at[v].expr, &s->traces[v], &s->values[v], &fault);
+        rc = derive_one(s, p->order[i], &fault);
     }
     return rc;
 }
@@ -832,32 +858,31 @@ static enum truth truth_of(struct judging *j, const struct value *v)
     return value_truth(&j->now.eval, v);
 }
 
-static enum err judge_check(struct judging *j, uint32_t i, struct finding *finding, bool *found_out)
+static enum err judge_when(struct judging *j, uint32_t i)
+{
+    struct check_state *c = &j->checks[i];
+    struct value v = unknown();
+    if (!trace_open(j, &c->trace))
+        return ERR_NOMEM;
+    enum err rc = evaluate(&j->now, j->p->checks.at[i].when, &c->trace, &v, &c->fault);
+    if (!rc)
+        j->results[i] = truth_of(j, &v);
+    return rc;
+}
+
+static enum err judge_check(struct judging *j, uint32_t i, struct diag *d)
 {
     const struct pack_check *c = &j->p->checks.at[i];
-    struct side *s = &j->now;
-    struct diag fault = {0};
-    struct trace trace;
-    struct value v = unknown();
     enum err rc = ERR_OK;
-    for (uint32_t k = c->value_first; !rc && k < c->value_first + c->value_count; k++) {
-        if (!trace_open(j, &s->traces[k]))
-            return ERR_NOMEM;
-        rc = evaluate(s, j->p->values.at[k].expr, &s->traces[k], &s->values[k], &fault);
-    }
-    if (!trace_open(j, &trace))
-        return ERR_NOMEM;
+    j->checks[i].fault = (struct diag){0};
+    for (uint32_t k = c->value_first; !rc && k < c->value_first + c->value_count; k++)
+        rc = derive_one(&j->now, k, &j->checks[i].fault);
     if (!rc)
-        rc = evaluate(s, c->when, &trace, &v, &fault);
-    if (rc)
-        return rc;
-    enum truth t = truth_of(j, &v);
-    j->results[i] = t;
-    *found_out = t != TRUTH_FALSE;
-    if (!*found_out)
-        return ERR_OK;
-    j->trace = trace;
-    return explain_finding(j, c, t, &fault, finding);
+        rc = judge_when(j, i);
+    if (rc == ERR_LIMIT)
+        diag_set(d, rc, "The rule pack takes too many steps; it was stopped at the check %.*s.",
+                 STR_ARG(c->id));
+    return rc;
 }
 
 /* Severity first, then hits before what cannot be judged, then the order of the pack. */
@@ -895,23 +920,35 @@ static enum err suggest_category(struct judging *j, struct judgement *out)
     return ERR_OK;
 }
 
-static enum err judge_all(struct judging *j, struct judgement *out, struct diag *d)
+static enum err judge_all(struct judging *j, struct diag *d)
+{
+    enum err rc = ERR_OK;
+    j->results = ARENA_ARRAY(&j->keep, enum truth, j->p->checks.count + 1);
+    j->checks = ARENA_ARRAY(&j->keep, struct check_state, j->p->checks.count + 1);
+    if (!j->results || !j->checks)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; !rc && i < j->p->checks.count; i++)
+        rc = judge_check(j, i, d);
+    return rc;
+}
+
+/* The sentences: only now, because most answers change what is true, and few are read. */
+static enum err tell(struct judging *j, bool urgent_only, struct judgement *out)
 {
     const struct pack *p = j->p;
     enum err rc = ERR_OK;
     out->findings = ARENA_ARRAY(j->a, struct finding, p->checks.count + 1);
-    j->results = ARENA_ARRAY(&j->keep, enum truth, p->checks.count + 1);
-    if (!out->findings || !j->results)
+    if (!out->findings)
         return ERR_NOMEM;
     for (uint32_t i = 0; !rc && i < p->checks.count; i++) {
-        bool found = false;
+        const struct pack_check *c = &p->checks.at[i];
         struct finding *f = &out->findings[out->count];
-        rc = judge_check(j, i, f, &found);
-        if (rc == ERR_LIMIT)
-            diag_set(d, rc, "The rule pack takes too many steps; it was stopped at the check %.*s.",
-                     STR_ARG(p->checks.at[i].id));
-        if (rc || !found)
+        if (j->results[i] == TRUTH_FALSE || (urgent_only && (!c->urgent || j->results[i] != TRUTH_TRUE)))
             continue;
+        j->trace = j->checks[i].trace;
+        rc = explain_finding(j, c, j->results[i], &j->checks[i].fault, f);
+        if (rc)
+            break;
         out->count++;
         out->unknown += f->state == FINDING_CANNOT_JUDGE;
         if (f->state == FINDING_HIT && f->severity > out->level)
@@ -938,7 +975,9 @@ static enum err judge_prepare(struct judging *j, struct diag *d)
         return rc;
     j->words = j->reading_count / 64 + 1;
     j->readings = ARENA_ARRAY(&j->keep, struct value, j->reading_count + 1);
-    if (!j->readings)
+    j->noted = ARENA_ARRAY(&j->keep, uint64_t, j->words + 1);
+    j->changed = ARENA_ARRAY(&j->keep, uint64_t, j->words + 1);
+    if (!j->readings || !j->noted || !j->changed)
         return ERR_NOMEM;
     rc = find_prev_date(j);
     if (!rc && j->before.session)
@@ -948,37 +987,256 @@ static enum err judge_prepare(struct judging *j, struct diag *d)
     return rc;
 }
 
-enum err judge_and(struct arena *a, const struct pack *p, const struct judge_input *in, struct judgement *out,
-                   enum err (*then)(void *self, struct judging *j), void *self, struct diag *d)
+/* -- after every answer
+ * -----------------------------------------------------------------------------------------
+ * An answer may change what other questions are worth: relevance, calculations, whole rows. So nothing is
+ * believed of what changed; everything that was ever read is read again, which is cheap, and only what rests
+ * on a reading that differs is judged again. */
+
+static bool same_value(const struct value *a, const struct value *b)
 {
-    struct judging j = {.p = p, .in = in, .a = a, .fuel = JUDGE_FUEL_MAX};
-    struct judgement result = {
-        .pack_id = p->id,
-        .pack_version = p->version,
+    if (a->type != b->type)
+        return false;
+    switch (a->type) {
+    case VALUE_BOOL: return a->boolean == b->boolean;
+    case VALUE_NUMBER: return a->number == b->number;
+    case VALUE_DEC: return dec_cmp(a->dec, b->dec) == 0;
+    case VALUE_STRING: return str_eq(a->text, b->text);
+    case VALUE_DATE: return a->day == b->day;
+    case VALUE_UNKNOWN: return true;
+    default: return false;
+    }
+}
+
+/* True when the rows are those of before, in the same order. */
+static bool same_rows(struct side *s, uint32_t i)
+{
+    const struct rows *r = &s->rows[i];
+    struct nodes found = {0};
+    struct place *places = NULL;
+    s->eval.fuel = JUDGE_FUEL_MAX;
+    if (s->eval.nodes(&s->eval, s->root, s->j->p->sets.at[i].ref, &found) || found.count != r->count)
+        return false;
+    for (uint32_t k = 0; k < r->count; k++)
+        if (found.at[k].x != r->at[k].x)
+            return false;
+    uint32_t count = instances_of(s, &s->j->p->sets.at[i], &places), known = 0;
+    for (uint32_t k = 0; k < r->count; k++)
+        known += r->places[k] <= count && r->places[k] > 0 && places[r->places[k] - 1].key == r->keys[k];
+    return known == r->count;
+}
+
+/* A reading again; what differs is kept and marked. */
+static enum err reread(struct side *s, struct node at, uint32_t ref, enum pack_type type, uint32_t number,
+                       struct value *copy)
+{
+    struct judging *j = s->j;
+    struct value v = unknown();
+    enum err rc = s->scalar(&s->eval, at, ref, &v);
+    if (rc)
+        return rc;
+    v = as_type(&v, type);
+    if (same_value(&v, &j->readings[number]))
+        return ERR_OK;
+    if (!keep_value(j, &v))
+        return ERR_NOMEM;
+    j->readings[number] = v;
+    if (copy)
+        *copy = v;
+    j->changed[number / 64] |= UINT64_C(1) << (number % 64);
+    return ERR_OK;
+}
+
+static enum err reread_all(struct side *s)
+{
+    struct judging *j = s->j;
+    const struct pack *p = j->p;
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < p->inputs.count; i++)
+        if (s->input_read[i])
+            rc = reread(s, s->root, p->inputs.at[i].ref, p->inputs.at[i].type, i, &s->inputs[i]);
+    for (uint32_t i = 0; !rc && i < p->sets.count; i++) {
+        const struct pack_set *set = &p->sets.at[i];
+        uint32_t number = s->rows[i].first;
+        for (uint32_t row = 0; row < s->rows[i].count; row++)
+            for (uint32_t k = 0; !rc && k < set->field_count; k++, number++)
+                if (trace_has(j->noted, number))
+                    rc = reread(s, s->rows[i].at[row], set->fields[k].ref, set->fields[k].type, number, NULL);
+    }
+    return rc;
+}
+
+static bool touched(const struct judging *j, const struct trace *t)
+{
+    uint64_t common = 0;
+    for (uint32_t i = 0; i < j->words; i++)
+        common |= t->reads[i] & j->changed[i];
+    return common != 0;
+}
+
+static enum err judge_touched_check(struct judging *j, uint32_t i, uint32_t *count, struct diag *d)
+{
+    const struct pack_check *c = &j->p->checks.at[i];
+    bool again = touched(j, &j->checks[i].trace);
+    for (uint32_t k = c->value_first; !again && k < c->value_first + c->value_count; k++)
+        again = touched(j, &j->now.traces[k]);
+    if (!again)
+        return ERR_OK;
+    ++*count;
+    return judge_check(j, i, d);
+}
+
+static enum err judge_touched(struct judging *j, uint32_t *count, struct diag *d)
+{
+    const struct pack *p = j->p;
+    struct side *s = &j->now;
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < p->sets.count; i++)
+        if (touched(j, &s->rows[i].trace))
+            rc = keep_rows(s, i);
+    for (uint32_t i = 0; !rc && i < p->derived_count; i++) {
+        struct diag fault = {0};
+        if (touched(j, &s->traces[p->order[i]]))
+            rc = derive_one(s, p->order[i], &fault);
+    }
+    for (uint32_t i = 0; !rc && i < p->checks.count; i++)
+        rc = judge_touched_check(j, i, count, d);
+    return rc;
+}
+
+/* -- the whole
+ * -------------------------------------------------------------------------------------------------- */
+
+struct judge {
+    struct judging j;
+    struct judge_input in;
+};
+
+#define JUDGE_KEEP_MAX (4u << 20) /* what answers leave behind; then everything is begun anew */
+
+static enum err explain_error(enum err rc, struct diag *d)
+{
+    if (rc == ERR_NOMEM)
+        return diag_set(d, rc, "There is no memory left to judge this household.");
+    if (rc == ERR_LIMIT)
+        return d && d->code == rc ? rc : diag_set(d, rc, "The rule pack takes too many steps.");
+    return rc ? diag_set(d, rc, "The rule pack cannot be applied to this household.") : rc;
+}
+
+static enum err begin(struct judging *j, struct diag *d)
+{
+    arena_init(&j->keep, JUDGE_MEMORY_MAX);
+    arena_init(&j->scratch, JUDGE_MEMORY_MAX);
+    j->fuel = JUDGE_FUEL_MAX;
+    enum err rc = judge_prepare(j, d);
+    if (!rc)
+        rc = judge_all(j, d);
+    return rc;
+}
+
+static void end(struct judging *j)
+{
+    arena_free(&j->scratch);
+    arena_free(&j->keep);
+}
+
+static struct judgement empty(const struct judging *j)
+{
+    return (struct judgement){
+        .pack_id = j->p->id,
+        .pack_version = j->p->version,
         .category = STR(""),
         .category_zh = STR(""),
         .category_en = STR(""),
-        .expired = in->today > p->valid_to,
+        .expired = j->in->today > j->p->valid_to,
     };
+}
+
+enum err judge_open(struct arena *a, const struct pack *p, const struct judge_input *in,
+                    struct judge **judge_out, struct diag *d)
+{
+    struct judge *g = ARENA_NEW(a, struct judge);
+    if (!g)
+        return diag_set(d, ERR_NOMEM, "There is no memory left to judge this household.");
     CHECK(in->now);
-    arena_init(&j.keep, JUDGE_MEMORY_MAX);
-    arena_init(&j.scratch, JUDGE_MEMORY_MAX);
-    enum err rc = judge_prepare(&j, d);
-    if (!rc)
-        rc = judge_all(&j, &result, d);
-    if (!rc && then)
-        rc = then(self, &j);
-    if (rc == ERR_NOMEM)
-        diag_set(d, rc, "There is no memory left to judge this household.");
-    else if (rc == ERR_LIMIT)
-        diag_set(d, rc, "The rule pack takes too many steps.");
-    else if (rc)
-        diag_set(d, rc, "The rule pack cannot be applied to this household.");
+    g->in = *in;
+    g->j = (struct judging){.p = p, .in = &g->in};
+    enum err rc = explain_error(begin(&g->j, d), d);
+    if (rc)
+        end(&g->j);
+    else
+        *judge_out = g;
+    return rc;
+}
+
+void judge_close(struct judge *g)
+{
+    if (g)
+        end(&g->j);
+}
+
+static enum err begin_anew(struct judge *g, struct diag *d)
+{
+    const struct pack *p = g->j.p;
+    end(&g->j);
+    g->j = (struct judging){.p = p, .in = &g->in};
+    return begin(&g->j, d);
+}
+
+enum err judge_touch(struct judge *g, uint32_t *judged_out, struct diag *d)
+{
+    struct judging *j = &g->j;
+    struct arena_mark mark = arena_mark(&j->scratch);
+    bool same = j->keep.used < JUDGE_KEEP_MAX;
+    uint32_t count = 0;
+    enum err rc = ERR_OK;
+    look_at(&j->now);
+    j->fuel = JUDGE_FUEL_MAX;
+    j->trace = (struct trace){0};
+    memset(j->changed, 0, (j->words + 1) * sizeof(*j->changed));
+    for (uint32_t i = 0; same && i < j->p->sets.count; i++)
+        same = same_rows(&j->now, i);
+    if (same) {
+        rc = reread_all(&j->now);
+        arena_release(&j->scratch, mark);
+        if (!rc)
+            rc = judge_touched(j, &count, d);
+    } else {
+        rc = begin_anew(g, d);
+        count = j->p->checks.count;
+    }
+    if (!rc && judged_out)
+        *judged_out = count;
+    return explain_error(rc, d);
+}
+
+enum err judge_findings(struct judge *g, struct arena *a, bool urgent_only, struct judgement *out,
+                        struct diag *d)
+{
+    struct judgement result = empty(&g->j);
+    g->j.a = a;
+    g->j.fuel = JUDGE_FUEL_MAX;
+    enum err rc = tell(&g->j, urgent_only, &result);
     if (!rc)
         *out = result;
-    arena_free(&j.scratch);
-    arena_free(&j.keep);
-    return rc;
+    return explain_error(rc, d);
+}
+
+enum err judge_and(struct arena *a, const struct pack *p, const struct judge_input *in, struct judgement *out,
+                   enum err (*then)(void *self, struct judging *j), void *self, struct diag *d)
+{
+    struct judging j = {.p = p, .in = in, .a = a};
+    struct judgement result = empty(&j);
+    CHECK(in->now);
+    enum err rc = begin(&j, d);
+    if (!rc)
+        rc = tell(&j, false, &result);
+    if (!rc && then)
+        rc = then(self, &j);
+    if (!rc)
+        *out = result;
+    end(&j);
+    return explain_error(rc, d);
 }
 
 enum err judge_household(struct arena *a, const struct pack *p, const struct judge_input *in,

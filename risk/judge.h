@@ -66,6 +66,20 @@ const char *judgement_level(const struct judgement *j);
 enum err judge_household(struct arena *a, const struct pack *p, const struct judge_input *in,
                          struct judgement *out, struct diag *d) MUST_USE;
 
+/* The same while an interview goes on: opened once, touched after every answer, which judges again only what
+ * rests on something that changed; sentences are made when they are asked for. judge_findings() after any
+ * number of touches gives what judge_household() gives. The judge lives in `a`, keeps what `in` points to and
+ * works on in->now as it stands. */
+struct judge;
+enum err judge_open(struct arena *a, const struct pack *p, const struct judge_input *in,
+                    struct judge **judge_out, struct diag *d) MUST_USE;
+/* *judged_out: checks that were judged again; may be NULL. After an error only judge_close. */
+enum err judge_touch(struct judge *g, uint32_t *judged_out, struct diag *d) MUST_USE;
+/* `urgent_only`: hits that the pack lets show before the person's own judgement. Results live in `a`. */
+enum err judge_findings(struct judge *g, struct arena *a, bool urgent_only, struct judgement *out,
+                        struct diag *d) MUST_USE;
+void judge_close(struct judge *g); /* accepts NULL */
+
 /* The findings page as text, in "zh" or "en"; and as one JSON object, canonical (what is compared byte for
  * byte). */
 void judgement_text(const struct judgement *j, struct str language, struct buf *out);

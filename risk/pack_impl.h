@@ -364,6 +364,11 @@ struct dept_value {
     struct str as_of, source;
 };
 
+struct check_state {
+    struct trace trace; /* of its condition */
+    struct diag fault;
+};
+
 struct judging {
     const struct pack *p;
     const struct judge_input *in;
@@ -376,8 +381,11 @@ struct judging {
     struct dept_value *dept;
     uint32_t reading_count, words; /* 64 readings a word */
     struct value *readings;
+    uint64_t *noted;     /* ever read */
+    uint64_t *changed;   /* differs since it was last read */
     struct trace trace;  /* of what is being evaluated */
     enum truth *results; /* by check */
+    struct check_state *checks;
     uint32_t fuel;
 };
 

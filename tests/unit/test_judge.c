@@ -448,6 +448,126 @@ static void the_same_answers_give_the_same_bytes(void **state)
     session_close(s);
 }
 
+/* -- after every answer
+ * ----------------------------------------------------------------------------------------- */
+
+static uint32_t draw(uint64_t *state, uint32_t below)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*state >> 33) % below;
+}
+
+/* Any answer to any question of the form, right or wrong; now and then a person more or less. */
+static void any_change(struct session *s, uint64_t *state)
+{
+    static const char *const values[] = {"",
+                                         "yes",
+                                         "no",
+                                         "none",
+                                         "0",
+                                         "1",
+                                         "7",
+                                         "30",
+                                         "2400",
+                                         "61000",
+                                         "serious",
+                                         "healthy",
+                                         "lost",
+                                         "employed",
+                                         "farming",
+                                         "normal",
+                                         "C",
+                                         "A",
+                                         "tap",
+                                         "well",
+                                         "crop",
+                                         "crop livestock trade",
+                                         "disaster accident death_main",
+                                         "dropout",
+                                         "in_noncompulsory",
+                                         "1950-01-01",
+                                         "2015-06-01"};
+    const uint32_t count = sizeof(values) / sizeof(*values);
+    struct place place, *people = NULL;
+    struct diag quiet = {0};
+    char ref[200];
+    assert_int_equal(session_place(s, STR("/monitoring"), &place, &quiet), ERR_OK);
+    uint32_t n = session_instances(s, place, 0, &h.arena, &people);
+    if (draw(state, 12) == 0) {
+        struct place added;
+        enum err rc = n > 4 || (n && draw(state, 2))
+                          ? session_repeat_remove(s, people[draw(state, n)], &quiet)
+                          : session_repeat_add(s, place, 0, &added, &quiet);
+        assert_int_equal(rc, ERR_OK);
+        return;
+    }
+    const struct form_field *f = form_field(h.form, draw(state, form_field_count(h.form)));
+    bool member = f->repeat != FORM_NO_REPEAT;
+    if (member && n == 0)
+        return;
+    if (member)
+        snprintf(ref, sizeof(ref), "/monitoring/member[%u]%.*s", draw(state, n) + 1,
+                 (int)(f->path.n - strlen("/monitoring/member")), f->path.p + strlen("/monitoring/member"));
+    else
+        snprintf(ref, sizeof(ref), "%.*s", STR_ARG(f->path));
+    if (session_place(s, str_of(ref), &place, &quiet) == ERR_OK &&
+        session_answer_forced(s, place, str_of(values[draw(state, count)]), &quiet))
+        return; /* it cannot be answered so: nothing, or an empty answer */
+}
+
+/* What was judged bit by bit is what would be judged afresh. */
+static void after_every_answer_the_page_is_as_if_judged_afresh(void **state)
+{
+    uint64_t seed = 20261123;
+    uint32_t all = 0, few = 0;
+    (void)state;
+    for (int round = 0; round < 6; round++) {
+        struct session *s = session_of_script(&h, round % 2 ? ANSWERS "trouble.tsv" : ANSWERS "calm.tsv");
+        struct judge_input in = input_for(s);
+        struct diag d = {0};
+        struct judge *g = NULL;
+        in.dept = STR("{\"med_self\":9000,\"reg_size\":4}");
+        assert_int_equal(judge_open(&h.arena, pack, &in, &g, &d), ERR_OK);
+        for (int step = 0; step < 120; step++) {
+            struct judgement bit, fresh;
+            uint32_t judged_again = 0;
+            any_change(s, &seed);
+            if (judge_touch(g, &judged_again, &d))
+                fail_msg("%s", d.text);
+            if (judge_findings(g, &h.arena, false, &bit, &d))
+                fail_msg("%s", d.text);
+            if (judge_household(&h.arena, pack, &in, &fresh, &d))
+                fail_msg("%s", d.text);
+            struct str a = json_of(&bit), b = json_of(&fresh);
+            if (!str_eq(a, b))
+                fail_msg("round %d, step %d:\n%.*s\n%.*s", round, step, STR_ARG(a), STR_ARG(b));
+            all += fresh.checked;
+            few += judged_again;
+        }
+        judge_close(g);
+        session_close(s);
+    }
+    assert_true(few * 4 < all); /* that is the point of it */
+}
+
+static void an_urgent_lead_shows_at_once_and_alone(void **state)
+{
+    struct session *s = session_of_script(&h, ANSWERS "trouble.tsv");
+    struct judge_input in = input_for(s);
+    struct judgement now, whole;
+    struct diag d = {0};
+    struct judge *g = NULL;
+    (void)state;
+    assert_int_equal(judge_open(&h.arena, pack, &in, &g, &d), ERR_OK);
+    assert_int_equal(judge_findings(g, &h.arena, true, &now, &d), ERR_OK);
+    assert_int_equal(judge_findings(g, &h.arena, false, &whole, &d), ERR_OK);
+    assert_true(now.count < whole.count);
+    for (uint32_t i = 0; i < now.count; i++)
+        assert_true(now.findings[i].urgent && now.findings[i].state == FINDING_HIT);
+    judge_close(g);
+    session_close(s);
+}
+
 static void an_expired_pack_says_so_and_judges_all_the_same(void **state)
 {
     (void)state;
@@ -602,6 +722,8 @@ int main(void)
         cmocka_unit_test(nothing_answered_is_nothing_judged),
         cmocka_unit_test(page_in_both_languages),
         cmocka_unit_test(the_same_answers_give_the_same_bytes),
+        cmocka_unit_test(after_every_answer_the_page_is_as_if_judged_afresh),
+        cmocka_unit_test(an_urgent_lead_shows_at_once_and_alone),
         cmocka_unit_test(an_expired_pack_says_so_and_judges_all_the_same),
         cmocka_unit_test(department_text_that_is_no_object_is_refused),
         cmocka_unit_test(values_that_are_no_amounts_are_missing),
