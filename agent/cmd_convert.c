@@ -7,22 +7,19 @@
 #include "agent/work.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
-/* Put together first, because standard error writes every character by itself. */
+/* Through a stream of its own, because standard error writes every character by itself. */
 static void print_findings(const struct form_findings *f)
 {
-    char *text = NULL;
-    size_t n = 0;
-    FILE *out = open_memstream(&text, &n);
+    FILE *out = f->list.count ? fdopen(dup(STDERR_FILENO), "w") : NULL;
     for (uint32_t i = 0; out && i < f->list.count; i++) {
         fputs(f->list.at[i].severity == FINDING_ERROR ? "error: " : "warning: ", out);
         term_put(out, f->list.at[i].text);
         fputc('\n', out);
     }
-    if (out && fclose(out) == 0)
-        fwrite(text, 1, n, stderr);
-    free(text);
+    if (out)
+        fclose(out);
 }
 
 /* Beside the output, else in the folder named, else in the working folder. */

@@ -11,8 +11,8 @@ const unsigned char forms_decisions[] = {@hex@0};
 const size_t forms_decisions_size = sizeof(forms_decisions) - 1;
 ")
 
-# libxml2 evaluates the expectations of pyxform cases and compares forms; it is in no program that ships, so a
-# cross build does without.
+# libxml2 evaluates the expectations of pyxform cases and compares forms; it is in no program that ships, so
+# a cross build does without.
 pkg_check_modules(dep_libxml2 QUIET IMPORTED_TARGET libxml-2.0)
 if(NOT dep_libxml2_FOUND)
     message(STATUS "libxml2 is not here: doorstep-cases skips pyxform cases, and the tests "
@@ -32,7 +32,8 @@ ds_script_test(conformance.xpath tests/conformance/xpath conformance 300 $<TARGE
 ds_script_test(conformance.forms tests/conformance/forms conformance 300 $<TARGET_FILE:doorstep-cases>)
 ds_script_test(conformance.scenario tests/conformance/scenario conformance 300 $<TARGET_FILE:doorstep-cases>)
 if(dep_libxml2_FOUND)
-    ds_script_test(conformance.pyxform tests/conformance/pyxform conformance 300 $<TARGET_FILE:doorstep-cases>)
+    ds_script_test(conformance.pyxform tests/conformance/pyxform conformance 300
+        $<TARGET_FILE:doorstep-cases>)
 
     add_executable(compare_forms support/compare_forms.c)
     target_link_libraries(compare_forms PRIVATE ds_language PkgConfig::dep_libxml2)
@@ -42,7 +43,8 @@ if(dep_libxml2_FOUND)
         $<TARGET_FILE:doorstep> $<TARGET_FILE:compare_forms>)
 endif()
 
-ds_test_program(hold_interviews ${PROJECT_SOURCE_DIR}/tests/support/hold_interviews.c ds_forms ds_crypto ds_posix)
+ds_test_program(hold_interviews ${PROJECT_SOURCE_DIR}/tests/support/hold_interviews.c
+    ds_forms ds_crypto ds_posix)
 target_sources(hold_interviews PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/auto_answers.c)
 ds_script_test(conformance.interviews tests/conformance/interviews conformance 300
     $<TARGET_FILE:hold_interviews>)
