@@ -937,8 +937,8 @@ enum err list_store_open(const char *path, const char *vfs, const struct list_so
                                  .migration_count = sizeof(migrations) / sizeof(*migrations),
                                  .application_id = 0x64736c73};
     enum err rc = db_open(&o, &s->db, d);
-    /* An index over a million rows is sorted in files, not in memory: the lists are public, and the handheld is
-     * small. */
+    /* An index over a million rows is sorted in files, not in memory: lists are public, handhelds are small.
+     */
     if (!rc)
         rc = db_exec(s->db, "PRAGMA temp_store = FILE", d);
     if (rc) {
