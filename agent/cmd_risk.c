@@ -9,6 +9,7 @@
 #include "platform/base/civil.h"
 #include "platform/base/json.h"
 #include "platform/posix/posix_seam.h"
+#include "risk/what_if.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,14 @@ static const struct cli_command command_judge = {
     .arguments = "FORM PACK (--answers FILE | --xml FILE)",
     .summary = "judge a household by a rule pack and say why",
     .example = "doorstep risk judge monitoring.xform.xml pack.cn.json --answers answers/trouble.tsv --area "
+               "990101002205 --lang en",
+};
+
+static const struct cli_command command_what_if = {
+    .name = "risk what-if",
+    .arguments = "FORM PACK (--answers FILE | --xml FILE)",
+    .summary = "show which answers decide what is found",
+    .example = "doorstep risk what-if monitoring.xform.xml pack.cn.json --answers answers/trouble.tsv --area "
                "990101002205 --lang en",
 };
 
@@ -287,10 +296,8 @@ static int64_t day_of_visit(struct risk_job *j)
 
 /* -- the command ------------------------------------------------------------------------------------ */
 
-static enum err judge(struct risk_job *j, struct buf *out, struct diag *d)
+static enum err prepare(struct risk_job *j, struct judge_input *in, struct diag *d)
 {
-    struct judge_input in = {0};
-    struct judgement result;
     enum err rc = set_clock(j, d);
     if (!rc)
         rc = load_form(j, d);
@@ -299,14 +306,23 @@ static enum err judge(struct risk_job *j, struct buf *out, struct diag *d)
     if (!rc)
         rc = open_sessions(j, d);
     if (!rc)
-        rc = read_dept(j, &in.dept, d);
+        rc = read_dept(j, &in->dept, d);
     if (rc)
         return rc;
-    in.now = j->now;
-    in.prev = j->prev;
-    in.area = j->q.area ? str_of(j->q.area) : STR("");
-    in.today = day_of_visit(j);
-    rc = judge_household(&j->a, j->pack, &in, &result, d);
+    in->now = j->now;
+    in->prev = j->prev;
+    in->area = j->q.area ? str_of(j->q.area) : STR("");
+    in->today = day_of_visit(j);
+    return ERR_OK;
+}
+
+static enum err judge(struct risk_job *j, struct buf *out, struct diag *d)
+{
+    struct judge_input in = {0};
+    struct judgement result;
+    enum err rc = prepare(j, &in, d);
+    if (!rc)
+        rc = judge_household(&j->a, j->pack, &in, &result, d);
     if (rc)
         return rc;
     if (j->q.json) {
@@ -318,7 +334,98 @@ static enum err judge(struct risk_job *j, struct buf *out, struct diag *d)
     return out->failed;
 }
 
-static int run_judge(const struct risk_request *q, struct seam *seam)
+/* -- what if ---------------------------------------------------------------------------------------- */
+
+static void put_what_if(const struct what_if *w, bool zh, struct buf *out)
+{
+    struct str from = w->from.n ? w->from : zh ? STR("（空）") : STR("(blank)");
+    buf_printf(out,
+               zh ? "%.*s（%.*s）\n  由 %.*s 改为 %.*s：" : "%.*s (%.*s)\n  %.*s -> %.*s:", STR_ARG(w->label),
+               STR_ARG(w->ref), STR_ARG(from), STR_ARG(w->to));
+    if (w->gone.n)
+        buf_printf(out, zh ? " 不再有 %.*s" : " no longer %.*s", STR_ARG(w->gone));
+    if (w->come.n)
+        buf_printf(out, zh ? " 新增 %.*s" : " now %.*s", STR_ARG(w->come));
+    if (!str_eq(w->level_from, w->level_to))
+        buf_printf(out, zh ? "；级别 %.*s 变为 %.*s" : "; level %.*s -> %.*s", STR_ARG(w->level_from),
+                   STR_ARG(w->level_to));
+    buf_put_char(out, '\n');
+}
+
+static void put_what_if_json(const struct what_if *w, struct buf *out)
+{
+    const struct {
+        const char *name;
+        struct str value;
+    } members[] = {{"ref", w->ref},   {"from", w->from}, {"to", w->to},
+                   {"gone", w->gone}, {"come", w->come}, {"level", w->level_to}};
+    for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
+        buf_printf(out, "%c\"%s\":", i ? ',' : '{', members[i].name);
+        buf_put_json(out, members[i].value);
+    }
+    buf_put_z(out, "}\n");
+}
+
+/* The form's language for "zh" or "en", by the code in brackets of its name; else its default. */
+static uint32_t language_of(const struct form *f, bool zh)
+{
+    for (uint32_t i = 0; i < form_language_count(f); i++)
+        if (str_find(form_language(f, i), zh ? STR("(zh") : STR("(en")) >= 0)
+            return i;
+    return form_language_default(f);
+}
+
+/* The interview as it now stands, to be opened again and again. */
+static enum err saved_now(struct risk_job *j, struct session_options *o, struct diag *d)
+{
+    struct saved_interview *saved = ARENA_NEW(&j->a, struct saved_interview);
+    struct buf xml;
+    if (!saved)
+        return ERR_NOMEM;
+    buf_init(&xml, FILE_BYTES_MAX);
+    enum err rc = session_xml(j->now, true, &xml, d);
+    if (!rc)
+        rc = submission_read(&j->a, j->form, buf_str(&xml), 1, saved, d);
+    buf_free(&xml);
+    *o = (struct session_options){.form = j->form,
+                                  .host = &j->host,
+                                  .resume = true,
+                                  .rows = saved->rows,
+                                  .row_count = saved->row_count,
+                                  .cells = saved->cells,
+                                  .cell_count = saved->cell_count,
+                                  .row_key_next = saved->row_count + 1,
+                                  .language = language_of(j->form, cli_chinese(j->q.lang))};
+    return rc;
+}
+
+static enum err what_if(struct risk_job *j, struct buf *out, struct diag *d)
+{
+    struct judge_input in = {0};
+    struct session_options o = {0};
+    struct what_if *found = NULL;
+    uint32_t count = 0;
+    bool zh = cli_chinese(j->q.lang);
+    enum err rc = prepare(j, &in, d);
+    if (!rc)
+        rc = saved_now(j, &o, d);
+    if (!rc)
+        rc = what_if_run(&j->a, j->pack, &o, &in, &found, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        if (j->q.json)
+            put_what_if_json(&found[i], out);
+        else
+            put_what_if(&found[i], zh, out);
+    }
+    if (!rc && !j->q.json)
+        buf_put_z(out, zh ? "\n这些答案决定结果，先核实它们；不是用来挑选答案的。\n"
+                          : "\nThese answers decide what is found: verify them first. They are not there to "
+                            "be chosen.\n");
+    return rc ? rc : out->failed;
+}
+
+static int run_on_files(const struct risk_request *q, struct seam *seam, const char *name,
+                        enum err (*run)(struct risk_job *j, struct buf *out, struct diag *d))
 {
     struct risk_job j = {.q = *q, .seam = seam};
     struct diag d = {0};
@@ -329,10 +436,10 @@ static int run_judge(const struct risk_request *q, struct seam *seam)
                                    .now_ms = host_now,
                                    .random = host_random,
                                    .resource = host_resource};
-    enum err rc = judge(&j, &out, &d);
+    enum err rc = run(&j, &out, &d);
     if (!rc && out.n && fwrite(out.p, 1, out.n, stdout) != out.n)
         rc = diag_set(&d, ERR_IO, "the findings could not be written to standard output");
-    int code = rc ? cli_fail("risk judge", rc, &d) : 0;
+    int code = rc ? cli_fail(name, rc, &d) : 0;
     session_close(j.now);
     session_close(j.prev);
     for (uint32_t i = 0; i < j.resource_count; i++)
@@ -342,7 +449,8 @@ static int run_judge(const struct risk_request *q, struct seam *seam)
     return code;
 }
 
-static int cmd_risk_judge(int argc, char **argv, struct seam *seam)
+static int on_files(int argc, char **argv, struct seam *seam, const struct cli_command *c,
+                    enum err (*run)(struct risk_job *j, struct buf *out, struct diag *d))
 {
     struct risk_request q = {0};
     const char *arguments[2];
@@ -359,8 +467,8 @@ static int cmd_risk_judge(int argc, char **argv, struct seam *seam)
         {"--json", NULL, "as one JSON object", &q.json},
         {"--lang", "zh|en", "language of the findings", &q.lang},
     };
-    int code = cli_parse(&command_judge, options, (int)(sizeof(options) / sizeof(*options)), argc, argv,
-                         arguments, 2, 2, &count);
+    int code = cli_parse(c, options, (int)(sizeof(options) / sizeof(*options)), argc, argv, arguments, 2, 2,
+                         &count);
     if (code >= 0)
         return code;
     q.form = arguments[0];
@@ -368,9 +476,19 @@ static int cmd_risk_judge(int argc, char **argv, struct seam *seam)
     if (!q.answers == !q.xml) {
         struct diag d = {0};
         diag_set(&d, ERR_USAGE, "say whom to judge: --answers FILE or --xml FILE, one of them");
-        return cli_fail("risk judge", ERR_USAGE, &d);
+        return cli_fail(c->name, ERR_USAGE, &d);
     }
-    return run_judge(&q, seam);
+    return run_on_files(&q, seam, c->name, run);
+}
+
+static int cmd_risk_judge(int argc, char **argv, struct seam *seam)
+{
+    return on_files(argc, argv, seam, &command_judge, judge);
+}
+
+static int cmd_risk_what_if(int argc, char **argv, struct seam *seam)
+{
+    return on_files(argc, argv, seam, &command_what_if, what_if);
 }
 
 static const struct {
@@ -378,6 +496,7 @@ static const struct {
     int (*run)(int argc, char **argv, struct seam *seam);
 } risk_commands[] = {
     {"judge", "judge a household by a rule pack and say why", cmd_risk_judge},
+    {"what-if", "show which answers decide what is found", cmd_risk_what_if},
     {"score", "score the households of a table by a pack", cmd_risk_score},
     {"quality", "look for signs of poor data in a table", cmd_risk_quality},
     {"backtest", "compare a pack's flags with what happened", cmd_risk_backtest},
