@@ -311,6 +311,10 @@ static enum err give(struct giving *g, const char *place, const char *path, stru
     const char *carried = NULL;
     uint32_t frames = 0;
     enum err rc = store_cut(g->store, &frames, d);
+    if (!rc && store_identity(g->store)->over.n > 0)
+        rc = diag_set(d, ERR_STATE,
+                      "this device has to be told its new number by the centre first, and that goes by radio "
+                      "only: `doorstep sync` where there is a network");
     if (!rc)
         rc = look_open(&g->look, store_identity(g->store), g->result, d);
     if (!rc)

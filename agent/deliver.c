@@ -370,12 +370,12 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
 {
     struct deliver_result result = {0};
     enum err rc = store_refresh(s, d);
-    if (!rc)
+    if (!rc && !o->receive_only)
         rc = over_settle(s, seam, d);
     if (!rc)
         rc = deliver_once(s, seam, o, &result, d);
     /* The run itself may find out that a copy of this device has sent, or that its data are older than that. */
-    if (store_identity(s)->over.n && !str_eq_z(store_identity(s)->over, "revoked")) {
+    if (!o->receive_only && store_identity(s)->over.n && !str_eq_z(store_identity(s)->over, "revoked")) {
         diag_clear(d);
         rc = over_settle(s, seam, d);
         if (!rc)
