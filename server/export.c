@@ -547,6 +547,36 @@ static enum err media_write(struct exporting *x, const struct attachment_row *ro
     return rc;
 }
 
+/* The log of the visit where its form asks for one: "media/uuid_...-audit.csv", as the visit is called. */
+static enum err log_write(struct exporting *x, const struct submission_row *s, struct diag *d)
+{
+    struct record_row row;
+    struct record visit;
+    struct buf name;
+    struct arena_mark mark = arena_mark(x->k->a);
+    enum err rc = cstore_record(x->k->st, x->k->a, s->visit, &row, d);
+    if (!rc)
+        rc = record_unpack(x->k->a, row.row, row.packed, &visit, d);
+    struct str log = rc ? STR("") : record_value(&visit, VISIT_AUDIT);
+    buf_init(&name, 2 * NAME_TEXT_MAX);
+    buf_put_z(&name, "media/");
+    name_clean(&name, s->instance_id);
+    buf_put_z(&name, "-audit.csv");
+    if (!rc && log.n)
+        rc = x->sink->begin(x->sink->self, MEDIA_FILE, buf_str(&name), d);
+    if (!rc && log.n)
+        rc = x->sink->write(x->sink->self, MEDIA_FILE, log, d);
+    if (!rc && log.n)
+        rc = x->sink->end(x->sink->self, MEDIA_FILE, d);
+    if (!rc && log.n) {
+        x->result.attachments++;
+        x->result.bytes += log.n;
+    }
+    buf_free(&name);
+    arena_release(x->k->a, mark);
+    return rc;
+}
+
 static enum err attachments_write(struct exporting *x, const struct submission_row *s, struct diag *d)
 {
     struct attachment_row *list = NULL;
@@ -561,7 +591,7 @@ static enum err attachments_write(struct exporting *x, const struct submission_r
         desk_line(x->k, "warning", "%.*s of %.*s has not arrived whole yet", STR_ARG(list[i].name),
                   STR_ARG(s->instance_id));
     }
-    return rc;
+    return rc ? rc : log_write(x, s, d);
 }
 
 enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
