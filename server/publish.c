@@ -5,6 +5,7 @@
  * stable number through all versions of its form as long as its path and type stay; of each (kind, id) one
  * object is live.
  */
+#include "forms/encrypt.h"
 #include "forms/xlsform.h"
 #include "risk/pack.h"
 #include "server/parts.h"
@@ -256,6 +257,10 @@ static enum err form_publish(struct desk *k, struct entry *e, struct str bytes, 
     findings_tell(k, &findings);
     if (rc)
         return rc;
+    if (form_submission(form)->public_key.n)
+        desk_line(k, "warning",
+                  "this form has a key for ODK's encryption: it holds for what handhelds export to an ODK "
+                  "server; this centre reads the answers");
     e->id = form_id(form);
     e->version = form_version(form);
     e->title = form_title(form);
