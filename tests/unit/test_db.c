@@ -458,6 +458,39 @@ static void values_come_back_as_they_were_bound(void **state)
     db_close(db);
 }
 
+static void a_blob_is_read_piece_by_piece(void **state)
+{
+    enum { SIZE = 300000, PIECE = 65536 };
+    struct place *p = *state;
+    struct db_options o = options(p);
+    struct db *db = must_open(&o);
+    struct stmt *s = NULL;
+    struct db_blob *b = NULL;
+    struct diag d = {0};
+    size_t size = 0;
+    char *whole = malloc(SIZE), *piece = malloc(PIECE);
+    assert_true(whole && piece);
+    for (size_t i = 0; i < SIZE; i++)
+        whole[i] = (char)(i * 31 % 251);
+    must_exec(db, "CREATE TABLE v (x BLOB) STRICT");
+    assert_int_equal(db_prepare(db, "INSERT INTO v (x) VALUES (?1)", &s, NULL), ERR_OK);
+    bind_blob(s, 1, whole, SIZE);
+    assert_int_equal(stmt_run(s, NULL), ERR_OK);
+    assert_int_equal(db_blob_open(db, "v", "x", 2, &b, &size, &d), ERR_NOT_FOUND);
+    assert_int_equal(db_blob_open(db, "v", "x", 1, &b, &size, &d), ERR_OK);
+    assert_int_equal(size, SIZE);
+    for (size_t at = 0; at < size; at += PIECE) {
+        size_t n = size - at < PIECE ? size - at : PIECE;
+        assert_int_equal(db_blob_read(b, at, piece, n, &d), ERR_OK);
+        assert_memory_equal(piece, whole + at, n);
+    }
+    db_blob_close(b);
+    db_blob_close(NULL);
+    db_close(db);
+    free(whole);
+    free(piece);
+}
+
 static void a_statement_is_prepared_once_and_used_again(void **state)
 {
     struct place *p = *state;
@@ -1002,6 +1035,7 @@ int main(void)
         BOTH(a_file_full_of_something_else_is_refused),
         BOTH(two_processes_can_make_the_same_file_at_once),
         BOTH(values_come_back_as_they_were_bound),
+        BOTH(a_blob_is_read_piece_by_piece),
         BOTH(a_statement_is_prepared_once_and_used_again),
         BOTH(a_failed_statement_says_why_and_can_be_used_again),
         BOTH(what_is_not_committed_is_not_there),
