@@ -783,7 +783,8 @@ static enum err order_forget(struct store *s, uint64_t base, struct diag *d)
         arena_release(&a, mark);
     }
     arena_free(&a);
-    return rc ? rc : run_i64(s, "UPDATE chg SET seen = min(seen, ?1) WHERE batch = 0", (int64_t)base, d);
+    /* Of those in frames too: they may have to be cut anew. */
+    return rc ? rc : run_i64(s, "UPDATE chg SET seen = min(seen, ?1)", (int64_t)base, d);
 }
 
 /* After the centre was set back to a backup its row numbers begin anew, and its order from where the downlink
