@@ -95,7 +95,8 @@ static inline struct centre_counts counts_of(struct world *w)
 
 struct answer {
     int status;
-    struct str body, type;
+    struct str body, type, offset, patch; /* Ds-Offset, Ds-Patch */
+    bool done;                            /* Ds-Done */
 };
 
 struct asking {
@@ -117,7 +118,14 @@ static inline struct answer ask(struct world *w, const struct asking *q)
         r.headers[r.header_count++] = (struct http_header){STR("Range"), q->range};
     srv_handle(w->server, &r, &texts, &reply);
     struct str type = http_header_find(reply.headers, reply.header_count, "Content-Type");
-    struct answer out = {reply.status, arena_str(&w->a, buf_str(&reply.body)), arena_str(&w->a, type)};
+    struct str offset = http_header_find(reply.headers, reply.header_count, "Ds-Offset");
+    struct str patch = http_header_find(reply.headers, reply.header_count, "Ds-Patch");
+    struct answer out = {.status = reply.status,
+                         .body = arena_str(&w->a, buf_str(&reply.body)),
+                         .type = arena_str(&w->a, type),
+                         .offset = arena_str(&w->a, offset),
+                         .patch = arena_str(&w->a, patch),
+                         .done = http_header_find(reply.headers, reply.header_count, "Ds-Done").n > 0};
     buf_free(&reply.body);
     arena_free(&texts);
     return out;
