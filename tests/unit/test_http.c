@@ -172,6 +172,117 @@ static void a_body_that_is_too_large_is_refused(void **state)
     assert_true(reply.bytes_up > 50000);
 }
 
+/* ---- bodies that are handed on as they arrive ---- */
+
+/* Counts what it is given: pieces must join on to each other. */
+struct pieces {
+    struct world w;
+    atomic_uint calls, bytes, last_calls;
+    atomic_bool gap;
+    uint64_t fail_at; /* answers 409 to the piece at this place; 0 = none */
+};
+
+static void take_piece(void *self, const struct http_request *q, struct arena *a, struct http_reply *reply)
+{
+    struct pieces *p = self;
+    (void)a;
+    if (q->body_at != atomic_load(&p->bytes))
+        atomic_store(&p->gap, true);
+    atomic_fetch_add(&p->calls, 1);
+    atomic_fetch_add(&p->bytes, (unsigned)q->body.n);
+    atomic_fetch_add(&p->last_calls, !q->body_more);
+    reply->status = p->fail_at && q->body_at >= p->fail_at ? 409 : q->body_more ? 204 : 200;
+    if (reply->status != 204)
+        buf_put_u64(&reply->body, q->body_at + q->body.n);
+}
+
+static bool puts_in_pieces(void *self, const struct http_request *head)
+{
+    (void)self;
+    return head->method == HTTP_PUT;
+}
+
+static void pieces_start(struct pieces *p)
+{
+    struct http_serve_options o = {.address = "127.0.0.1",
+                                   .body_max = BODY_MAX,
+                                   .self = p,
+                                   .handle = take_piece,
+                                   .in_pieces = puts_in_pieces};
+    arena_init(&p->w.arena, 1 << 24);
+    assert_int_equal(http_serve_start(&o, &p->w.serve, NULL), ERR_OK);
+    assert_int_equal(http_curl_open(NULL, &p->w.curl, NULL), ERR_OK);
+    snprintf(p->w.base, sizeof p->w.base, "http://127.0.0.1:%u", http_serve_port(p->w.serve));
+}
+
+static void pieces_stop(struct pieces *p)
+{
+    http_curl_close(p->w.curl);
+    http_serve_stop(p->w.serve);
+    arena_free(&p->w.arena);
+}
+
+static int put_bytes(struct pieces *p, size_t n, const char *expected)
+{
+    static const char bytes[BODY_MAX];
+    struct http_reply reply;
+    if (exchange(&p->w, HTTP_PUT, "/u", (struct str){bytes, n}, &reply))
+        fail_msg("%s", p->w.diag.text);
+    assert_true(str_eq_z(buf_str(&reply.body), expected));
+    buf_free(&reply.body);
+    return reply.status;
+}
+
+static void a_body_is_handed_on_while_it_arrives(void **state)
+{
+    struct pieces p = {0};
+    (void)state;
+    pieces_start(&p);
+    assert_int_equal(put_bytes(&p, 50000, "50000"), 200);
+    assert_int_equal(atomic_load(&p.calls), 4);
+    assert_int_equal(atomic_load(&p.last_calls), 1);
+    assert_false(atomic_load(&p.gap));
+    atomic_store(&p.bytes, 0);
+    assert_int_equal(put_bytes(&p, 2 * HTTP_PIECE, "32768"),
+                     200); /* the last piece's reply, not an empty one's */
+    assert_int_equal(atomic_load(&p.calls), 6);
+    pieces_stop(&p);
+}
+
+static void a_piece_that_fails_ends_the_request(void **state)
+{
+    struct pieces p = {.fail_at = HTTP_PIECE};
+    (void)state;
+    pieces_start(&p);
+    assert_int_equal(put_bytes(&p, 80000, "32768"), 409);
+    assert_int_equal(atomic_load(&p.calls), 2);
+    pieces_stop(&p);
+}
+
+static int dial(struct world *w);
+
+static void what_a_broken_connection_brought_is_handed_on(void **state)
+{
+    static const char head[] = "PUT /u HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n";
+    static const char body[20000];
+    struct pieces p = {0};
+    (void)state;
+    pieces_start(&p);
+    int fd = dial(&p.w);
+    assert_int_equal(send(fd, head, sizeof head - 1, 0), sizeof head - 1);
+    assert_int_equal(send(fd, body, sizeof body, 0), sizeof body);
+    for (int i = 0; i < 100 && atomic_load(&p.bytes) < HTTP_PIECE; i++)
+        usleep(10000);
+    assert_int_equal(atomic_load(&p.bytes), HTTP_PIECE); /* kept before the request is whole */
+    close(fd);
+    for (int i = 0; i < 200 && atomic_load(&p.bytes) < sizeof body; i++)
+        usleep(10000);
+    assert_int_equal(atomic_load(&p.bytes), sizeof body);
+    assert_int_equal(atomic_load(&p.last_calls), 0);
+    assert_false(atomic_load(&p.gap));
+    pieces_stop(&p);
+}
+
 /* ---- raw bytes at the server ---- */
 
 static int dial(struct world *w)
@@ -547,6 +658,9 @@ int main(void)
         cmocka_unit_test(a_body_that_is_too_large_is_refused),
         cmocka_unit_test(malformed_requests_never_reach_the_handler),
         cmocka_unit_test(chunked_bodies_are_capped_too),
+        cmocka_unit_test(a_body_is_handed_on_while_it_arrives),
+        cmocka_unit_test(a_piece_that_fails_ends_the_request),
+        cmocka_unit_test(what_a_broken_connection_brought_is_handed_on),
         cmocka_unit_test(clients_that_begin_large_requests_and_stop_take_only_so_much),
         cmocka_unit_test(one_address_cannot_hold_all_connections),
         cmocka_unit_test(an_idle_client_is_cut_off),
