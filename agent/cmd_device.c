@@ -304,6 +304,7 @@ static enum err run_watch(struct store *s, const struct seam *seam, const char *
     struct watch_stats n;
     const struct watch_options o = {.data = data,
                                     .bytes_max = limits->bytes_max,
+                                    .metered = limits->metered,
                                     .self = tell,
                                     .told = watch_told};
     enum err rc = watch(s, seam, &o, &n, d);
@@ -346,6 +347,7 @@ static int run_sync(int argc, char **argv, struct seam *seam)
     bool zh = cli_chinese(lang);
     arena_init(&a, WORK_MEMORY_MAX);
     code = cli_store_open("sync", &a, data, NULL, seam, &zone, &s);
+    o.metered = metered != NULL;
     if (code < 0 && background) {
         struct watching_tell told = {.json = json != NULL, .zh = zh};
         const char *dir = NULL;
@@ -355,7 +357,6 @@ static int run_sync(int argc, char **argv, struct seam *seam)
         code = rc ? cli_fail("sync", rc, &d) : 0;
     } else if (code < 0) {
         o.self = &zh;
-        o.metered = metered != NULL;
         o.progress = json ? event_json : isatty(STDERR_FILENO) ? show_progress : NULL;
         enum err rc = deliver(s, seam, &o, &result, &d);
         if (o.progress && !json)
