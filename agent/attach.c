@@ -581,12 +581,12 @@ enum err attach_forget(struct store *s, struct diag *d)
 {
     static const char *const sql[] = {
         /* no answer names it, and nobody took it in just now */
-        "DELETE FROM attachment WHERE added_ms < ?1 AND NOT EXISTS"
-        " (SELECT 1 FROM attachment_link l WHERE l.hash = attachment.hash)"
-        " AND NOT EXISTS (SELECT 1 FROM row WHERE row.kind = 4 AND row.state = 0)",
+        ("DELETE FROM attachment WHERE added_ms < ?1 AND NOT EXISTS"
+         " (SELECT 1 FROM attachment_link l WHERE l.hash = attachment.hash)"
+         " AND NOT EXISTS (SELECT 1 FROM row WHERE row.kind = 4 AND row.state = 0)"),
         /* what is known of a file stays: a later visit may name it again */
-        "DELETE FROM attachment_piece WHERE hash IN"
-        " (SELECT hash FROM attachment WHERE delivered_ms > 0 AND delivered_ms < ?2)",
+        ("DELETE FROM attachment_piece WHERE hash IN"
+         " (SELECT hash FROM attachment WHERE delivered_ms > 0 AND delivered_ms < ?2)"),
         "DELETE FROM attachment_piece WHERE hash NOT IN (SELECT hash FROM attachment)",
     };
     int64_t now_ms = s->seam->wall_ms(s->seam->self), any = 0;

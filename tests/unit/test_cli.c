@@ -294,6 +294,54 @@ static void fill_from_a_script(void **state)
     TELLS(&k->screen, "H9");
 }
 
+static void what_does_not_go_together_is_said_before_anything_is_done(void **state)
+{
+    struct desk *k = *state;
+    const char *form = file_with(k, "visit.xml", visit_form);
+    assert_int_equal(run(k, &command_fill, form, "--dry-run", NULL), exit_of(ERR_USAGE));
+    TELLS(&k->screen, "--migrate");
+    assert_int_equal(run(k, &command_fill, form, "--edit", "H1", "--household", "H1", NULL),
+                     exit_of(ERR_USAGE));
+    assert_int_equal(run(k, &command_fill, form, "--reason", "why", NULL), exit_of(ERR_USAGE));
+    assert_int_equal(run(k, &command_fill, form, "--json", NULL), exit_of(ERR_USAGE));
+    assert_int_equal(run(k, &command_fill, form, "--migrate", "--dry-run", NULL), exit_of(ERR_NOT_FOUND));
+    TELLS(&k->screen, "no draft");
+    assert_int_equal(run(k, &command_export, NULL), exit_of(ERR_USAGE));
+    assert_int_equal(run(k, &command_export, "--sms", "--odk", "/nowhere", NULL), exit_of(ERR_USAGE));
+    assert_int_equal(run(k, &command_export, "--sms", "--lang", "zh", NULL), 0);
+    TELLS(&k->screen, "没有可导出的走访");
+}
+
+static void a_finished_visit_is_exported_as_it_was(void **state)
+{
+    struct desk *k = *state;
+    const char *form = file_with(k, "visit.xml", visit_form);
+    const char *answers = file_with(k, "a.tsv", "/data/name\tLi\n");
+    char out[96], path[300];
+    struct buf xml;
+    snprintf(out, sizeof out, "%s/out", k->root);
+    assert_int_equal(run(k, &command_fill, form, "--answers", answers, "--draft", NULL), 0);
+    assert_int_equal(run(k, &command_export, "--odk", out, "--json", NULL), 0);
+    assert_int_equal(json_get(printed(k), "visits")->count, 0); /* drafts are nobody's */
+    assert_int_equal(run(k, &command_fill, form, "--answers", answers, "--json", NULL), 0);
+    struct str id = arena_str(&k->t.a, json_text(printed(k), "instance_id"));
+    assert_int_equal(run(k, &command_export, "--odk", out, "--json", NULL), 0);
+    const struct json *visit = json_at(json_get(printed(k), "visits"), 0);
+    assert_true(str_eq(json_text(visit, "instance_id"), id) && !json_bool(visit, "encrypted"));
+    struct str folder = json_text(visit, "folder");
+    snprintf(path, sizeof path, "%.*s/submission.xml", STR_ARG(folder));
+    buf_init(&xml, 1u << 20);
+    assert_int_equal(k->seam.file_read(k->seam.self, path, &xml, &k->t.d), ERR_OK);
+    assert_true(str_find(buf_str(&xml), STR("<name>Li</name>")) > 0);
+    buf_free(&xml);
+    remove_tree(k, arena_z(&k->t.a, folder));
+    rmdir(out);
+    assert_int_equal(run(k, &command_export, "--odk", out, "--form", "other", "--json", NULL), 0);
+    assert_int_equal(json_get(printed(k), "visits")->count, 0);
+    assert_int_equal(run(k, &command_export, "--sms", NULL), 0);
+    TELLS(&k->screen, "no message");
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -307,6 +355,8 @@ int main(void)
         CASE(enrolling_with_a_mistyped_code_is_found_without_a_network),
         CASE(check_prints_findings_for_people_and_programs),
         CASE(fill_from_a_script),
+        CASE(what_does_not_go_together_is_said_before_anything_is_done),
+        CASE(a_finished_visit_is_exported_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,6 +130,39 @@ static void not_knowing_and_refusing_are_answers(void **state)
     work_close(&w);
 }
 
+static void a_comment_and_the_log_of_the_way(void **state)
+{
+    static const char logged[] = FORM_HEAD
+        "<model><instance><data "
+        "id='logged'><name/><wage/><meta><instanceID/><audit/></meta></data></instance>"
+        "<bind nodeset='/data/wage' type='int' constraint='. &lt; 100'/>"
+        "<bind nodeset='/data/meta/audit' type='binary'/>"
+        "<bind nodeset='/data/meta/instanceID' type='string' jr:preload='uid'/></model></h:head><h:body>"
+        "<input ref='/data/name'><label>Name</label></input>"
+        "<input ref='/data/wage'><label>Wage</label></input></h:body></h:html>";
+    struct device_test *t = *state;
+    struct work w;
+    struct finished_visit *visits;
+    uint32_t count = 0;
+    device_enrol(t);
+    begin_work(t, &w, write_form(t, logged), NULL);
+    hold(t, &w, "Li\n:comment\nsays it is a secret\n500\n50\n:list\n1\n\n\nf\n", false);
+    work_close(&w);
+    SHOWS(&screen, "a comment on this question");
+    SHOWS(&screen, "Finalised");
+    OK(store_finished(t->store, &t->a, &visits, &count, &t->d));
+    assert_int_equal(count, 1);
+    static const char *const events[] = {
+        "form start,", "\nquestion,/data/name,", "\nquestion,/data/wage,", "\nconstraint error,/data/wage,",
+        "\njump,",     "\nend screen,",          "\nform finalize,"};
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        if (str_find(visits[0].log, str_of(events[i])) < 0)
+            fail_msg("no \"%s\" in:\n%.*s", events[i], STR_ARG(visits[0].log));
+    struct cut_frame f = cut_one_frame(t);
+    assert_int_equal(count_value(&f, "says it is a secret"), 1);
+    assert_int_equal(count_value(&f, "/data/wage"), 1);
+}
+
 static void what_begins_like_a_command_can_be_said(void **state)
 {
     struct device_test *t = *state;
@@ -304,6 +337,7 @@ int main(void)
         CASE(a_list_to_jump_from),
         CASE(an_entry_is_removed_only_after_a_question),
         CASE(not_knowing_and_refusing_are_answers),
+        CASE(a_comment_and_the_log_of_the_way),
         CASE(what_begins_like_a_command_can_be_said),
         CASE(a_line_without_end_is_refused_whole),
         CASE(choices_by_number_by_text_and_by_part),

@@ -89,6 +89,20 @@ static enum err full_card(void *self, struct diag *d)
     return (*left)-- > 0 ? ERR_OK : diag_set(d, ERR_FULL, "the card is full");
 }
 
+static void who_takes_no_comments_says_so(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"@comment\t/monitoring/closing/remark\tx\n", "@position\t1 2\n"};
+    for (size_t i = 0; i < 2; i++) {
+        struct session *s = new_session(&h);
+        struct script script;
+        struct diag d = {0};
+        assert_int_equal(run(s, lines[i], &script, &d), ERR_USAGE);
+        assert_non_null(strstr(d.text, "line 1"));
+        session_close(s);
+    }
+}
+
 static void a_line_that_is_not_saved_ends_the_script(void **state)
 {
     (void)state;
@@ -109,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_do_what_they_say),
         cmocka_unit_test(a_line_that_cannot_be_carried_out_is_named),
+        cmocka_unit_test(who_takes_no_comments_says_so),
         cmocka_unit_test(a_line_that_is_not_saved_ends_the_script),
     };
     return cmocka_run_group_tests(tests, load_form, free_form);
