@@ -21,7 +21,6 @@ struct cached_form {
     struct arena memory;
     const struct form *form;
     struct fieldmap map;
-    bool policies; /* some field has another one than keep */
     struct form_row about;
     uint64_t used; /* larger = more recently */
 };
@@ -216,7 +215,7 @@ struct publish_result {
     bool changed;        /* false: this very object was live already */
     struct str own_list; /* a list inside a workbook (external_choices), published with it; "" = none */
 };
-/* kind: "form", "list", "pack". `id`: "" = the object's own, or `file_name` for a list. ERR_SYNTAX when the
+/* kind: "form", "list", "pack", "dictionary". `id`: "" = the object's own, or `file_name` for a list. ERR_SYNTAX when the
  * object has errors: all of them are told. ERR_EXISTS when the same version was published with other
  * contents. */
 enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
@@ -301,6 +300,23 @@ struct row_names {
     struct cstore *st;
 };
 struct batch_rows row_names_of(struct row_names *n);
+
+/* ---- compression dictionaries (dictionary.c) ---- */
+
+/* A dictionary is an object of the catalogue like a form; its version is the number that frames name it by.
+ * Every one that was ever published is found, live or not. ERR_NOT_FOUND. */
+enum err dict_find(struct cstore *st, struct arena *a, uint16_t id, struct str *bytes_out,
+                   struct diag *d) MUST_USE;
+struct dicts {
+    struct cstore *st;
+    struct arena *a;
+};
+struct frame_dicts dicts_of(struct dicts *x);
+/* The number that the next dictionary gets; or, when these bytes were published before, the one they have. */
+enum err dict_number(struct cstore *st, struct arena *a, const unsigned char hash[static SHA256_SIZE],
+                     uint16_t *id_out, struct diag *d) MUST_USE;
+/* Learns one from the payloads in the ledger, newest first. ERR_LIMIT when there are too few. */
+enum err dict_train(struct desk *k, struct str *bytes_out, struct diag *d) MUST_USE;
 /* The receipt for a frame that was released. */
 enum err srv_receipt_again(struct server *s, struct cstore *st, struct arena *a,
                            const struct device_row *device, struct batch_row *batch, struct diag *d) MUST_USE;
@@ -358,6 +374,7 @@ struct down_ask {
     uint64_t cursor;
     size_t bytes_max; /* about, before sealing */
     uint32_t epoch;   /* that the cursor is of; 0 = today's */
+    uint16_t dict;    /* a dictionary that the device says it holds; 0 = none */
 };
 /* One frame of what the device may see after its cursor; when that is nothing, a frame that says so.
  * *any_out: whether it holds changes. */

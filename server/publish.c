@@ -9,6 +9,7 @@
 #include "forms/xlsform.h"
 #include "risk/pack.h"
 #include "server/parts.h"
+#include "sync/batch_zstd.h"
 
 #define PUBLISHED_PAGE 256
 #define LINES_SHOWN_MAX 201
@@ -172,9 +173,10 @@ static enum err policy_of(struct desk *k, const struct form *form, const struct 
                           enum field_policy *out, struct diag *d)
 {
     struct str name = form_field_extra(form, f->number, FORM_NS_DOORSTEP, "policy");
-    *out = POLICY_KEEP;
+    *out = f->fresh || f->calculated ? POLICY_VISIT : POLICY_KEEP;
     if (name.n && !field_policy_read(name, out))
-        return diag_set(d, ERR_SYNTAX, "%.*s: ds:policy=\"%.*s\" is none of keep, review, union, immutable.",
+        return diag_set(d, ERR_SYNTAX,
+                        "%.*s: ds:policy=\"%.*s\" is none of keep, review, union, immutable, visit.",
                         STR_ARG(f->path), STR_ARG(name));
     if (*out == POLICY_UNION && f->type != FIELD_SELECT_MANY)
         desk_line(k, "warning", "%.*s: ds:policy=\"union\" joins words; this is no select-multiple.",
@@ -371,6 +373,26 @@ static enum err own_list_publish(struct desk *k, struct str name, struct str byt
     return rc;
 }
 
+/* Frames name it by its version, a number that is given here. */
+static enum err dict_publish(struct desk *k, struct entry *e, struct str bytes, struct diag *d)
+{
+    uint16_t number = 0;
+    struct buf text;
+    if (bytes.n > FRAME_DICT_MAX || !zstd_is_dict(bytes))
+        return diag_set(d, ERR_SYNTAX, "This is no compression dictionary of at most %u KiB.",
+                        FRAME_DICT_MAX >> 10);
+    enum err rc = dict_number(k->st, k->a, e->hash, &number, d);
+    if (rc)
+        return rc;
+    buf_init(&text, 8);
+    buf_put_u64(&text, number);
+    e->id = STR("payload");
+    e->title = e->id;
+    e->version = arena_str(k->a, buf_str(&text));
+    buf_free(&text);
+    return e->version.p ? ERR_OK : ERR_NOMEM;
+}
+
 static enum err publish_one(struct desk *k, struct str kind, struct str id, struct str file_name,
                             struct str bytes, struct str itemsets, struct publish_result *out, struct diag *d)
 {
@@ -391,8 +413,10 @@ static enum err publish_one(struct desk *k, struct str kind, struct str id, stru
         rc = pack_publish(k, &e, bytes, d);
     else if (!rc && str_eq_z(kind, "list"))
         rc = list_publish(k, &e, id, file_name, bytes, d);
+    else if (!rc && str_eq_z(kind, "dictionary"))
+        rc = dict_publish(k, &e, bytes, d);
     else if (!rc && !str_eq_z(kind, "form"))
-        rc = diag_set(d, ERR_USAGE, "What is published is a form, a list or a pack.");
+        rc = diag_set(d, ERR_USAGE, "What is published is a form, a list, a pack or a dictionary.");
     if (!rc && id.n && !str_eq(id, e.id))
         rc = diag_set(d, ERR_USAGE, "The %.*s calls itself %.*s, not %.*s.", STR_ARG(kind), STR_ARG(e.id),
                       STR_ARG(id));

@@ -48,8 +48,6 @@ static enum err cached_form_load(struct cached_form *f, struct cstore *st, const
     if (!rc)
         rc = fieldmap_read(&f->memory, f->about.fieldmap, form_field_count(f->form),
                            form_repeat_count(f->form), &f->map, d);
-    for (uint32_t i = 0; !rc && i < f->map.field_count; i++)
-        f->policies = f->policies || field_policy(f->map.field_stable[i]) != POLICY_KEEP;
     return rc;
 }
 
@@ -89,6 +87,8 @@ struct view {
     uint64_t device;
     uint32_t inc;
     uint64_t first_seq, final_seq, seen;
+    bool by_clock; /* what it had seen is told by its clock: the centre's order was set back */
+    int64_t hlc;   /* of the finish */
 };
 
 static bool is_own(const struct view *v, uint64_t device, uint32_t inc)
@@ -189,8 +189,24 @@ static uint32_t part_find(const struct parts *p, struct row_id id)
 
 /* What the visit itself said stood over whatever had come in by its finish, also over what came in after it
  * was said. */
+static bool of_visit(const struct view *v, uint64_t device, uint32_t inc, uint64_t seq)
+{
+    return is_own(v, device, inc) && seq >= v->first_seq;
+}
+
+/* By the clock, everything that counts as seen comes before the visit. */
+#define AFTER_ALL (UINT64_MAX >> 1)
+
+static uint64_t told_at(const struct view *v, uint64_t device, uint32_t inc, uint64_t seq,
+                        uint64_t server_seq)
+{
+    return v->by_clock && of_visit(v, device, inc, seq) ? AFTER_ALL : server_seq;
+}
+
 static uint64_t seen_by(const struct view *v, uint64_t device, uint32_t inc, uint64_t seq, uint64_t seen)
 {
+    if (v->by_clock && of_visit(v, device, inc, seq))
+        return AFTER_ALL - 1;
     return is_own(v, device, inc) && seq >= v->first_seq && v->seen > seen ? v->seen : seen;
 }
 
@@ -208,20 +224,21 @@ static enum err version_apply(struct rebuild *r, struct record *to, const struct
                              .hlc = v->hlc,
                              .seen = seen_by(view, v->device, v->inc, v->seq, v->seen),
                              .value = v->value};
-    return record_apply(r->a, to, &c, v->device, v->inc, v->hlc, v->server_seq, &result);
+    return record_apply(r->a, to, &c, v->device, v->inc, v->hlc,
+                        told_at(view, v->device, v->inc, v->seq, v->server_seq), &result);
 }
 
 static bool was_seen(const struct view *v, const struct version *x, bool own_too)
 {
     if (is_own(v, x->device, x->inc))
         return own_too && x->seq <= v->final_seq;
-    return x->server_seq > 0 && x->server_seq <= v->seen;
+    return x->server_seq > 0 && (x->server_seq <= v->seen || (v->by_clock && x->hlc <= v->hlc));
 }
 
 /* Ways to read what is kept, tried one after the other until the XML is that of the door. */
 enum reading {
     FROM_LEDGER = 1, /* the author's own changes as they came; else those that are still kept */
-    AT_THE_DOOR = 2, /* the author's own answers stood over everything; else policies count */
+    BY_CLOCK = 2,    /* what came before the finish had been seen; else what the author says */
     READINGS = 4
 };
 
@@ -231,7 +248,7 @@ static enum err parts_see(struct rebuild *r, struct parts *p, const struct view 
     enum err rc = ERR_OK;
     for (uint32_t i = 0; !rc && i < p->list.count; i++) {
         struct piece *x = &p->list.at[i];
-        struct record seen = {.row = x->row.row, .plain = (reading & AT_THE_DOOR) != 0};
+        struct record seen = {.row = x->row.row};
         bool own_too = !(reading & FROM_LEDGER);
         if (x->record.born && was_seen(v, &x->record.birth, own_too))
             rc = version_apply(r, &seen, v, &x->record.birth, 0);
@@ -252,7 +269,7 @@ static enum err changes_see(struct rebuild *r, struct parts *p, const struct vie
                             uint64_t server_seq, bool *any)
 {
     bool own = is_own(v, head->device, head->inc);
-    if (!own && server_seq > v->seen)
+    if (!own && server_seq > v->seen && !v->by_clock)
         return ERR_OK;
     for (uint32_t i = 0; i < count && (!own || changes[i].seq <= v->final_seq); i++) {
         enum merge_result result;
@@ -260,10 +277,12 @@ static enum err changes_see(struct rebuild *r, struct parts *p, const struct vie
         if (at == NO_PART)
             continue;
         int64_t hlc = hlc_effective(changes[i].hlc, head->anchor_ms, head->elapsed_ms);
+        if (!own && server_seq > v->seen && hlc > v->hlc)
+            continue;
         struct change c = changes[i];
         c.seen = seen_by(v, head->device, head->inc, c.seq, c.seen);
-        enum err rc = record_apply(r->a, &p->list.at[at].record, &c, head->device, head->inc, hlc, server_seq,
-                                   &result);
+        enum err rc = record_apply(r->a, &p->list.at[at].record, &c, head->device, head->inc, hlc,
+                                   told_at(v, head->device, head->inc, c.seq, server_seq), &result);
         if (rc)
             return rc;
         *any = true;
@@ -445,7 +464,21 @@ static const char *status_text(uint8_t status)
     return status < sizeof names / sizeof names[0] ? names[status] : "";
 }
 
-static enum err cells_add(struct rebuild *r, const struct cached_form *f, struct parts *p, uint32_t at)
+/* What the author said in this very visit stood over everything, whatever the field's policy makes of it
+ * since. */
+static const struct version *said_at_the_door(const struct view *v, const struct record_cell *cell)
+{
+    const struct version *last = NULL;
+    for (uint32_t i = 0; i < cell->count; i++) {
+        const struct version *x = &cell->versions[i];
+        if (of_visit(v, x->device, x->inc, x->seq) && x->seq <= v->final_seq && (!last || x->seq > last->seq))
+            last = x;
+    }
+    return last;
+}
+
+static enum err cells_add(struct rebuild *r, const struct cached_form *f, const struct view *view,
+                          struct parts *p, uint32_t at)
 {
     const struct piece *x = &p->list.at[at];
     for (uint32_t i = 0; i < x->record.count; i++) {
@@ -453,15 +486,12 @@ static enum err cells_add(struct rebuild *r, const struct cached_form *f, struct
         uint32_t local = cell->field ? fieldmap_local(&f->map, cell->field) : FIELDMAP_NONE;
         if (local == FIELDMAP_NONE)
             continue;
-        const struct version *v = &cell->versions[0];
-        struct str value;
-        enum err rc = ERR_OK;
-        if (x->record.plain)
-            value = v->op == CHANGE_CLEAR ? STR_NONE : v->value;
-        else
-            rc = record_answer(r->a, cell, &value);
+        const struct version *v = said_at_the_door(view, cell);
+        struct str value = v && v->op != CHANGE_CLEAR ? v->value : STR_NONE;
+        enum err rc = v ? ERR_OK : record_answer(r->a, cell, &value);
         if (rc)
             return rc;
+        v = v ? v : &cell->versions[0];
         if (!value.p && v->status <= ANSWER_GIVEN)
             continue;
         struct saved_cell *c = vec_push(r->a, &p->cells);
@@ -553,7 +583,7 @@ static enum err interview_write(struct rebuild *r, const struct cached_form *f, 
     rc = parts_place(r, p);
     for (uint32_t i = 0; !rc && i < p->list.count; i++) {
         if (i == 0 || p->list.at[i].key)
-            rc = cells_add(r, f, p, i);
+            rc = cells_add(r, f, view, p, i);
     }
     return rc ? rc : xml_write(r, f, p, xml, d);
 }
@@ -605,6 +635,7 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
     if (rc)
         goto done;
     view.first_seq = visit.born ? visit.birth.seq : s->final_seq;
+    view.hlc = record_cell(&visit, 0) ? record_cell(&visit, 0)->versions[0].hlc : 0;
     s->instance_id = str_sub(record_value(&visit, VISIT_INSTANCE), 0, CSTORE_TEXT_MAX);
     if (hex_read(record_value(&visit, VISIT_FORM), s->form, SHA256_SIZE) &&
         form_cache_get(r->forms, r->st, s->form, &form, NULL) == ERR_OK) {
@@ -612,8 +643,9 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
         struct str stated = record_value(&visit, VISIT_XML_HASH);
         bool written = false;
         for (unsigned reading = 0; reading < READINGS && !s->xml_matches && r->rows_left; reading++) {
-            if (reading & AT_THE_DOOR && !form->policies)
+            if (reading & BY_CLOCK && !s->capped)
                 continue;
+            view.by_clock = (reading & BY_CLOCK) != 0;
             written = interview_write(r, form, interview, &view, reading, &parts, &xml, NULL) == ERR_OK;
             s->xml_matches = written && check_is(buf_str(&xml), stated);
         }
@@ -642,15 +674,19 @@ enum err rebuild_note(struct rebuild *r, const struct change *finalise, int64_t 
                                 .final_seq = finalise->seq,
                                 .seen = finalise->seen,
                                 .received_ms = now_ms};
-    return cstore_submission_put(r->st, &s, d);
+    uint64_t base = UINT64_MAX;
+    rc = cstore_epoch_base(r->st, 0, &base,
+                           d); /* a handheld keeps what the centre lost, whatever epoch it is in */
+    s.capped = !rc && base != UINT64_MAX;
+    return rc ? rc : cstore_submission_put(r->st, &s, d);
 }
 
 /* Only its author's changes up to the finish can add to what a visit was: what others did, the author had
- * seen through the centre. */
+ * seen through the centre; unless the centre was set back and hears of it again. */
 static bool may_complete(const struct rebuild *r, const struct submission_row *s)
 {
-    return r->author.device == s->device && r->author.inc == s->inc && r->frame->change_count > 0 &&
-           r->frame->changes[0].seq <= s->final_seq;
+    return s->capped || (r->author.device == s->device && r->author.inc == s->inc &&
+                         r->frame->change_count > 0 && r->frame->changes[0].seq <= s->final_seq);
 }
 
 enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct diag *d)

@@ -276,6 +276,7 @@ struct submission_row {
     uint64_t device;
     uint32_t inc, person;
     uint64_t final_seq, seen; /* of the finalising change */
+    bool capped;              /* the centre was set back once: its author may have seen more than `seen` says */
     int64_t received_ms;
 };
 enum err cstore_submission_put(struct cstore *s, const struct submission_row *r, struct diag *d) MUST_USE;

@@ -397,14 +397,17 @@ enum err cstore_submission_put(struct cstore *s, const struct submission_row *r,
     CHECK(s->txn.open);
     struct stmt *q = NULL;
     struct row_bytes room;
-    enum err rc = statement(
-        s,
-        "INSERT INTO submission VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-        " ON CONFLICT (county, visit) DO UPDATE SET xml_matches = excluded.xml_matches,"
-        " statuses = excluded.statuses, xml = excluded.xml, final_seq = excluded.final_seq,"
-        " seen = excluded.seen, instance_id = excluded.instance_id, form = excluded.form,"
-        " form_id = excluded.form_id",
-        &q, d);
+    enum err rc =
+        statement(s,
+                  "INSERT INTO submission (county, visit, form, form_id, instance_id, xml_matches, statuses, "
+                  "device, inc,"
+                  " person, final_seq, seen, received_ms, xml, capped)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+                  " ON CONFLICT (county, visit) DO UPDATE SET xml_matches = excluded.xml_matches,"
+                  " statuses = excluded.statuses, xml = excluded.xml, final_seq = excluded.final_seq,"
+                  " seen = excluded.seen, instance_id = excluded.instance_id, form = excluded.form,"
+                  " form_id = excluded.form_id",
+                  &q, d);
     if (rc)
         return rc;
     bind_row(q, 2, r->visit, &room);
@@ -420,6 +423,7 @@ enum err cstore_submission_put(struct cstore *s, const struct submission_row *r,
     bind_u64(q, 12, r->seen);
     bind_i64(q, 13, r->received_ms);
     bind_blob(q, 14, r->xml.n ? r->xml.p : "", r->xml.n);
+    bind_i64(q, 15, r->capped);
     rc = stmt_run(q, d);
     stmt_done(q);
     return rc;
@@ -428,7 +432,7 @@ enum err cstore_submission_put(struct cstore *s, const struct submission_row *r,
 #define SUBMISSION_COLUMNS                                                                           \
     "SELECT s.visit, s.form, s.form_id, s.instance_id, s.xml_matches, s.statuses, s.device, s.inc, " \
     "s.person,"                                                                                      \
-    " s.final_seq, s.seen, s.received_ms, s.xml FROM submission s "
+    " s.final_seq, s.seen, s.received_ms, s.xml, s.capped FROM submission s "
 
 static enum err submissions_gather(struct stmt *q, struct arena *a, struct submission_row **out,
                                    uint32_t *count_out, struct diag *d)
@@ -449,7 +453,8 @@ static enum err submissions_gather(struct stmt *q, struct arena *a, struct submi
                                      .person = (uint32_t)col_i64(q, 8),
                                      .final_seq = col_u64(q, 9),
                                      .seen = col_u64(q, 10),
-                                     .received_ms = col_i64(q, 11)};
+                                     .received_ms = col_i64(q, 11),
+                                     .capped = col_i64(q, 13) != 0};
         if (!col_bytes(q, 1, r->form, SHA256_SIZE))
             rc = damaged(d, "submission");
         else if (keep(a, col_text(q, 2), &r->form_id) || keep(a, col_text(q, 3), &r->instance_id) ||

@@ -85,7 +85,7 @@ const struct migration cstore_migrations[] = {
      "  form_id TEXT NOT NULL, instance_id TEXT NOT NULL, xml_matches INTEGER NOT NULL,"
      "  statuses TEXT NOT NULL,"
      "  device INTEGER NOT NULL, inc INTEGER NOT NULL, person INTEGER NOT NULL, final_seq INTEGER NOT NULL,"
-     "  seen INTEGER NOT NULL, received_ms INTEGER NOT NULL, xml BLOB NOT NULL,"
+     "  seen INTEGER NOT NULL, capped INTEGER NOT NULL, received_ms INTEGER NOT NULL, xml BLOB NOT NULL,"
      "  PRIMARY KEY (county, visit)) STRICT;"
      "CREATE INDEX submission_form ON submission (county, form_id, received_ms, visit);"
      "CREATE INDEX submission_open ON submission (county, visit) WHERE xml_matches = 0;"},

@@ -36,10 +36,8 @@ bool row_id_read(struct str bytes, struct row_id *out)
 }
 
 static const char *const policy_names[FIELD_POLICIES] = {
-    [POLICY_KEEP] = "keep",
-    [POLICY_REVIEW] = "review",
-    [POLICY_UNION] = "union",
-    [POLICY_IMMUTABLE] = "immutable",
+    [POLICY_KEEP] = "keep",           [POLICY_REVIEW] = "review", [POLICY_UNION] = "union",
+    [POLICY_IMMUTABLE] = "immutable", [POLICY_VISIT] = "visit",
 };
 
 const char *field_policy_name(enum field_policy policy)

@@ -51,19 +51,20 @@ struct change {
  * (bind ds:policy, docs/FORMS-extras.md); the stable number that the centre gives the field carries it, so
  * that a merge needs nothing but the change, and an author cannot claim another one. */
 enum field_policy {
-    POLICY_KEEP,     /* one is shown, the others are kept until somebody decides */
-    POLICY_REVIEW,   /* the same, but nothing may be finished or approved over it */
-    POLICY_UNION,    /* of lists of words: all words count */
-    POLICY_IMMUTABLE /* the first one stays; later ones are kept as attempts; only a decision replaces it */
+    POLICY_KEEP,      /* one is shown, the others are kept until somebody decides */
+    POLICY_REVIEW,    /* the same, but nothing may be finished or approved over it */
+    POLICY_UNION,     /* of lists of words: all words count */
+    POLICY_IMMUTABLE, /* the first one stays; later ones are kept as attempts; only a decision replaces it */
+    POLICY_VISIT      /* it belongs to the visit, or follows from other answers: nobody needs to decide */
 };
-#define FIELD_POLICIES 4
+#define FIELD_POLICIES 5
 #define FIELD_POLICY_NUMBERS 250000u /* stable numbers of one policy: 1..249999, 250001..499999 ... */
 static inline enum field_policy field_policy(uint32_t field)
 {
     uint32_t policy = field / FIELD_POLICY_NUMBERS;
     return policy < FIELD_POLICIES ? (enum field_policy)policy : POLICY_KEEP;
 }
-/* "keep", "review", "union", "immutable". False: no such policy. */
+/* "keep", "review", "union", "immutable", "visit". False: no such policy. */
 const char *field_policy_name(enum field_policy policy);
 bool field_policy_read(struct str name, enum field_policy *out);
 

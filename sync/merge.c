@@ -255,9 +255,9 @@ static enum merge_result place_of(const struct record_cell *cell, const struct v
     return MERGE_DOMINATED;
 }
 
-static bool is_immutable(const struct record *r, uint32_t field)
+static bool is_immutable(uint32_t field)
 {
-    return !r->plain && field_policy(field) == POLICY_IMMUTABLE;
+    return field_policy(field) == POLICY_IMMUTABLE;
 }
 
 static enum err apply_to_immutable(struct arena *a, struct record_cell *cell, struct version_mark *mark,
@@ -289,7 +289,7 @@ static enum err apply_to_cell(struct arena *a, struct record *r, uint32_t field,
     struct record_cell *cell = cell_of(a, r, field);
     if (!mark || !cell)
         return ERR_NOMEM;
-    if (is_immutable(r, field))
+    if (is_immutable(field))
         return apply_to_immutable(a, cell, mark, v, result);
     bool duplicate = found && mark->seq == v->seq;
     bool newest = !found || v->seq > mark->seq;
@@ -442,6 +442,7 @@ bool record_disputes(const struct record_cell *cell, uint32_t i)
     switch (field_policy(cell->field)) {
     case POLICY_UNION: return !has_words(shown) || !has_words(v);
     case POLICY_IMMUTABLE: return disputes_immutable(cell, v);
+    case POLICY_VISIT: return false;
     default: return true;
     }
 }
@@ -580,7 +581,7 @@ static enum err hand_over_cell(struct arena *a, struct record *r, uint32_t place
     if (!from)
         return ERR_NOMEM;
     from->seq = left;
-    if (is_immutable(r, cell->field))
+    if (is_immutable(cell->field))
         show_first(cell);
     else
         sort_versions(cell);

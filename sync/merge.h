@@ -69,8 +69,6 @@ struct record {
     uint32_t count;
     bool born;
     struct version birth; /* its value: see record_birth() */
-    bool plain; /* set before the first change: policies do not count, as when a person's own answers stand
-                   over everything at the door */
     /* private */
     struct version_mark *marks; /* by field, device, incarnation */
     uint32_t mark_count;
