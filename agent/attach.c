@@ -1,6 +1,8 @@
 /* See attach.h. */
 #include "agent/attach.h"
 
+#include <stdio.h>
+
 #include "agent/store_impl.h"
 
 /* ---- small helpers ---- */
@@ -56,7 +58,7 @@ static void name_of(const unsigned char *hash, struct str file_name, char out[st
         text[i + 1] = '\0';
     }
     out[n++] = '.';
-    strcpy(out + n, good ? text : "bin");
+    (void)snprintf(out + n, ATTACH_NAME_MAX - n, "%s", good ? text : "bin");
 }
 
 static enum err check_size(struct store *s, size_t n, struct diag *d)
