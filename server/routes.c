@@ -27,7 +27,8 @@ static enum err take_changes(struct call *c, struct str frame, struct diag *d)
     if (rc)
         return rc;
     buf_put_str(&c->reply->body, x.batch.receipt);
-    if (x.device.revoked_ms || x.caught_up || !wants_down || x.duplicate)
+    /* A frame that could not be read does not say in which epoch its author counts. */
+    if (x.device.revoked_ms || x.caught_up || !wants_down || x.duplicate || !x.epoch)
         return ERR_OK;
     /* What rides along is a gift: when it cannot be made, the receipt still counts. */
     const struct down_ask ask = {&x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX, x.epoch};
