@@ -133,6 +133,7 @@ struct show {
     struct look look;
     struct courier_result result;
     VEC(struct shown) devices;
+    struct met met; /* what stands in two bundles is shown once */
     uint64_t objects, object_bytes;
 };
 
@@ -189,6 +190,8 @@ static void show_frame(struct show *s, struct shown *x, const struct piece *p)
 
 static enum err show_piece(struct show *s, const struct piece *p)
 {
+    if ((p->kind == PIECE_OBJECT || p->kind == PIECE_FRAME) && met_add(&s->met, p->check) > 0)
+        return ERR_OK;
     if (p->kind == PIECE_OBJECT) {
         s->objects += p->offset == 0;
         s->object_bytes += p->bytes.n;
@@ -209,7 +212,9 @@ static enum err show_piece(struct show *s, const struct piece *p)
 
 static enum err show_read(struct show *s, struct diag *d)
 {
-    enum err rc = look_through(&s->look, d);
+    enum err rc = met_init(&s->met, &s->look.arena, d);
+    if (!rc)
+        rc = look_through(&s->look, d);
     for (uint32_t i = 0; !rc && i < s->look.path_count; i++) {
         struct open_bundle b;
         struct piece p;
