@@ -34,7 +34,8 @@ static const struct form *form_for(struct naming *n, const struct contested *c, 
         if (!rc && bytes.p)
             rc = form_load(n->a, bytes, &form, &findings, NULL);
         if (!rc && form)
-            rc = fieldmap_read(n->a, p->fieldmap, form_field_count(form), form_repeat_count(form), map, NULL);
+            rc = fieldmap_read(n->a, p->fieldmap, form_policies(n->a, form), form_field_count(form),
+                               form_repeat_count(form), map, NULL);
         if (!rc && form)
             return form;
     }

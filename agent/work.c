@@ -117,6 +117,12 @@ enum err work_fieldmap(struct work *w, bool *published_out, struct str *out, str
     return rc == ERR_NOT_FOUND ? ERR_OK : rc;
 }
 
+enum err work_map_read(struct work *w, struct str text, struct fieldmap *out, struct diag *d)
+{
+    return fieldmap_read(&w->arena, text, form_policies(&w->arena, w->form), form_field_count(w->form),
+                         form_repeat_count(w->form), out, d);
+}
+
 /* The argument is a file when there is one of that name, else the id of a published form. */
 enum err work_form_source(struct work *w, struct diag *d)
 {
@@ -235,9 +241,7 @@ static enum err open_form(struct work *w, struct diag *d)
         rc = work_fieldmap(w, &published, &fieldmap, d);
     if (!rc && w->from_file && !published)
         rc = work_form_keep(w, d);
-    return rc ? rc
-              : fieldmap_read(&w->arena, fieldmap, form_field_count(w->form), form_repeat_count(w->form),
-                              &w->map, d);
+    return rc ? rc : work_map_read(w, fieldmap, &w->map, d);
 }
 
 static uint32_t language_of(const struct form *f, const char *wanted)

@@ -18,6 +18,7 @@ enum err work_form_load(struct work *w, struct diag *d) MUST_USE;   /* of form_b
 enum err work_form_keep(struct work *w, struct diag *d) MUST_USE;   /* one from a file */
 /* The stable numbers of its fields, as the centre gave them out; "" where it never did. */
 enum err work_fieldmap(struct work *w, bool *published_out, struct str *out, struct diag *d) MUST_USE;
+enum err work_map_read(struct work *w, struct str text, struct fieldmap *out, struct diag *d) MUST_USE;
 enum err work_lists(struct work *w, struct diag *d) MUST_USE; /* and the session's host */
 
 enum err work_log_open(struct work *w, struct diag *d) MUST_USE;

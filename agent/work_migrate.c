@@ -17,8 +17,7 @@ static enum err take_version(struct work *w, struct version *out, bool *publishe
     struct str fieldmap;
     enum err rc = work_fieldmap(w, published_out, &fieldmap, d);
     if (!rc)
-        rc = fieldmap_read(&w->arena, fieldmap, form_field_count(w->form), form_repeat_count(w->form),
-                           &out->map, d);
+        rc = work_map_read(w, fieldmap, &out->map, d);
     out->form = w->form;
     memcpy(out->hash, w->start.form_hash, SHA256_SIZE);
     return rc;

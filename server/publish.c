@@ -172,12 +172,17 @@ static enum err catalogue(struct desk *k, const struct entry *e, int64_t now, bo
 static enum err policy_of(struct desk *k, const struct form *form, const struct form_field *f,
                           enum field_policy *out, struct diag *d)
 {
-    struct str name = form_field_extra(form, f->number, FORM_NS_DOORSTEP, "policy");
-    *out = f->fresh || f->calculated ? POLICY_VISIT : POLICY_KEEP;
-    if (name.n && !field_policy_read(name, out))
+    enum form_policy policy;
+    if (!form_field_policy(form, f->number, &policy)) {
+        struct str name = form_field_extra(form, f->number, FORM_NS_DOORSTEP, "policy");
         return diag_set(d, ERR_SYNTAX,
                         "%.*s: ds:policy=\"%.*s\" is none of keep, review, union, immutable, visit.",
                         STR_ARG(f->path), STR_ARG(name));
+    }
+    _Static_assert((int)FORM_VISIT == (int)POLICY_VISIT && (int)FORM_IMMUTABLE == (int)POLICY_IMMUTABLE &&
+                       FORM_POLICIES == FIELD_POLICIES,
+                   "forms and sync number the policies alike");
+    *out = (enum field_policy)policy;
     if (*out == POLICY_UNION && f->type != FIELD_SELECT_MANY)
         desk_line(k, "warning", "%.*s: ds:policy=\"union\" joins words; this is no select-multiple.",
                   STR_ARG(f->path));

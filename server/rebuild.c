@@ -46,8 +46,8 @@ static enum err cached_form_load(struct cached_form *f, struct cstore *st, const
     if (!rc)
         rc = form_load(&f->memory, xml, &f->form, &findings, d);
     if (!rc)
-        rc = fieldmap_read(&f->memory, f->about.fieldmap, form_field_count(f->form),
-                           form_repeat_count(f->form), &f->map, d);
+        rc = fieldmap_read(&f->memory, f->about.fieldmap, form_policies(&f->memory, f->form),
+                           form_field_count(f->form), form_repeat_count(f->form), &f->map, d);
     return rc;
 }
 

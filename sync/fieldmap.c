@@ -69,30 +69,43 @@ static enum err invert(struct arena *a, const uint32_t *stable, uint32_t count, 
     return ERR_OK;
 }
 
-static bool read_side(struct str text, bool identity, uint32_t *stable, uint32_t count)
+/* The numbers of a first version, one after the other. */
+struct first {
+    uint32_t given[FIELD_POLICIES];
+};
+
+static uint32_t first_number(struct first *f, uint32_t policy)
 {
-    if (!identity)
+    CHECK(policy < FIELD_POLICIES);
+    return policy * FIELD_POLICY_NUMBERS + ++f->given[policy];
+}
+
+static bool read_side(struct str text, bool is_first, const unsigned char *policies, uint32_t *stable,
+                      uint32_t count)
+{
+    struct first first = {{0}};
+    if (!is_first)
         return take_runs(text, stable, count);
     for (uint32_t i = 0; i < count; i++)
-        stable[i] = i + 1;
+        stable[i] = first_number(&first, policies ? policies[i] : POLICY_KEEP); /* repeats have none */
     return true;
 }
 
-enum err fieldmap_read(struct arena *a, struct str text, uint32_t fields, uint32_t repeats,
-                       struct fieldmap *out, struct diag *d)
+enum err fieldmap_read(struct arena *a, struct str text, const unsigned char *policies, uint32_t fields,
+                       uint32_t repeats, struct fieldmap *out, struct diag *d)
 {
     struct fieldmap m = {.field_count = fields, .repeat_count = repeats};
     struct str rest = text;
     struct str field_text = STR_NONE;
-    bool identity = text.n == 0;
+    bool is_first = text.n == 0;
 
     m.field_stable = ARENA_ARRAY(a, uint32_t, (size_t)fields + 1);
     m.repeat_stable = ARENA_ARRAY(a, uint32_t, (size_t)repeats + 1);
-    if (!m.field_stable || !m.repeat_stable)
+    if (!m.field_stable || !m.repeat_stable || !policies)
         return diag_set(d, ERR_NOMEM, "no memory for a field map of %u fields", fields);
     str_split(&rest, ';', &field_text);
-    if (!read_side(field_text, identity, m.field_stable, fields) ||
-        !read_side(rest, identity, m.repeat_stable, repeats))
+    if (!read_side(field_text, is_first, policies, m.field_stable, fields) ||
+        !read_side(rest, is_first, NULL, m.repeat_stable, repeats))
         return diag_set(d, ERR_CORRUPT,
                         "the field map does not fit the form (%u fields, %u repeats): publish the form again",
                         fields, repeats);
@@ -108,10 +121,12 @@ enum err fieldmap_read(struct arena *a, struct str text, uint32_t fields, uint32
     return ERR_OK;
 }
 
-static bool is_identity(const uint32_t *stable, uint32_t count)
+/* A number says its policy, so that the numbers alone tell whether they are those of a first version. */
+static bool is_first_version(const uint32_t *stable, uint32_t count)
 {
+    struct first first = {{0}};
     for (uint32_t i = 0; i < count; i++)
-        if (stable[i] != i + 1)
+        if (stable[i] != first_number(&first, stable[i] / FIELD_POLICY_NUMBERS))
             return false;
     return true;
 }
@@ -136,7 +151,7 @@ static void write_runs(const uint32_t *stable, uint32_t count, struct buf *out)
 void fieldmap_write(const uint32_t *fields, uint32_t field_count, const uint32_t *repeats,
                     uint32_t repeat_count, struct buf *out)
 {
-    if (is_identity(fields, field_count) && is_identity(repeats, repeat_count))
+    if (is_first_version(fields, field_count) && is_first_version(repeats, repeat_count))
         return;
     write_runs(fields, field_count, out);
     buf_put_char(out, ';');

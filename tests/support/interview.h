@@ -41,7 +41,8 @@ static const char survey_form[] =
 
 struct interview {
     const struct form *form;
-    struct str xml; /* of the form */
+    struct fieldmap map; /* of the first version published */
+    struct str xml;      /* of the form */
     unsigned char hash[SHA256_SIZE];
     struct session_host host;
     struct session *session;
@@ -78,7 +79,6 @@ static inline void form_publish_text(struct world *w, const char *text)
     buf_free(&lines);
 }
 
-/* Field numbers in the tests' forms are 1, 2, 3 ... as the first version published gets them. */
 static inline void put(struct interview *v, struct change c)
 {
     assert_true(v->count < 400);
@@ -91,6 +91,8 @@ static inline void interview_form(struct world *w, struct interview *v, const ch
     v->xml = str_of(text);
     OK(form_load(&w->a, v->xml, &v->form, &findings, &w->d));
     OK(sha256(v->xml, v->hash));
+    OK(fieldmap_read(&w->a, STR(""), form_policies(&w->a, v->form), form_field_count(v->form),
+                     form_repeat_count(v->form), &v->map, &w->d));
 }
 
 static inline void interview_begin(struct world *w, struct interview *v, struct handheld *h, const char *text,
@@ -149,7 +151,7 @@ static inline void interview_collect(struct world *w, struct interview *v, struc
         } else if (s->op == SESSION_ROW_REMOVE) {
             put(v, change_of(w, h, v->rows[s->key], 0, CHANGE_ROW_DELETE, STR("")));
         } else {
-            struct change c = change_of(w, h, v->rows[s->key], s->field + 1,
+            struct change c = change_of(w, h, v->rows[s->key], v->map.field_stable[s->field],
                                         s->op == SESSION_SET ? CHANGE_SET : CHANGE_CLEAR,
                                         s->value.n ? arena_str(&w->a, s->value) : STR(""));
             c.status = (uint8_t)s->status;

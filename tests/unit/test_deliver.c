@@ -445,7 +445,7 @@ static void wrong_row_numbers_heal_themselves(void **state)
     visit_once(c, "H1", "A");
     OK(sync_now(c, &r));
     OK(sync_now(c, &r));
-    OK(db_exec(t->store->db, "UPDATE row SET number = number + 5000 WHERE number > 0", &t->d));
+    OK(db_exec(t->store->db, "UPDATE row SET number = key + 5000 WHERE kind IN (1, 2)", &t->d));
     visit_once(c, "H1", "B");
     OK(sync_now(c, &r));
     assert_int_equal(r.totals.frames_quarantined, 1);

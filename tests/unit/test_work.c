@@ -30,14 +30,18 @@ static const char *numbers_of_second(struct device_test *t)
 {
     const struct form *one, *two;
     struct form_findings none = {0};
-    uint32_t fields[40], repeats[4] = {1}, next;
+    uint32_t fields[40], repeats[4] = {1}, next = 1;
+    struct fieldmap first;
     struct buf b;
     OK(form_load(&t->a, str_of(visit_form), &one, &none, &t->d));
+    OK(fieldmap_read(&t->a, STR(""), form_policies(&t->a, one), form_field_count(one), form_repeat_count(one),
+                     &first, &t->d));
     OK(form_load(&t->a, str_of(second_version), &two, &none, &t->d));
-    next = form_field_count(one) + 1;
+    for (uint32_t i = 0; i < form_field_count(one); i++)
+        next += first.field_stable[i] < FIELD_POLICY_NUMBERS;
     for (uint32_t i = 0; i < form_field_count(two); i++) {
         const struct form_field *known = form_field_by_path(one, form_field(two, i)->path);
-        fields[i] = known ? known->number + 1 : next++;
+        fields[i] = known ? first.field_stable[known->number] : next++;
     }
     buf_init(&b, 4096);
     fieldmap_write(fields, form_field_count(two), repeats, form_repeat_count(two), &b);
