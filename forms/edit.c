@@ -210,6 +210,32 @@ static enum err come_to_know(struct session *s, const struct saved_unknown *u, u
     return rc == ERR_NOMEM ? rc : ERR_OK;
 }
 
+/* It is written as it stands, so what is not one element or one attribute would spoil the document around it.
+ */
+static enum err stands_alone(struct session *s, struct str xml, bool element, bool *out)
+{
+    struct xml_caps caps = {.depth_max = FORM_DEPTH_MAX + 1, .nodes_max = FORM_NODES_MAX};
+    struct xml_doc doc;
+    struct diag ignored = {0};
+    struct buf b;
+    struct arena_mark mark = arena_mark(&s->scratch);
+    buf_init(&b, FORM_BYTES_MAX);
+    buf_put_z(&b, "<x");
+    for (uint32_t i = 0; i < s->form->namespaces.count; i++)
+        put_declaration(&b, s->form->namespaces.at[i].prefix, s->form->namespaces.at[i].uri);
+    buf_put_z(&b, element ? ">" : " ");
+    buf_put_str(&b, xml);
+    buf_put_z(&b, element ? "</x>" : "/>");
+    enum err rc = b.failed ? b.failed : xml_doc_read(&s->scratch, buf_str(&b), &caps, &doc, &ignored);
+    uint32_t child = rc ? XML_NONE : xml_at(&doc, 0)->first_child;
+    *out = !rc && (element ? child != XML_NONE && xml_at(&doc, child)->name != XML_NONE &&
+                                 xml_at(&doc, child)->next == XML_NONE
+                           : child == XML_NONE);
+    buf_free(&b);
+    arena_release(&s->scratch, mark);
+    return rc == ERR_NOMEM ? rc : ERR_OK;
+}
+
 /* One whose place the form no longer has moves to the root: kept, if not understood. */
 enum err unknown_load(struct session *s, const struct session_options *o)
 {
@@ -217,11 +243,14 @@ enum err unknown_load(struct session *s, const struct session_options *o)
     map_init(&s->unknown_at, &s->arena);
     for (uint32_t i = 0; i < o->unknown_count && !rc; i++) {
         const struct saved_unknown *u = &o->unknown[i];
-        bool element = str_starts(u->xml, STR("<")), done = false;
+        bool element = str_starts(u->xml, STR("<")), done = false, alone = false;
         uint32_t node = node_of_path(s->form, u->path);
         uint32_t child = node == NONE
                              ? NONE
                              : form_child(s->form, node, form_local(s->form, name_inside(u->xml)), !element);
+        rc = stands_alone(s, u->xml, element, &alone);
+        if (rc || !alone)
+            continue;
         if (child != NONE && element)
             rc = come_to_know(s, u, child, &done);
         if (rc || done || (!element && (node == NONE || child != NONE)))

@@ -127,6 +127,35 @@ static void a_newer_form_comes_to_know_what_was_kept(void **state)
     interview_close(&v);
 }
 
+static void what_would_spoil_the_document_is_left_out(void **state)
+{
+    static const char *const hostile[] = {
+        "</meta></d>", "<a/><b/>",    "<a>",     "words",  " x=\"1\"><evil/",
+        "<a/>words",   "<!-- no -->", "</x><x>", "<p:a/>", " x=\"1\"/><x y=\"",
+    };
+    struct interview v;
+    struct saved_unknown list[11];
+    (void)state;
+    interview_init(&v);
+    assert_int_equal(interview_form(&v, form_text(&v.a, model, body)), ERR_OK);
+    for (uint32_t i = 0; i < 10; i++)
+        list[i] = (struct saved_unknown){.path = STR("/d/meta"), .xml = str_of(hostile[i])};
+    list[10] = (struct saved_unknown){.path = STR("/d/meta"), .xml = STR("<good>1 &lt; 2</good>")};
+    struct session_options o = {
+        .form = v.form, .host = &v.host, .resume = true, .unknown = list, .unknown_count = 11};
+    assert_int_equal(session_open(&v.a, &o, &v.s, &v.d), ERR_OK);
+    const char *out = xml(&v, false);
+    assert_non_null(strstr(out, "<good>1 &lt; 2</good></meta>"));
+    assert_null(strstr(out, "evil"));
+    assert_null(strstr(out, "<a/>"));
+    assert_null(strstr(out, "<a>"));
+    assert_null(strstr(out, "p:a"));
+    assert_null(strstr(out, "words"));
+    struct saved_interview again;
+    assert_int_equal(submission_read(&v.a, v.form, str_of(out), 1, &again, &v.d), ERR_OK);
+    interview_close(&v);
+}
+
 static void without_an_instance_id_nothing_can_be_replaced(void **state)
 {
     struct interview v;
@@ -151,6 +180,7 @@ int main(void)
         cmocka_unit_test(what_the_form_does_not_know_is_sent_again),
         cmocka_unit_test(the_draft_of_an_edit_is_resumed),
         cmocka_unit_test(a_newer_form_comes_to_know_what_was_kept),
+        cmocka_unit_test(what_would_spoil_the_document_is_left_out),
         cmocka_unit_test(without_an_instance_id_nothing_can_be_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
