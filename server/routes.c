@@ -31,7 +31,7 @@ static enum err take_changes(struct call *c, struct str frame, struct diag *d)
     if (x.device.revoked_ms || x.caught_up || !wants_down || x.duplicate || !x.epoch)
         return ERR_OK;
     /* What rides along is a gift: when it cannot be made, the receipt still counts. */
-    const struct down_ask ask = {&x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX, x.epoch};
+    const struct down_ask ask = {&x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX, x.epoch, 0};
     buf_init(&down, FRAME_SIZE_MAX);
     rc = down_build(c->server, c->st, c->a, &ask, &down, &any, NULL);
     if (!rc && any && down.n <= SRV_REPLY_DOWN_MAX)
@@ -109,6 +109,22 @@ static enum err finish_upload(struct call *c, const unsigned char id[static BATC
     return rc;
 }
 
+/* It was taken before: the receipt once more. */
+static enum err receipt_again(struct call *c, const unsigned char id[static BATCH_ID_SIZE], struct diag *d)
+{
+    struct str frame;
+    struct buf receipt;
+    enum err rc = cstore_batch_by_id(c->st, c->a, id, &frame, d);
+    if (rc != ERR_NOT_FOUND)
+        return rc ? rc : take_changes(c, frame, d);
+    buf_init(&receipt, FRAME_SIZE_MAX);
+    rc = srv_part_receipt(c->server, c->st, c->a, id, &receipt, d);
+    if (!rc)
+        buf_put_str(&c->reply->body, buf_str(&receipt));
+    buf_free(&receipt);
+    return rc == ERR_NOT_FOUND ? diag_set(d, rc, "Nothing of this frame is here.") : rc;
+}
+
 static enum err put_upload(struct call *c, struct diag *d)
 {
     unsigned char id[BATCH_ID_SIZE];
@@ -122,6 +138,8 @@ static enum err put_upload(struct call *c, struct diag *d)
                         &now, d);
     if (rc)
         return rc;
+    if (now.done)
+        return receipt_again(c, id, d);
     if (!now.whole) {
         tell_offset(c, now.gap ? 409 : 204, now.have);
         return ERR_OK;
@@ -134,8 +152,6 @@ static enum err commit_upload(struct call *c, struct diag *d)
 {
     unsigned char id[BATCH_ID_SIZE];
     struct upload_state now;
-    struct str frame;
-    struct buf receipt;
     struct str name = c->tail;
     if (!str_ends(name, STR("/commit")))
         return diag_set(d, ERR_NOT_FOUND, "The centre has no such address.");
@@ -147,19 +163,10 @@ static enum err commit_upload(struct call *c, struct diag *d)
         return rc;
     if (now.whole)
         return finish_upload(c, id, d);
-    if (now.known) {
-        tell_offset(c, 409, now.have);
-        return ERR_OK;
-    }
-    rc = cstore_batch_by_id(c->st, c->a, id, &frame, d);
-    if (rc != ERR_NOT_FOUND)
-        return rc ? rc : take_changes(c, frame, d);
-    buf_init(&receipt, FRAME_SIZE_MAX);
-    rc = srv_part_receipt(c->server, c->st, c->a, id, &receipt, d);
-    if (!rc)
-        buf_put_str(&c->reply->body, buf_str(&receipt));
-    buf_free(&receipt);
-    return rc == ERR_NOT_FOUND ? diag_set(d, rc, "Nothing of this frame is here.") : rc;
+    if (!now.known)
+        return receipt_again(c, id, d);
+    tell_offset(c, 409, now.have);
+    return ERR_OK;
 }
 
 static enum err get_receipts(struct call *c, struct diag *d)
@@ -178,7 +185,7 @@ static enum err get_receipts(struct call *c, struct diag *d)
 
 static enum err get_down(struct call *c, struct diag *d)
 {
-    uint64_t cursor = 0, bytes_max = DOWN_DEFAULT, epoch = 0;
+    uint64_t cursor = 0, bytes_max = DOWN_DEFAULT, epoch = 0, dict = 0;
     bool any = false;
     if (!query_u64(c, "c", &cursor))
         return diag_set(d, ERR_USAGE, "The query needs c=CURSOR.");
@@ -187,7 +194,10 @@ static enum err get_down(struct call *c, struct diag *d)
         epoch = 0;
     if (bytes_max < DOWN_MIN)
         bytes_max = DOWN_MIN;
-    const struct down_ask ask = {&c->device, c->person.area, cursor, (size_t)bytes_max, (uint32_t)epoch};
+    if (!query_u64(c, "z", &dict) || dict > UINT16_MAX)
+        dict = 0;
+    const struct down_ask ask = {&c->device,        c->person.area,  cursor,
+                                 (size_t)bytes_max, (uint32_t)epoch, (uint16_t)dict};
     return down_build(c->server, c->st, c->a, &ask, &c->reply->body, &any, d);
 }
 

@@ -55,7 +55,7 @@ enum err upload_look(struct cstore *st, const struct device_row *carrier,
                      const unsigned char id[static BATCH_ID_SIZE], struct upload_state *out,
                      struct diag *d) MUST_USE;
 /* Keeps `bytes`, which lie at `at` of a frame of `total` bytes; what is here already is passed over. ERR_OK
- * says that they are on the disk (or, with `gap`, that nothing was kept). */
+ * says that they are on the disk (or, with `gap` or `done`, that nothing was kept). */
 enum err upload_put(struct server *s, struct cstore *st, const struct device_row *carrier,
                     const unsigned char id[static BATCH_ID_SIZE], uint64_t at, uint64_t total,
                     struct str bytes, struct upload_state *out, struct diag *d) MUST_USE;

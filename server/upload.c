@@ -103,7 +103,11 @@ enum err upload_put(struct server *s, struct cstore *st, const struct device_row
     if (total > FRAME_SIZE_MAX || total < FRAME_HEAD_SIZE || at > total)
         return diag_set(d, total > FRAME_SIZE_MAX ? ERR_LIMIT : ERR_USAGE, "No frame has %llu bytes.",
                         (unsigned long long)total);
-    enum err rc = write_begin(s, st, d);
+    enum err rc = upload_look(st, carrier, id, out, d);
+    if (rc || out->done)
+        return rc;
+    *out = (struct upload_state){0};
+    rc = write_begin(s, st, d);
     if (!rc)
         rc = cstore_upload(st, carrier->device, carrier->inc, id, &u, d);
     if (rc == ERR_NOT_FOUND) {
