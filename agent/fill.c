@@ -14,9 +14,14 @@ struct fill_request {
     const char *edit, *reason, *position, *migrate, *dry_run;
 };
 
+/* An urgent finding is told as soon as an answer brings it; the result has it again. */
 static enum err save_line(void *self, struct diag *d)
 {
-    return work_save(self, d);
+    struct work *w = self;
+    uint32_t from = w->alerts.count;
+    enum err rc = work_save(w, d);
+    interview_alerts(w, from, work_is_chinese(w->start.language), stderr);
+    return rc;
 }
 
 /* The log has the question that an answer belongs to; one that no screen shows has none. */
@@ -73,6 +78,11 @@ static void scripted_json(const struct script *script, const struct work *w, con
     for (uint32_t i = 0; i < w->notes.count; i++) {
         buf_put_z(&b, i ? "," : "");
         buf_put_json(&b, w->notes.at[i]);
+    }
+    buf_put_z(&b, "],\"urgent\":[");
+    for (uint32_t i = 0; i < w->alerts.count; i++) {
+        buf_put_z(&b, i ? "," : "");
+        buf_put_json(&b, w->alerts.at[i].rule);
     }
     buf_put_char(&b, ']');
     if (finished) {
@@ -244,6 +254,7 @@ static int fill(const struct fill_request *q, const struct work_options *o)
     code = 0;
     if (q->answers) {
         tell_notes(&w, 0);
+        interview_alerts(&w, 0, zh, stderr);
         code = scripted(&w, q, zh);
     } else {
         interview_run(&w, zh);

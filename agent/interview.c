@@ -19,7 +19,7 @@ struct ui {
     bool zh;
     bool colour;
     bool eof;
-    uint32_t notes_shown;
+    uint32_t notes_shown, alerts_shown;
     uint32_t columns, page; /* of the screen; lines that a long list shows at once */
     struct arena scratch;   /* of one stop */
     struct buf noted;       /* the place that is noted in the store */
@@ -97,6 +97,24 @@ static void show_notes(struct ui *ui)
     }
 }
 
+void interview_alerts(const struct work *w, uint32_t from, bool zh, FILE *to)
+{
+    for (uint32_t i = from; i < w->alerts.count; i++) {
+        fprintf(to, "  !! %s", interview_word(W_URGENT, zh));
+        term_put(to, zh ? w->alerts.at[i].zh : w->alerts.at[i].en);
+        fputc('\n', to);
+    }
+}
+
+/* What the rules hold so urgent that it is shown before the person's own judgement. */
+static void show_alerts(struct ui *ui)
+{
+    style(ui, "31");
+    interview_alerts(ui->w, ui->alerts_shown, ui->zh, stdout);
+    style(ui, "0");
+    ui->alerts_shown = ui->w->alerts.count;
+}
+
 static bool save(struct ui *ui)
 {
     struct diag d = {0};
@@ -111,6 +129,7 @@ static bool save(struct ui *ui)
     printf("  ✓ %s\n", word(ui, W_SAVED));
     style(ui, "0");
     show_notes(ui);
+    show_alerts(ui);
     return true;
 }
 
@@ -1114,6 +1133,7 @@ static void greet(struct ui *ui)
     }
     putchar('\n');
     show_notes(ui);
+    show_alerts(ui);
     for (uint32_t i = 0; i < count; i++) {
         printf("  ! ");
         term_put_wrapped(stdout, warnings[i], INDENT + 2, ui->columns);

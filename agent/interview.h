@@ -9,9 +9,14 @@
 
 #include "agent/work.h"
 
+#include <stdio.h>
+
 /* Reads standard input, writes standard output. `zh`: language of the program's own words. */
 void interview_run(struct work *w, bool zh);
 /* What is shown once an interview is finalised: the findings, and a short receipt. */
 void interview_result(const struct work *w, const struct work_result *r, uint32_t answers, bool zh);
+
+/* What the rules hold urgent, from the nth on: a line each. */
+void interview_alerts(const struct work *w, uint32_t from, bool zh, FILE *to);
 
 #endif

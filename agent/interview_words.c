@@ -31,6 +31,7 @@ static const char *const words[W_COUNT][2] = {
     [W_FINISH] = {"End of the interview. f: finish   <: back   :list: jump   q: leave, the draft stays",
                   "访谈到此结束。f：完成   <：返回   :list：跳转   q：退出（草稿保留）"},
     [W_MISSING] = {"Not complete yet:", "尚未完成："},
+    [W_URGENT] = {"urgent: ", "紧急："},
     [W_JUDGEMENT] = {"Before you see the findings: your own judgement of this household, in a few words",
                      "在看到风险线索之前，请写下您自己对这户的判断，几个字即可"},
     [W_JUDGEMENT_AGAIN] = {"Nothing written. A few words, or Enter once more to leave it out",

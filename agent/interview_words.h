@@ -54,6 +54,7 @@ enum word {
     W_MANY,
     W_COMMENT,
     W_REASON,
+    W_URGENT,
     W_COUNT
 };
 

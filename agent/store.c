@@ -111,8 +111,13 @@ struct str device_text(struct arena *a, uint64_t device)
 
 struct str iso_now(const struct store *s, struct arena *a)
 {
+    return iso_at(s, a, s->seam->wall_ms(s->seam->self));
+}
+
+struct str iso_at(const struct store *s, struct arena *a, int64_t ms)
+{
     char text[40];
-    struct civil c = civil_at(s->seam->wall_ms(s->seam->self), s->zone);
+    struct civil c = civil_at(ms, s->zone);
     size_t n = civil_write(&c, text);
     ptrdiff_t point = str_find((struct str){text, n}, STR("."));
     if (point > 0) { /* nobody asks for milliseconds, and they would travel */

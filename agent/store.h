@@ -77,6 +77,8 @@ enum err store_object_put(struct store *s, const unsigned char hash[static SHA25
                           struct diag *d) MUST_USE;
 enum err store_object_get(struct store *s, const unsigned char hash[static SHA256_SIZE], struct buf *out,
                           struct diag *d) MUST_USE;
+/* The newest compression dictionary that the centre announced and that is held here; id 0 = none. */
+enum err store_dict(struct store *s, struct arena *a, struct frame_dict *out, struct diag *d) MUST_USE;
 /* The same piece by piece (db_blob_read), for what is larger than memory should hold. */
 struct db_blob;
 enum err store_object_open(struct store *s, const unsigned char hash[static SHA256_SIZE],
@@ -195,6 +197,7 @@ struct visit_finish {
     uint32_t comment_count;
     unsigned char xml_hash[SHA256_SIZE];
     struct str instance_id, judgement;
+    int64_t ended_ms; /* what was judged, was at this moment; 0 = now */
     bool judged;
     unsigned char pack_hash[SHA256_SIZE];
     const struct judgement *findings;    /* when judged */

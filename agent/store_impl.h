@@ -156,5 +156,6 @@ enum err dispute_check(struct store *s, int64_t interview, struct diag *d) MUST_
 
 struct str hex_text(struct arena *a, const unsigned char *bytes, size_t n);
 struct str iso_now(const struct store *s, struct arena *a);
+struct str iso_at(const struct store *s, struct arena *a, int64_t ms);
 
 #endif

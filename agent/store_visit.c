@@ -888,7 +888,7 @@ static enum err finish_fields(struct store *s, struct arena *a, struct counters 
     snprintf(person, sizeof person, "%u", s->id.by.person);
     visit_check_write(f->xml_hash, check);
     const struct row_value fields[] = {
-        {VISIT_ENDED, iso_now(s, a)},
+        {VISIT_ENDED, f->ended_ms ? iso_at(s, a, f->ended_ms) : iso_now(s, a)},
         {VISIT_PERSON, str_of(s->id.by.person ? person : "")}, /* a draft may be older than the enrolment */
         {VISIT_INSTANCE, f->instance_id},
         {VISIT_XML_HASH, {check, sizeof check}},

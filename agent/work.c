@@ -485,6 +485,8 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
                   "county's own centre reads the answers");
     if (!rc)
         rc = open_session(w, language, d);
+    if (!rc)
+        work_judge_open(w);
     if (rc)
         work_close(w);
     return rc;
@@ -495,6 +497,7 @@ void work_close(struct work *w)
     if (w->session && !w->finalised)
         work_log_leave(w);
     audit_close(w->audit);
+    work_judge_close(w);
     session_close(w->session);
     lists_close(&w->lists);
     buf_free(&w->form_bytes);
@@ -520,48 +523,7 @@ enum err work_save(struct work *w, struct diag *d)
     session_changes_clear(w->session);
     work_log_saved(w);
     w->comments.count = 0;
+    if (count)
+        work_judge_touch(w);
     return ERR_OK;
-}
-
-/* ---- judging and finishing ---- */
-
-static enum err open_prev(struct work *w, struct arena *a, struct session **prev_out, struct diag *d)
-{
-    const struct saved_interview *p = &w->visit.prev;
-    struct session_options so = {.form = w->form,
-                                 .host = &w->host,
-                                 .resume = true,
-                                 .frozen = true,
-                                 .rows = p->rows,
-                                 .row_count = p->row_count,
-                                 .cells = p->cells,
-                                 .cell_count = p->cell_count,
-                                 .row_key_next = w->visit.row_key_next};
-    return session_open(a, &so, prev_out, d);
-}
-
-enum err work_judge(struct work *w, struct arena *a, struct judgement *j, struct diag *d)
-{
-    struct judge_input in = {.now = w->session};
-    struct session *prev = NULL;
-
-    if (!w->pack)
-        return diag_set(d, ERR_NOT_FOUND, "no rule pack for this form is on the device");
-    int64_t now = host_now(w);
-    struct civil today = civil_at(now, w->o.zone ? w->o.zone : zone_utc());
-    in.today = civil_days(today.year, today.month, today.day);
-    enum err rc = ERR_OK;
-    if (w->has_household) {
-        in.area = w->household.area;
-        rc = store_department(w->o.store, a, w->household.key, &in.dept, &in.dept_as_of, d);
-    }
-    if (!rc && w->visit.revisit) {
-        in.prev_date = str_sub(w->visit.prev_ended, 0, 10);
-        rc = open_prev(w, a, &prev, d);
-        in.prev = prev;
-    }
-    if (!rc)
-        rc = judge_household(a, w->pack, &in, j, d);
-    session_close(prev);
-    return rc;
 }

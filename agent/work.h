@@ -26,6 +26,12 @@ struct work_options {
     const char *position;  /* "LAT LON [ALT [ACC]]" where the device is; NULL = it cannot tell */
 };
 
+/* An urgent finding, told while the interview goes on. */
+struct work_alert {
+    struct str rule, zh, en;
+    enum severity severity;
+};
+
 struct work {
     struct work_options o;
     struct arena arena;
@@ -52,6 +58,14 @@ struct work {
     VEC(struct visit_comment) comments; /* not saved yet */
     struct form_findings findings;      /* of the form, then of the pack */
     VEC(struct str) notes;              /* sentences to show before the first question */
+    /* of work_judge.c */
+    struct judge *judge;       /* NULL = there is no pack, or it could not be applied */
+    struct arena judge_memory; /* of what it tells */
+    struct session *prev;      /* the visit before, NULL = none */
+    struct judge_input basis;  /* what is judged by besides the answers, as known at the beginning */
+    bool basis_read;
+    int64_t judged_ms;             /* when work_judge() last was */
+    VEC(struct work_alert) alerts; /* in the order in which they came to hold; show each once */
 };
 
 /* On failure everything is released; work_close accepts a zeroed struct. `w` must stay where it is while

@@ -188,8 +188,16 @@ enum err work_finish(struct work *w, struct arena *a, struct str own_judgement, 
     if (!rc)
         rc = sha256(buf_str(&x.xml), x.f.xml_hash);
     if (!rc && w->pack) {
-        rc = work_judge(w, a, &x.r.judgement, d);
+        struct diag why = {0};
+        rc = work_judge(w, a, &x.r.judgement, &why);
         x.r.judged = !rc;
+        x.f.ended_ms = w->judged_ms;
+        if (rc == ERR_NOMEM)
+            (void)diag_set(d, rc, "%s", why.text);
+        else if (rc) { /* a fault of the pack keeps nobody from finishing */
+            work_note(w, "this visit was not judged: %s", why.text);
+            rc = ERR_OK;
+        }
     }
     x.r.instance_id = rc ? STR_NONE : instance_id(w, a);
     x.r.xml_size = x.xml.n;

@@ -21,6 +21,11 @@ enum err work_fieldmap(struct work *w, bool *published_out, struct str *out, str
 enum err work_map_read(struct work *w, struct str text, struct fieldmap *out, struct diag *d) MUST_USE;
 enum err work_lists(struct work *w, struct diag *d) MUST_USE; /* and the session's host */
 
+/* A judge beside the interview (work_judge.c): never in the way of an answer. */
+void work_judge_open(struct work *w);
+void work_judge_touch(struct work *w); /* after answers were saved */
+void work_judge_close(struct work *w);
+
 enum err work_log_open(struct work *w, struct diag *d) MUST_USE;
 struct str work_log_text(struct work *w); /* complete rows that are not saved yet */
 void work_log_saved(struct work *w);
