@@ -6,6 +6,7 @@
 #include "server/courier.h"
 #include "server/transport.h"
 #include "sync/courier.h"
+#include "sync/render.h"
 
 #define DOWN_BYTES (256u << 10)
 #define RECEIPT_PAGE 256 /* as srv_receipts lists at once */
@@ -510,6 +511,41 @@ enum err courier_answer(const struct courier_job *job, struct courier_counts *ou
         rc = remove_spent(&x, d);
     arena_free(&x.work);
     arena_free(&x.memory);
+    return rc;
+}
+
+static enum err show_frame(const struct courier_job *job, const struct frame *f, bool json, struct buf *out,
+                           struct diag *d)
+{
+    struct buf plain;
+    buf_init(&plain, f->raw_size);
+    bool opens = frame_open(f, &job->server->centre.seal, &plain, NULL) == ERR_OK;
+    const struct str opened = buf_str(&plain);
+    enum err rc = frame_render(f, opens ? &opened : NULL, NULL, json ? RENDER_JSON : RENDER_TEXT, out);
+    if (plain.p)
+        crypto_wipe(plain.p, plain.room);
+    buf_free(&plain);
+    return rc ? diag_set(d, rc, "There are too many frames to show each of them.") : ERR_OK;
+}
+
+enum err courier_show(const struct courier_job *job, bool json, struct buf *out, struct diag *d)
+{
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < job->path_count; i++) {
+        struct stream_in *in = NULL;
+        struct bundle_reader r;
+        struct piece p;
+        bool any = true;
+        rc = stream_in_open(job->paths[i], &in, d);
+        if (rc)
+            break;
+        bundle_reader_init(&r, (struct bundle_source){in, stream_in_read});
+        while (!rc && !(rc = bundle_read(&r, &p, &any, d)) && any)
+            if (p.kind == PIECE_FRAME)
+                rc = show_frame(job, &p.frame, json, out, d);
+        bundle_reader_free(&r);
+        stream_in_close(in);
+    }
     return rc;
 }
 

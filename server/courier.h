@@ -28,8 +28,12 @@ struct courier_job {
 };
 enum err courier_answer(const struct courier_job *job, struct courier_counts *out, struct diag *d) MUST_USE;
 
-/* The same for one bundle in memory, of a carrier that has radio: POST /v1/courier. The answer is about
- * `bytes_max` long: receipts and statements always, downlink as far as it fits, objects not at all. */
+/* Each frame on the cards as people read it, with its contents when the centre's key opens it; nothing is
+ * taken in. `json`: one object a line. */
+enum err courier_show(const struct courier_job *job, bool json, struct buf *out, struct diag *d) MUST_USE;
+
+/* As courier_answer for one bundle in memory, of a carrier that has radio: POST /v1/courier. The answer is
+ * about `bytes_max` long: receipts and statements always, downlink as far as it fits, objects not at all. */
 enum err courier_answer_bytes(struct server *s, struct cstore *st, struct str bundle, size_t bytes_max,
                               struct buf *answer_out, struct diag *d) MUST_USE;
 

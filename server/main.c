@@ -52,6 +52,7 @@ enum option {
     OPTION_BY,
     OPTION_FORCE,
     OPTION_REPLAY,
+    OPTION_TRAIN,
     OPTION_COUNT
 };
 
@@ -81,6 +82,7 @@ static const struct option_row {
     [OPTION_BY] = {"--by",         "NAME",      "who decides"},
     [OPTION_FORCE] = {"--force",      NULL,        "also what the handheld sends again by itself"},
     [OPTION_REPLAY] = {"--replay",     NULL,        "apply the whole log anew and compare"},
+    [OPTION_TRAIN] = {"--train",      NULL,        "learn the dictionary from what has arrived here"},
     [OPTION_THREADS] = {"--threads",    "N",         "requests carried out at the same time (2)"},
     [OPTION_CERTIFICATE] = {"--certificate", "FILE",    "serve HTTPS: the certificate with its chain, PEM"},
     [OPTION_KEY] = {"--key",        "FILE",      "the certificate's key, PEM"},
@@ -373,9 +375,13 @@ static enum err call_publish(struct run *r, struct diag *d)
     struct str bytes, id = given(r, OPTION_ID) ? r->option[OPTION_ID] : STR("");
     struct publish_result result;
     char hash[2 * SHA256_SIZE + 1] = {0};
-    enum err rc = file_in(r, r->arguments[2], &bytes, d);
+    bool train = given(r, OPTION_TRAIN);
+    if (train != (r->argument_count == 2) || (train && !str_eq_z(r->arguments[1], "dictionary")))
+        return diag_set(d, ERR_USAGE, "A FILE is published; --train makes a dictionary, without one.");
+    struct str name = train ? STR("") : base_name(r->arguments[2]);
+    enum err rc = train ? dict_train(&r->desk, &bytes, d) : file_in(r, r->arguments[2], &bytes, d);
     if (!rc)
-        rc = publish(&r->desk, r->arguments[1], id, base_name(r->arguments[2]), bytes, &result, d);
+        rc = publish(&r->desk, r->arguments[1], id, name, bytes, &result, d);
     if (rc)
         return rc;
     hex_write(result.hash, SHA256_SIZE, hash);
@@ -640,7 +646,8 @@ static enum err call_courier(struct run *r, struct diag *d)
     struct courier_counts n;
     struct courier_job job = {.remove = given(r, OPTION_REMOVE), .lines = &r->lines};
     const char **paths = NULL;
-    if (!str_eq_z(r->arguments[0], "take"))
+    bool show = str_eq_z(r->arguments[0], "show");
+    if (!show && !str_eq_z(r->arguments[0], "take"))
         return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
     enum err rc = bundle_out(r, &job.out, d);
     if (!rc)
@@ -650,9 +657,11 @@ static enum err call_courier(struct run *r, struct diag *d)
         rc = crypto_init(d);
     if (!rc)
         rc = srv_open(&so, &job.server, d);
-    if (!rc)
+    if (!rc && show)
+        rc = courier_show(&job, given(r, OPTION_JSON), &r->out, d);
+    else if (!rc)
         rc = courier_answer(&job, &n, d);
-    if (!rc)
+    if (!rc && !show)
         courier_print(r, &n);
     srv_close(job.server);
     return rc;
@@ -806,7 +815,8 @@ static const struct command commands[] = {
     {"device", "list|revoke DIR [ID]", 2, 3, BIT(OPTION_JSON), true, call_device,
      "show the handhelds, or shut one out",
      "doorstepd device revoke /srv/doorstep 1f00c0ffee001234"},
-    {"publish", "DIR form|list|pack FILE", 3, 3, BIT(OPTION_ID) | BIT(OPTION_JSON), true, call_publish,
+    {"publish", "DIR form|list|pack|dictionary [FILE]", 2, 3,
+     BIT(OPTION_ID) | BIT(OPTION_TRAIN) | BIT(OPTION_JSON), true, call_publish,
      "check a form, a list or a rule pack and hand it to every handheld",
      "doorstepd publish /srv/doorstep form monitoring.xform.xml"},
     {"import", "DIR households|departments FILE", 3, 3, BIT(OPTION_DRY_RUN) | BIT(OPTION_JSON), true,
@@ -816,9 +826,9 @@ static const struct command commands[] = {
     {"assign", "DIR", 1, 1, BIT(OPTION_HOUSEHOLD) | BIT(OPTION_PERSON) | BIT(OPTION_DUE), true, call_assign,
      "hand a household to a person",
      "doorstepd assign /srv/doorstep --household H0001 --person 1 --due 2026-12-31"},
-    {"courier", "take DIR CARD...", 3, 8, BIT(OPTION_BUNDLE) | BIT(OPTION_REMOVE) | BIT(OPTION_JSON), false,
+    {"courier", "take|show DIR CARD...", 3, 8, BIT(OPTION_BUNDLE) | BIT(OPTION_REMOVE) | BIT(OPTION_JSON), false,
      call_courier,
-     "take in what memory cards bring, and write receipts and downlink for the way back",
+     "take in what memory cards bring, and write receipts and downlink for the way back; or show it",
      "doorstepd courier take /srv/doorstep /media/card --out /media/card"},
     {"status", "DIR", 1, 1, BIT(OPTION_JSON), true, call_status,
      "counts of what the centre holds",
