@@ -299,6 +299,8 @@ static enum err open_client(struct run *run, struct diag *d)
     if (run->o->receive_only)
         c.unsure_from = 1;
     if (!rc)
+        rc = store_dict(run->store, &run->arena, &c.dict, d);
+    if (!rc)
         rc = store_ca(run->store, &run->arena, &run->ca, d);
     if (!rc)
         rc = keyset_read(&run->arena, id->keyset, NULL, &c.keys, d);
@@ -374,7 +376,8 @@ enum err deliver(struct store *s, const struct seam *seam, const struct deliver_
         rc = over_settle(s, seam, d);
     if (!rc)
         rc = deliver_once(s, seam, o, &result, d);
-    /* The run itself may find out that a copy of this device has sent, or that its data are older than that. */
+    /* The run itself may find out that a copy of this device has sent, or that its data are older than that.
+     */
     if (!o->receive_only && store_identity(s)->over.n && !str_eq_z(store_identity(s)->over, "revoked")) {
         diag_clear(d);
         rc = over_settle(s, seam, d);

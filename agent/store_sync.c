@@ -144,6 +144,42 @@ static enum err mark_cut(struct store *s, uint64_t seq, uint64_t batch, struct d
     return rc;
 }
 
+/* A dictionary that the centre did not know any more when it was used is left alone, and those before it. */
+enum err store_dict(struct store *s, struct arena *a, struct frame_dict *out, struct diag *d)
+{
+    struct published *list = NULL, *best = NULL;
+    struct str text;
+    struct buf bytes;
+    uint32_t count = 0;
+    uint64_t newest = 0, id = 0;
+
+    *out = (struct frame_dict){.bytes = STR("")};
+    enum err rc = meta_get(s, "dict_unknown", a, &text, d);
+    if (!rc)
+        rc = store_published(s, a, &list, &count, d);
+    if (!rc && !str_to_u64(text, &newest))
+        newest = 0;
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        bool usable = str_eq_z(list[i].kind, "dictionary") && list[i].held &&
+                      list[i].size <= FRAME_DICT_MAX && str_to_u64(list[i].version, &id) && id > newest &&
+                      id <= UINT16_MAX;
+        if (usable) {
+            best = &list[i];
+            newest = id;
+        }
+    }
+    if (rc || !best)
+        return rc;
+    buf_init(&bytes, FRAME_DICT_MAX);
+    rc = store_object_get(s, best->hash, &bytes, d);
+    if (!rc) {
+        *out = (struct frame_dict){(uint16_t)newest, arena_str(a, buf_str(&bytes))};
+        rc = out->bytes.p ? ERR_OK : diag_set(d, ERR_NOMEM, "no memory for a dictionary");
+    }
+    buf_free(&bytes);
+    return rc;
+}
+
 static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct diag *d)
 {
     struct batch_head head = {.device = s->id.by.device,
@@ -159,6 +195,7 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
                               .author = &s->id.sign};
     struct keyset keys;
     struct tail tail;
+    struct frame_dict dict;
     struct buf payload, bytes;
     struct frame frame;
     struct stmt *q = NULL;
@@ -181,6 +218,9 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
     if (!rc)
         rc = numbering.failed;
     seal.recipient = keys.seal_public;
+    seal.dict = &dict;
+    if (!rc)
+        rc = store_dict(s, a, &dict, d);
     if (!rc)
         rc = frame_make(&seal, buf_str(&payload), &bytes, d);
     if (!rc)
@@ -196,7 +236,7 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         bind_i64(q, 3, (int64_t)hi);
         bind_blob(q, 4, frame.batch_id, BATCH_ID_SIZE);
         bind_blob(q, 5, bytes.p, bytes.n);
-        bind_i64(q, 6, numbering.used);
+        bind_i64(q, 6, numbering.used || frame.dict);
         bind_i64(q, 7, seal.inc);
         bind_i64(q, 8, (int64_t)seal.batch_seq);
         rc = stmt_run(q, d);
@@ -489,15 +529,27 @@ static enum err forget_numbers(struct store *s, struct diag *d)
     return db_exec(s->db, "UPDATE row SET number = 0 WHERE number > 0", d);
 }
 
-/* The centre does not know a row by the number we have for it. None of them is used any more until it tells
- * them anew; the changes go again, under full names. A frame without numbers is never cut again: it would be
- * refused again. */
+static enum err forget_shorthand(struct store *s, struct diag *d)
+{
+    struct arena a;
+    struct frame_dict dict;
+    arena_init(&a, STORE_MEMORY_MAX);
+    enum err rc = store_dict(s, &a, &dict, d);
+    if (!rc && dict.id)
+        rc = meta_put_i64(s, "dict_unknown", dict.id, d);
+    arena_free(&a);
+    return rc ? rc : forget_numbers(s, d);
+}
+
+/* The centre does not know a row by the number we have for it, or the dictionary we used. Neither is used any
+ * more until it tells them anew; the changes go again, under full names. A frame with neither is never cut
+ * again: it would be refused again. */
 static enum err cut_again(struct store *s, uint64_t batch, struct diag *d)
 {
     enum err rc = run_i64(s, "UPDATE chg SET batch = 0 WHERE batch = ?1 AND batch > 0", (int64_t)batch, d);
     if (!rc)
         rc = run_i64(s, "UPDATE outbox SET status = 9 WHERE batch = ?1", (int64_t)batch, d);
-    return rc ? rc : forget_numbers(s, d);
+    return rc ? rc : forget_shorthand(s, d);
 }
 
 /* The number is taken, by a frame that we do not know: somebody else sends as we do, or our data are older

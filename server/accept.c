@@ -669,6 +669,8 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
     size_t size = 0;
     struct row_names names = {.st = st};
     const struct batch_rows rows = row_names_of(&names);
+    struct dicts shelf = {st, a};
+    const struct frame_dicts dicts = dicts_of(&shelf);
 
     enum err rc = frame_parse(bytes, &f, &size, d);
     if (rc)
@@ -680,6 +682,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
         rc = cstore_person(st, a, out->device.person, &out->person, d);
     if (rc)
         return rc;
+    author.dicts = &dicts;
     ingest_frame(a, bytes, &author, &s->centre.seal, &rows, &in, &why);
     if (in.verdict == INGEST_REFUSE)
         return diag_set(d, in.cause, "%s", why.text);

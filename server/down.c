@@ -11,10 +11,10 @@
 #include "server/parts.h"
 
 #define TOUCH_PAGE 256
-#define DOWN_FRAME_MAX                                                                        \
-    (512u << 10)      /* raw bytes; a frame is larger only when one transaction's changes are \
-                       */
-#define LOOK_MAX 1024 /* rows that a receipt looks at to say "caught up" */
+#define DOWN_FRAME_MAX                                                                               \
+    (512u << 10)             /* raw bytes; a frame is larger only when one transaction's changes are \
+                              */
+#define LOOK_MAX 1024        /* rows that a receipt looks at to say "caught up" */
 #define CHANGE_SIZE_GUESS 12 /* what a change costs beside its value */
 
 struct told {
@@ -151,16 +151,20 @@ static int by_server_seq(const void *a, const void *b)
     return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
-static enum err seal(struct server *s, const struct device_row *device, struct str payload,
-                     const struct batch_head *head, struct buf *frame_out, struct diag *d)
+static enum err seal(struct server *s, struct down *w, struct str payload, const struct batch_head *head,
+                     struct buf *frame_out, struct diag *d)
 {
     unsigned char seed[32];
+    struct frame_dict dict = {.id = w->ask->dict};
+    if (dict.id && dict_find(w->st, w->a, dict.id, &dict.bytes, NULL))
+        dict.id = 0; /* it holds one that is not known here: plain, then */
     enum err rc = s->seam->random(s->seam->self, seed, sizeof seed);
     struct frame_seal how = {.type = FRAME_DOWN,
                              .inc = head->epoch,
                              .batch_seq = head->cursor ? head->cursor : 1,
                              .schema = BATCH_SCHEMA_DOWN,
-                             .recipient = device->seal_public,
+                             .recipient = w->ask->device->seal_public,
+                             .dict = &dict,
                              .author = &s->centre.sign,
                              .ephemeral_seed = seed};
     if (!rc)
@@ -219,7 +223,7 @@ enum err down_build(struct server *s, struct cstore *st, struct arena *a, const 
     if (!rc)
         rc = write_told(&w, &head, &payload, d);
     if (!rc)
-        rc = seal(s, ask->device, buf_str(&payload), &head, frame_out, d);
+        rc = seal(s, &w, buf_str(&payload), &head, frame_out, d);
     buf_free(&payload);
     if (!rc)
         *any_out = w.told.count > 0;

@@ -327,7 +327,9 @@ struct releasing {
 
 static enum err release_read(struct releasing *x, struct diag *d)
 {
-    struct ingest_author author = {.known = true};
+    struct dicts shelf = {x->st, x->a};
+    const struct frame_dicts dicts = dicts_of(&shelf);
+    struct ingest_author author = {.known = true, .dicts = &dicts};
     memcpy(author.sign_public, x->device.sign_public, sizeof author.sign_public);
     if (x->batch.payload.n)
         ingest_again(x->a, x->batch.frame, x->batch.payload, &author, &x->rows, &x->in, d);

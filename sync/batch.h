@@ -34,6 +34,7 @@ struct batch_rows {
     void *self;
     bool (*number_of)(void *self, struct row_id id, uint64_t *number_out);
     bool (*id_of)(void *self, uint64_t number, struct row_id *id_out);
+    bool unchecked; /* only for showing: what id_of gives is a stand-in, and the checksum is passed over */
 };
 
 /* Changes of one author, ascending by seq (gaps allowed where changes were superseded before they were cut).

@@ -270,7 +270,7 @@ static enum err check_numbered(struct scan *s)
     enum err rc = sha256(buf_str(&s->numbered), hash);
     if (rc || claimed.n != 4)
         return rc ? rc : malformed(s);
-    if (memcmp(hash, claimed.p, 4) != 0)
+    if (memcmp(hash, claimed.p, 4) != 0 && !s->rows->unchecked)
         return diag_set(
             s->d, ERR_STATE,
             "The batch names rows by numbers that mean other rows here (the centre's table of numbers was "

@@ -212,6 +212,10 @@ static void request_down(struct sync_client *c)
     buf_put_u64(&c->path, room < DOWN_BYTES ? room : DOWN_BYTES);
     buf_put_z(&c->path, "&e=");
     buf_put_u64(&c->path, c->epoch);
+    if (c->config.dict.id) {
+        buf_put_z(&c->path, "&z=");
+        buf_put_u64(&c->path, c->config.dict.id);
+    }
     client_request(c, "GET", DOWN_REPLY_MAX);
 }
 

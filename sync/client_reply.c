@@ -335,11 +335,22 @@ void reply_object(struct sync_client *c, const struct sync_reply *reply)
 /* --- frames
  * ------------------------------------------------------------------------------------------------- */
 
+static enum err own_dict(void *self, uint16_t id, struct str *bytes_out, struct diag *d)
+{
+    const struct frame_dict *held = self;
+    (void)d; /* what opens the frame says it better */
+    if (!id || id != held->id)
+        return ERR_NOT_FOUND;
+    *bytes_out = held->bytes;
+    return ERR_OK;
+}
+
 static enum err open_frame(struct sync_client *c, const struct frame *f, struct str *payload)
 {
+    const struct frame_dicts dicts = {.self = &c->config.dict, .find = own_dict};
     struct buf plain;
     buf_init(&plain, f->raw_size);
-    enum err rc = frame_open(f, &c->config.seal, &plain, &c->why);
+    enum err rc = frame_open_with(f, &c->config.seal, &dicts, &plain, &c->why);
     if (!rc) {
         *payload = arena_str(&c->work, buf_str(&plain));
         rc = payload->p ? ERR_OK : ERR_NOMEM;

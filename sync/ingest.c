@@ -77,12 +77,12 @@ static bool in_place(const struct ingest_author *author, struct ingest *out, str
     return !rc;
 }
 
-static enum err open_payload(struct arena *a, const struct key_pair_x25519 *county, struct ingest *out,
-                             struct diag *d)
+static enum err open_payload(struct arena *a, const struct ingest_author *author,
+                             const struct key_pair_x25519 *county, struct ingest *out, struct diag *d)
 {
     struct buf plain;
     buf_init(&plain, out->frame.raw_size);
-    enum err rc = frame_open(&out->frame, county, &plain, d);
+    enum err rc = frame_open_with(&out->frame, county, author->dicts, &plain, d);
     if (!rc) {
         out->payload = arena_str(a, buf_str(&plain));
         rc = out->payload.p ? ERR_OK : diag_set(d, ERR_NOMEM, "Not enough memory to open a frame.");
@@ -117,7 +117,7 @@ void ingest_frame(struct arena *a, struct str bytes, const struct ingest_author 
         return;
     bool placed = in_place(author, out, d);
     /* Opened even when it is set apart, so that it can be released after its key is gone. */
-    enum err rc = open_payload(a, county, out, placed ? d : NULL);
+    enum err rc = open_payload(a, author, county, out, placed ? d : NULL);
     if (placed && !rc)
         rc = read_changes(a, rows, out, d);
     if (placed && rc)

@@ -22,7 +22,7 @@ static bool id_of(void *self, uint64_t number, struct row_id *out)
     return number <= UINT32_MAX;
 }
 
-static const struct batch_rows rows = {NULL, number_of, id_of};
+static const struct batch_rows rows = {.number_of = number_of, .id_of = id_of};
 
 struct content {
     struct batch_head head;

@@ -34,7 +34,7 @@ static bool number_of(void *self, struct row_id id, uint64_t *out)
     return id.device == 5 && id.inc == 1;
 }
 
-static const struct batch_rows rows = {NULL, number_of, NULL};
+static const struct batch_rows rows = {.number_of = number_of};
 
 static uint32_t make_changes(struct change *c, struct down_author *authors, struct buf *birth)
 {

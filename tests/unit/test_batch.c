@@ -84,7 +84,7 @@ static bool id_of(void *self, uint64_t number, struct row_id *out)
 }
 
 static uint32_t all_rows = 1u << 20;
-static struct batch_rows numbers = {&all_rows, number_of, id_of};
+static struct batch_rows numbers = {&all_rows, number_of, id_of, false};
 
 static void same_change(const struct change *a, const struct change *b)
 {
@@ -388,7 +388,7 @@ static void rows_named_by_number_need_the_same_table(void **state)
     struct buf payload;
     buf_init(&payload, 1000);
     assert_int_equal(batch_write(&head, &numbers, &c, 1, &payload, &diag), ERR_OK);
-    struct batch_rows unknown = {&few, number_of, id_of};
+    struct batch_rows unknown = {&few, number_of, id_of, false};
     assert_int_equal(batch_read(&arena, buf_str(&payload), &unknown, &got, &back, &count, &diag), ERR_STATE);
     assert_non_null(strstr(diag.text, "full row ids"));
     diag_clear(&diag);
@@ -408,7 +408,7 @@ static void numbers_that_mean_other_rows_are_noticed(void **state)
     (void)state;
     struct change c = set(900, (struct row_id){5, 1, 77}, 3, "4");
     struct batch_head head = head_now(), got = {.device = DEVICE, .inc = INC};
-    struct batch_rows restored = {&all_rows, number_of, other_id_of};
+    struct batch_rows restored = {&all_rows, number_of, other_id_of, false};
     struct change *back;
     uint32_t count;
     struct buf payload;

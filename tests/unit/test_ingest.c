@@ -41,7 +41,7 @@ static bool number_of(void *self, struct row_id id, uint64_t *out)
     return id.device == 5;
 }
 
-static const struct batch_rows numbered = {NULL, number_of, NULL};
+static const struct batch_rows numbered = {.number_of = number_of};
 
 struct spoil {
     const struct batch_rows *rows;
