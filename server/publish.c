@@ -198,7 +198,7 @@ static enum err form_numbers(struct desk *k, const struct form *form, struct buf
         return diag_set(d, ERR_NOMEM, "Out of memory while numbering the form's fields.");
     for (uint32_t i = 0; i < fields; i++) {
         const struct form_field *f = form_field(form, i);
-        enum field_policy policy;
+        enum field_policy policy = POLICY_KEEP;
         enum err rc = policy_of(k, form, f, &policy, d);
         if (!rc)
             rc = cstore_field_number(k->st, form_id(form), false, f->path, (int)f->type, policy,
