@@ -2,6 +2,7 @@
  * of the network, and writes to the store by others. loop.c decides what follows. */
 #include "agent/watch.h"
 
+#include "agent/attach.h"
 #include "agent/loop.h"
 #include "platform/posix/posix_netlink.h"
 
@@ -200,12 +201,15 @@ static void wait_for(struct watching *w, int64_t until_ms)
 static bool is_waiting(struct watching *w)
 {
     struct store_status st = {0};
+    struct attach_status files = {0};
     struct diag quiet = {0};
     struct arena a;
     arena_init(&a, 1u << 20);
     enum err rc = store_status(w->store, &a, &st, &quiet);
+    if (!rc && !w->o->metered)
+        rc = attach_status(w->store, &files, &quiet);
     arena_free(&a);
-    return rc || st.finalised_unsent + st.frames_waiting > 0; /* a run tells what is wrong */
+    return rc || st.finalised_unsent + st.frames_waiting + files.waiting > 0; /* a run tells what is wrong */
 }
 
 static bool stop_asked(void *self)
