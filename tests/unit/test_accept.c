@@ -459,8 +459,8 @@ static void test_who_comes_from_far_behind_does_not_hold_up_the_others(void **st
                            .url = url,
                            .body = edit_frame(w, &h, row, HOUSEHOLD_NAME, "x")};
         struct receipt r = receipt_of(w, &h, ask(w, &q).body, NULL);
-        /* First it has to ask; after that its cursor is near again. */
-        assert_int_equal(r.caught_up, round == 1);
+        /* What lies in other areas is not even looked at. */
+        assert_true(r.caught_up);
         cursor = pulled(w, &h, cursor, "").head.cursor;
     }
 }
