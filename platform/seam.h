@@ -29,11 +29,11 @@ struct http_request {
     struct str body;
     struct http_header headers[HTTP_HEADERS_MAX];
     uint32_t header_count;
-    uint32_t body_max;     /* client: cap on the reply body; longer is ERR_LIMIT */
-    uint32_t stall_ms_max; /* client: give up when nothing moved for so long; 0 = 60 s */
+    uint32_t body_max;        /* client: cap on the reply body; longer is ERR_LIMIT */
+    uint32_t stall_ms_max;    /* client: give up when nothing moved for so long; 0 = 60 s */
     bool (*stop)(void *self); /* client: asked now and then; true breaks the request off. NULL = never */
     void *stop_self;
-    struct str ca;         /* client: PEM text of the only authorities trusted for https; "" = as opened */
+    struct str ca; /* client: PEM text of the only authorities trusted for https; "" = as opened */
     /* Server: a body that is handed on while it arrives (http_serve.h) comes as several requests: this one's
      * bytes lie at `body_at`, and more may follow. */
     uint64_t body_at;

@@ -75,7 +75,7 @@ struct step {
     const struct down_author *authors;
     uint32_t change_count;
     uint64_t cursor;
-    uint32_t epoch; /* DOWN */
+    uint32_t epoch;       /* DOWN */
     uint64_t cursor_from; /* DOWN: what it goes on from; of a later epoch: as far as both histories agree */
     /* WANTED: what the centre does not have */
     const unsigned char (*refused)[SHA256_SIZE];
