@@ -2,6 +2,7 @@
  */
 #include "agent/store_impl.h"
 #include "platform/base/civil.h"
+#include "risk/dept.h"
 
 enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t argument,
                      record_visitor visit, void *self, struct diag *d)
@@ -308,79 +309,33 @@ enum err store_household(struct store *s, struct arena *a, struct str code, stru
 
 /* ---- departments ---- */
 
-struct department {
-    struct str as_of, members; /* inside the braces */
-};
-
 struct departments {
-    VEC(struct department) list;
+    VEC(struct dept_record) list;
 };
 
-/* What is no JSON object is passed over: one department's mistake must not hide the others' records. */
 static enum err take_department(struct store *s, struct arena *a, const struct row *row,
                                 const struct record *r, void *self, struct diag *d)
 {
     struct departments *out = self;
-    struct diag quiet = {0};
-    const struct json *j;
-    struct str text = str_trim(record_value(r, DEPARTMENT_VALUES));
+    struct dept_record *slot = vec_push(a, &out->list);
     (void)s, (void)row;
-
-    enum err rc = json_read(a, text, &j, &quiet);
-    if (rc == ERR_NOMEM)
-        return diag_set(d, rc, "no memory for department records");
-    if (rc || j->type != JSON_OBJECT || j->count == 0)
-        return ERR_OK;
-    struct department *slot = vec_push(a, &out->list);
     if (!slot)
         return diag_set(d, ERR_NOMEM, "no memory for department records");
-    *slot = (struct department){record_value(r, DEPARTMENT_AS_OF), str_sub(text, 1, text.n - 2)};
+    *slot = (struct dept_record){record_value(r, DEPARTMENT_SOURCE), record_value(r, DEPARTMENT_AS_OF),
+                                 record_value(r, DEPARTMENT_VALUES)};
     return ERR_OK;
 }
 
-/* Newest first, later rows before earlier ones of the same day: few enough for insertion. */
-static void sort_departments(struct department *list, uint32_t count)
-{
-    for (uint32_t i = 1; i < count; i++)
-        for (uint32_t k = i; k > 0 && str_cmp(list[k].as_of, list[k - 1].as_of) >= 0; k--) {
-            struct department swap = list[k];
-            list[k] = list[k - 1];
-            list[k - 1] = swap;
-        }
-}
-
-/* One object with the members of all records, the newest first, since readers take the first of a name. */
 enum err store_department(struct store *s, struct arena *a, int64_t household, struct str *json_out,
                           struct str *as_of_out, struct diag *d)
 {
     struct departments out = {0};
-    struct buf b;
-
     enum err rc = each_record(s, a,
                               "SELECT " ROW_COLUMNS
                               " FROM row WHERE household = ? AND kind = 7 AND visit = 0 AND deleted = 0"
                               " ORDER BY key",
                               household, take_department, &out, d);
-    if (rc)
-        return rc;
-    sort_departments(out.list.at, out.list.count);
-    buf_init(&b, 1u << 20);
-    for (uint32_t i = 0; i < out.list.count; i++) {
-        buf_put_char(&b, i ? ',' : '{');
-        buf_put_str(&b, out.list.at[i].members);
-    }
-    if (out.list.count)
-        buf_put_char(&b, '}');
-    struct str json = b.n && !b.failed ? arena_str(a, buf_str(&b)) : STR("");
-    if (b.failed || !json.p)
-        rc = diag_set(d, b.failed ? b.failed : ERR_NOMEM,
-                      "the departments' records about this household are too large");
-    buf_free(&b);
-    if (rc)
-        return rc;
-    *json_out = json;
-    *as_of_out = out.list.count ? out.list.at[0].as_of : STR("");
-    return ERR_OK;
+    return rc ? rc : dept_join(a, out.list.at, out.list.count, json_out, as_of_out, d);
 }
 
 /* ---- counts ---- */

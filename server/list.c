@@ -29,6 +29,9 @@ enum err list_status(struct desk *k, bool json, struct buf *out, struct diag *d)
         {"visits",                "visits",                           n.visits},
         {"submissions",           "finalised visits",                 n.submissions},
         {"submissions_differing", "  XML not (yet) as at the door",   n.submissions_differing},
+        {"judged_same",           "visits judged again: the same",    n.judged_same},
+        {"judged_differing",      "  findings differ: ALARM",         n.judged_differing},
+        {"judged_not",            "  cannot be compared",             n.judged_not},
         {"findings",              "findings",                         n.findings},
         {"findings_red",          "  red",                            n.findings_red},
         {"findings_yellow",       "  yellow",                         n.findings_yellow},
@@ -380,6 +383,44 @@ static enum err comments(struct listing *l, struct diag *d)
     return records_listed(l, ROW_COMMENT, comment_line, d);
 }
 
+static enum err judgement_line(struct listing *l, const struct judged_row *j, struct diag *d)
+{
+    static const char *const verdicts[] = {"", "the same", "DIFFER", "not compared", "on their way"};
+    struct record_row row;
+    struct record visit, household = {0};
+    enum err rc = cstore_record(l->k->st, l->k->a, j->visit, &row, d);
+    if (!rc)
+        rc = record_unpack(l->k->a, j->visit, row.packed, &visit, d);
+    if (!rc && !row_id_none(row.household))
+        rc = record_get(l, row.household, &household, d);
+    if (rc)
+        return rc;
+    const struct str cells[] = {record_value(&household, HOUSEHOLD_CODE),
+                                record_value(&visit, VISIT_ENDED),
+                                str_of(j->verdict <= JUDGED_WAITS ? verdicts[j->verdict] : ""),
+                                j->why,
+                                record_value(&visit, VISIT_INSTANCE),
+                                j->said,
+                                j->found};
+    return table_row(l->k, &l->table, cells);
+}
+
+static enum err judgements(struct listing *l, struct diag *d)
+{
+    struct judged_row *rows = NULL;
+    struct row_id after = {0};
+    uint32_t count = 0;
+    enum err rc = ERR_OK;
+    do {
+        rc = cstore_judged(l->k->st, l->k->a, after, 0, PAGE, &rows, &count, d);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            after = rows[i].visit;
+            rc = judgement_line(l, &rows[i], d);
+        }
+    } while (!rc && count == PAGE && l->table.rows < ROWS_MAX);
+    return rc;
+}
+
 static enum err quarantine(struct listing *l, struct diag *d)
 {
     struct quarantined *list = NULL;
@@ -447,6 +488,8 @@ static const char *const finding_names[] = {"household", "visit", "severity", "s
 static const char *const entity_names[] = {"list", "id", "action", "label", "values", "base_version",
                                            "branch", "visit", "instance"};
 static const char *const comment_names[] = {"household", "at", "place", "text", "instance"};
+static const char *const judgement_names[] = {"household", "visit", "findings", "why", "instance", "said",
+                                              "found"};
 static const char *const quarantine_names[] = {"device", "batch", "received", "bytes", "kind", "reason"};
 static const char *const device_names[] = {"device", "person", "role", "area", "enrolled", "last_contact",
                                            "batches", "state", "model", "version"};
@@ -462,6 +505,7 @@ static const struct {
     {"households", NAMES(household_names),  households},
     {"visits",     NAMES(visit_names),      visits},
     {"findings",   NAMES(finding_names),    findings},
+    {"judgements", NAMES(judgement_names),  judgements},
     {"entities",   NAMES(entity_names),     entities},
     {"comments",   NAMES(comment_names),    comments},
     {"quarantine", NAMES(quarantine_names), quarantine},
@@ -489,8 +533,9 @@ enum err list_of(struct desk *k, struct str what, bool json, struct str language
             table_text(&l.table, out);
         return out->failed ? diag_set(d, out->failed, "The list is too long to show.") : ERR_OK;
     }
-    return diag_set(d, ERR_USAGE,
-                    "There is no list \"%.*s\"; there are households, visits, findings, entities, comments, "
-                    "quarantine, devices and published.",
-                    STR_ARG(what));
+    return diag_set(
+        d, ERR_USAGE,
+        "There is no list \"%.*s\"; there are households, visits, findings, judgements, entities, "
+        "comments, quarantine, devices and published.",
+        STR_ARG(what));
 }

@@ -8,6 +8,7 @@
 
 #include "forms/session.h"
 #include "platform/base/csv.h"
+#include "risk/judge.h"
 #include "server/server.h"
 #include "sync/client.h"
 #include "sync/fieldmap.h"
@@ -22,6 +23,9 @@ struct cached_form {
     const struct form *form;
     struct fieldmap map;
     struct form_row about;
+    struct arena pack_memory;
+    const struct pack *pack; /* the last one that was needed for it (judging.c); NULL = none */
+    unsigned char pack_hash[SHA256_SIZE];
     uint64_t used; /* larger = more recently */
 };
 struct form_cache {
@@ -178,6 +182,20 @@ enum err rebuild_note(struct rebuild *r, const struct change *finalise, int64_t 
  * brought something: rebuilds, compares, keeps. Only the store's own failures are errors: a visit that cannot
  * be rebuilt is kept as differing. */
 enum err rebuild_interview(struct rebuild *r, struct row_id interview, struct diag *d) MUST_USE;
+
+/* ---- visits judged again (judging.c) ---- */
+/* What a visit was judged by besides its answers, as its author had seen it. */
+struct judging_basis {
+    bool wanted; /* else there is nothing to compare, or it was noted why it cannot be */
+    const struct pack *pack;
+    struct judge_input in; /* the caller adds `now`, and `prev` when `before` is set */
+    struct str before;     /* when the visit before ended, "" = there was none */
+};
+/* Two steps, for a visit whose document is proven; in between, sessions are opened. */
+enum err judging_begin(struct rebuild *r, const struct record *visit, struct row_id interview,
+                       const struct submission_row *s, struct judging_basis *b, struct diag *d) MUST_USE;
+enum err judging_end(struct rebuild *r, const struct record *visit, const struct submission_row *s,
+                     struct judging_basis *b, struct diag *d) MUST_USE;
 
 /* ---- what is published (publish.c) ---- */
 struct published {

@@ -30,6 +30,7 @@ static struct cached_form *cache_slot(struct form_cache *c)
             oldest = &c->at[i];
     }
     arena_free(&oldest->memory);
+    arena_free(&oldest->pack_memory);
     return oldest;
 }
 
@@ -76,8 +77,10 @@ enum err form_cache_get(struct form_cache *c, struct cstore *st, const unsigned 
 
 void form_cache_free(struct form_cache *c)
 {
-    for (uint32_t i = 0; i < c->count; i++)
+    for (uint32_t i = 0; i < c->count; i++) {
         arena_free(&c->at[i].memory);
+        arena_free(&c->at[i].pack_memory);
+    }
     *c = (struct form_cache){0};
 }
 
@@ -424,13 +427,13 @@ static enum err parts_place(struct rebuild *r, struct parts *p)
             struct saved_row *row = vec_push(r->a, &p->rows);
             if (!row)
                 return ERR_NOMEM;
-            x->key = placed;
+            x->key = (uint64_t)(x - p->list.at); /* the same in every view of this interview */
             x->position = position;
             *row = (struct saved_row){.key = x->key,
                                       .parent_key = p->list.at[queue[next]].key,
                                       .repeat = x->repeat,
                                       .order = position};
-            queue[placed++] = (uint32_t)(x - p->list.at);
+            queue[placed++] = (uint32_t)x->key;
         }
     }
     return ERR_OK;
@@ -535,13 +538,13 @@ static enum err host_resource(void *self, struct str uri, struct str *bytes_out,
     return rc ? rc : cstore_object(r->st, r->a, p.hash, NULL, bytes_out, d);
 }
 
-static enum err xml_write(struct rebuild *r, const struct cached_form *f, struct parts *p, struct buf *xml,
-                          struct diag *d)
+/* What the host is asked with lives as long as the session: in the caller's. */
+static enum err parts_open(struct rebuild *r, const struct cached_form *f, struct parts *p,
+                           struct session_host *host, struct session **out, struct diag *d)
 {
-    struct session *session = NULL;
-    const struct session_host host = {.self = r, .now_ms = host_now, .resource = host_resource};
+    *host = (struct session_host){.self = r, .now_ms = host_now, .resource = host_resource};
     const struct session_options o = {.form = f->form,
-                                      .host = &host,
+                                      .host = host,
                                       .frozen = true,
                                       .rows = p->rows.at,
                                       .row_count = p->rows.count,
@@ -549,8 +552,16 @@ static enum err xml_write(struct rebuild *r, const struct cached_form *f, struct
                                       .cell_count = p->cells.count,
                                       .unknown = p->unknown.at,
                                       .unknown_count = p->unknown.count,
-                                      .row_key_next = (uint64_t)p->rows.count + 1};
-    enum err rc = session_open(r->a, &o, &session, d);
+                                      .row_key_next = (uint64_t)p->list.count + 1};
+    return session_open(r->a, &o, out, d);
+}
+
+static enum err xml_write(struct rebuild *r, const struct cached_form *f, struct parts *p, struct buf *xml,
+                          struct diag *d)
+{
+    struct session *session = NULL;
+    struct session_host host;
+    enum err rc = parts_open(r, f, p, &host, &session, d);
     if (!rc)
         rc = session_xml(session, false, xml, d);
     session_close(session);
@@ -559,12 +570,10 @@ static enum err xml_write(struct rebuild *r, const struct cached_form *f, struct
 
 /* ---- one visit ---- */
 
-static enum err interview_write(struct rebuild *r, const struct cached_form *f, struct row_id interview,
-                                const struct view *view, unsigned reading, struct parts *p, struct buf *xml,
-                                struct diag *d)
+static enum err parts_read(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                           const struct view *view, unsigned reading, struct parts *p, struct diag *d)
 {
     struct writers writers = {0};
-    buf_clear(xml);
     buf_clear(&p->statuses);
     p->list.count = p->rows.count = p->cells.count = 0;
     enum err rc = parts_load(r, interview, p, d);
@@ -585,6 +594,15 @@ static enum err interview_write(struct rebuild *r, const struct cached_form *f, 
         if (i == 0 || p->list.at[i].key)
             rc = cells_add(r, f, view, p, i);
     }
+    return rc;
+}
+
+static enum err interview_write(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                                const struct view *view, unsigned reading, struct parts *p, struct buf *xml,
+                                struct diag *d)
+{
+    buf_clear(xml);
+    enum err rc = parts_read(r, f, interview, view, reading, p, d);
     return rc ? rc : xml_write(r, f, p, xml, d);
 }
 
@@ -616,6 +634,38 @@ static bool check_is(struct str bytes, struct str stated)
     return str_eq(stated, (struct str){ours, sizeof ours});
 }
 
+/* Once the document is proven, `p` is what its author judged; the visit before is the same interview without
+ * what this visit said, which only the ledger still knows. */
+static enum err visit_judge(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                            const struct view *view, unsigned reading, struct parts *p,
+                            const struct record *visit, const struct submission_row *s, struct diag *d)
+{
+    struct judging_basis basis;
+    struct parts before = {0};
+    struct view earlier = *view;
+    struct session_host host, host_before;
+    struct session *now = NULL, *prev = NULL;
+    struct diag quiet = {0};
+    enum err rc = judging_begin(r, visit, interview, s, &basis, d);
+    if (rc || !basis.wanted)
+        return rc;
+    buf_init(&before.statuses, 1u << 20);
+    earlier.final_seq = view->first_seq - 1;
+    enum err open = parts_open(r, f, p, &host, &now, &quiet);
+    if (!open && basis.before.n)
+        open = parts_read(r, f, interview, &earlier, reading | FROM_LEDGER, &before, &quiet);
+    if (!open && basis.before.n)
+        open = parts_open(r, f, &before, &host_before, &prev, &quiet);
+    basis.in.now = now;
+    basis.in.prev = prev;
+    if (!open)
+        rc = judging_end(r, visit, s, &basis, d);
+    session_close(prev);
+    session_close(now);
+    buf_free(&before.statuses);
+    return rc;
+}
+
 static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct submission_row *s,
                               struct diag *d)
 {
@@ -625,6 +675,7 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
     struct buf xml;
     struct parts parts = {0};
     struct view view = {.device = s->device, .inc = s->inc, .final_seq = s->final_seq, .seen = s->seen};
+    bool proven = s->xml_matches; /* then only its findings were on their way */
     buf_init(&xml, SUBMISSION_XML_MAX);
     buf_init(&parts.statuses, 1u << 20);
     enum err rc = cstore_record(r->st, r->a, s->visit, &row, d);
@@ -642,9 +693,12 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
         s->form_id = form->about.id;
         struct str stated = record_value(&visit, VISIT_XML_HASH);
         bool written = false;
+        unsigned right = 0;
+        s->xml_matches = false;
         for (unsigned reading = 0; reading < READINGS && !s->xml_matches && r->rows_left; reading++) {
             if (reading & BY_CLOCK && !s->capped)
                 continue;
+            right = reading;
             view.by_clock = (reading & BY_CLOCK) != 0;
             written = interview_write(r, form, interview, &view, reading, &parts, &xml, NULL) == ERR_OK;
             s->xml_matches = written && check_is(buf_str(&xml), stated);
@@ -653,8 +707,11 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
             s->xml = buf_str(&xml);
             s->statuses = buf_str(&parts.statuses);
         }
+        if (s->xml_matches)
+            rc = visit_judge(r, form, interview, &view, right, &parts, &visit, s, d);
     }
-    rc = cstore_submission_put(r->st, s, d);
+    if (!rc && (s->xml_matches || !proven))
+        rc = cstore_submission_put(r->st, s, d);
 done:
     buf_free(&parts.statuses);
     buf_free(&xml);

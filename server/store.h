@@ -276,14 +276,15 @@ struct submission_row {
     uint64_t device;
     uint32_t inc, person;
     uint64_t final_seq, seen; /* of the finalising change */
-    bool capped;              /* the centre was set back once: its author may have seen more than `seen` says */
+    bool capped; /* the centre was set back once: its author may have seen more than `seen` says */
     int64_t received_ms;
 };
 enum err cstore_submission_put(struct cstore *s, const struct submission_row *r, struct diag *d) MUST_USE;
 /* ERR_NOT_FOUND. */
 enum err cstore_submission(struct cstore *s, struct arena *a, struct row_id visit, struct submission_row *out,
                            struct diag *d) MUST_USE;
-/* Those of an interview's visits whose XML does not match yet, oldest first, at most 50. */
+/* Those of an interview's visits whose XML does not match yet, or whose findings were still on their way,
+ * oldest first, at most 50. */
 enum err cstore_submissions_open(struct cstore *s, struct arena *a, struct row_id interview,
                                  struct submission_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
 /* Every submission by visit, those after `after`. */
@@ -295,9 +296,24 @@ enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_i
                             const struct submission_row *before, uint32_t limit, struct submission_row **out,
                             uint32_t *count_out, struct diag *d) MUST_USE;
 
+/* Whether the findings of a visit follow from its answers (judging.c). `said`, `found`: the handheld's and the
+ * centre's, when they differ. */
+enum judged { JUDGED_SAME = 1, JUDGED_DIFFERS, JUDGED_NOT, JUDGED_WAITS };
+struct judged_row {
+    struct row_id visit;
+    enum judged verdict;
+    int64_t at_ms;
+    struct str why, said, found;
+};
+enum err cstore_judged_put(struct cstore *s, const struct judged_row *j, struct diag *d) MUST_USE;
+/* By visit, those after `after`; `verdict` 0 = all. */
+enum err cstore_judged(struct cstore *s, struct arena *a, struct row_id after, enum judged verdict,
+                       uint32_t limit, struct judged_row **out, uint32_t *count_out, struct diag *d) MUST_USE;
+
 /* ---- counts and what stands apart ---- */
 struct centre_counts {
     uint64_t devices, devices_revoked, households, interviews, visits, submissions, submissions_differing;
+    uint64_t judged_same, judged_differing, judged_not;
     uint64_t findings, findings_red, findings_yellow, findings_blue, findings_unknown;
     uint64_t frames, frames_conflicts, frames_quarantined, clones, changes, conflicts;
     uint64_t frame_bytes, objects, object_bytes, duplicates;

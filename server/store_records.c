@@ -152,6 +152,7 @@ enum err cstore_records_forget(struct cstore *s, struct diag *d)
 {
     static const char *const tables[] = {"DELETE FROM touch WHERE county = ?1",
                                          "DELETE FROM submission WHERE county = ?1",
+                                         "DELETE FROM judged WHERE county = ?1",
                                          "DELETE FROM record WHERE county = ?1"};
     CHECK(s->txn.open);
     enum err rc = ERR_OK;
@@ -495,12 +496,14 @@ enum err cstore_submissions_open(struct cstore *s, struct arena *a, struct row_i
 {
     struct stmt *q = NULL;
     struct row_bytes room;
-    enum err rc = statement(s,
-                            SUBMISSION_COLUMNS
-                            "JOIN record r ON r.county = s.county AND r.row = s.visit"
-                            " WHERE s.county = ?1 AND r.interview = ?2 AND s.xml_matches = 0"
-                            " ORDER BY s.final_seq LIMIT 50",
-                            &q, d);
+    enum err rc =
+        statement(s,
+                  SUBMISSION_COLUMNS
+                  "JOIN record r ON r.county = s.county AND r.row = s.visit"
+                  " WHERE s.county = ?1 AND r.interview = ?2 AND (s.xml_matches = 0 OR EXISTS ("
+                  "  SELECT 1 FROM judged j WHERE j.county = ?1 AND j.visit = s.visit AND j.verdict = 4))"
+                  " ORDER BY s.final_seq LIMIT 50",
+                  &q, d);
     if (rc)
         return rc;
     bind_row(q, 2, interview, &room);
@@ -547,6 +550,72 @@ enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_i
     return submissions_gather(q, a, out, count_out, d);
 }
 
+/* ---- findings judged again ---- */
+
+enum err cstore_judged_put(struct cstore *s, const struct judged_row *j, struct diag *d)
+{
+    CHECK(s->txn.open);
+    struct stmt *q = NULL;
+    struct row_bytes room;
+    enum err rc = statement(s,
+                            "INSERT INTO judged (county, visit, verdict, at_ms, why, said, found)"
+                            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (county, visit) DO UPDATE SET"
+                            " verdict = excluded.verdict, at_ms = excluded.at_ms, why = excluded.why,"
+                            " said = excluded.said, found = excluded.found",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_row(q, 2, j->visit, &room);
+    bind_i64(q, 3, j->verdict);
+    bind_i64(q, 4, j->at_ms);
+    bind_text(q, 5, none_as_empty(j->why));
+    bind_text(q, 6, none_as_empty(j->said));
+    bind_text(q, 7, none_as_empty(j->found));
+    rc = stmt_run(q, d);
+    stmt_done(q);
+    return rc;
+}
+
+enum err cstore_judged(struct cstore *s, struct arena *a, struct row_id after, enum judged verdict,
+                       uint32_t limit, struct judged_row **out, uint32_t *count_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    unsigned char id[ROW_ID_SIZE];
+    VEC(struct judged_row) list = {0};
+    enum err rc = statement(s,
+                            "SELECT visit, verdict, at_ms, why, said, found FROM judged WHERE county = ?1"
+                            " AND visit > ?2 AND ?3 IN (0, verdict) ORDER BY visit LIMIT ?4",
+                            &q, d);
+    if (rc)
+        return rc;
+    row_id_write(after, id);
+    bind_blob(q, 2, id, sizeof id);
+    bind_i64(q, 3, verdict);
+    bind_i64(q, 4, limit);
+    while (!(rc = stmt_step(q, &row, d)) && row) {
+        struct judged_row *j = vec_push(a, &list);
+        if (!j) {
+            rc = no_memory(d);
+            break;
+        }
+        *j = (struct judged_row){.visit = col_row(q, 0),
+                                 .verdict = (enum judged)col_i64(q, 1),
+                                 .at_ms = col_i64(q, 2)};
+        if (keep(a, col_text(q, 3), &j->why) || keep(a, col_text(q, 4), &j->said) ||
+            keep(a, col_text(q, 5), &j->found)) {
+            rc = no_memory(d);
+            break;
+        }
+    }
+    stmt_done(q);
+    if (!rc) {
+        *out = list.at;
+        *count_out = list.count;
+    }
+    return rc;
+}
+
 /* ---- counts ---- */
 
 /* clang-format off */
@@ -567,6 +636,9 @@ static const struct {
      {AT(findings), AT(findings_red), AT(findings_yellow), AT(findings_blue), AT(findings_unknown)}, 5},
     {"SELECT count(*), coalesce(sum(xml_matches = 0), 0) FROM submission WHERE county = ?1",
      {AT(submissions), AT(submissions_differing)}, 2},
+    {"SELECT coalesce(sum(verdict = 1), 0), coalesce(sum(verdict = 2), 0), coalesce(sum(verdict IN (3, 4)), 0)"
+     " FROM judged WHERE county = ?1",
+     {AT(judged_same), AT(judged_differing), AT(judged_not)}, 3},
     {"SELECT count(*), coalesce(sum(change_count), 0), coalesce(sum(length(frame)), 0),"
      " coalesce(sum(again), 0) FROM batch WHERE county = ?1 AND copy = 0",
      {AT(frames), AT(changes), AT(frame_bytes), AT(duplicates)}, 4},

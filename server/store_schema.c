@@ -28,7 +28,8 @@ const struct migration cstore_migrations[] = {
      "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, person INTEGER NOT NULL,"
      "  sign_public BLOB NOT NULL, seal_public BLOB NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL,"
      "  enrolled_ms INTEGER NOT NULL, contact_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL,"
-     "  contiguous INTEGER NOT NULL, revoked_why INTEGER NOT NULL, cursor INTEGER NOT NULL, PRIMARY KEY (county, device, inc)) STRICT, WITHOUT ROWID;"
+     "  contiguous INTEGER NOT NULL, revoked_why INTEGER NOT NULL, cursor INTEGER NOT NULL,"
+     "  PRIMARY KEY (county, device, inc)) STRICT, WITHOUT ROWID;"
      /* copy: 0 = the ledger, 1.. = further frames under the same number. epoch: of the receipt. as_inc: the
         incarnation whose changes they became, 0 = the author's own. */
      "CREATE TABLE batch ("
@@ -88,7 +89,12 @@ const struct migration cstore_migrations[] = {
      "  seen INTEGER NOT NULL, capped INTEGER NOT NULL, received_ms INTEGER NOT NULL, xml BLOB NOT NULL,"
      "  PRIMARY KEY (county, visit)) STRICT;"
      "CREATE INDEX submission_form ON submission (county, form_id, received_ms, visit);"
-     "CREATE INDEX submission_open ON submission (county, visit) WHERE xml_matches = 0;"},
+     "CREATE INDEX submission_open ON submission (county, visit) WHERE xml_matches = 0;"
+     /* findings judged again: verdict 1 the same, 2 differ, 3 cannot be compared, 4 still on their way */
+     "CREATE TABLE judged ("
+     "  county INTEGER NOT NULL, visit BLOB NOT NULL, verdict INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
+     "  why TEXT NOT NULL, said TEXT NOT NULL, found TEXT NOT NULL, PRIMARY KEY (county, visit))"
+     "  STRICT, WITHOUT ROWID;"},
     {3,
      "CREATE INDEX batch_by_id ON batch (county, batch_id);"
      "CREATE TABLE upload ("

@@ -1,0 +1,348 @@
+/* Judging again: what a handheld found at the door must follow from what is kept here. When a visit's
+ * document has been proven, its interview is judged once more with the same pack, the same day, the visit
+ * before and the departments' values as its author had seen them, and the findings are compared byte by byte.
+ *
+ * Always true: findings are never touched. Where the two differ, both are kept beside each other and an alarm
+ * is written down; what cannot be compared (the pack is not known here, a department has sent newer values
+ * since) says so and counts as neither. Nothing here ever keeps a frame from being accepted.
+ */
+#include <stdlib.h>
+
+#include "risk/dept.h"
+#include "risk/judge.h"
+#include "server/parts.h"
+
+#define FINDINGS_PAGE 256
+#define PACK_MEMORY_MAX (256u << 20)
+#define FINDINGS_BYTES_MAX (4u << 20)
+
+/* ---- the pack ---- */
+
+static enum err pack_of(struct rebuild *r, const unsigned char *form, const unsigned char *hash,
+                        const struct pack **out)
+{
+    struct str bytes;
+    struct form_findings findings = {0};
+    struct diag quiet = {0};
+    struct cached_form *f = NULL;
+    for (uint32_t i = 0; i < r->forms->count; i++)
+        if (r->forms->at[i].form && memcmp(r->forms->at[i].hash, form, SHA256_SIZE) == 0)
+            f = &r->forms->at[i];
+    if (!f)
+        return ERR_NOT_FOUND;
+    if (!f->pack || memcmp(f->pack_hash, hash, SHA256_SIZE) != 0) {
+        arena_free(&f->pack_memory);
+        f->pack = NULL;
+        arena_init(&f->pack_memory, PACK_MEMORY_MAX);
+        memcpy(f->pack_hash, hash, SHA256_SIZE);
+        enum err rc = cstore_object(r->st, &f->pack_memory, hash, NULL, &bytes, NULL);
+        if (!rc)
+            rc = pack_load(&f->pack_memory, bytes, f->form, &f->pack, &findings, &quiet);
+        if (rc) {
+            f->pack = NULL;
+            return rc;
+        }
+    }
+    *out = f->pack;
+    return ERR_OK;
+}
+
+/* ---- findings as text ---- */
+
+struct row_of_finding {
+    struct str rule, text;
+};
+
+static int by_rule(const void *a, const void *b)
+{
+    const struct row_of_finding *x = a, *y = b;
+    int order = str_cmp(x->rule, y->rule);
+    return order ? order : str_cmp(x->text, y->text);
+}
+
+static enum err finding_text(struct arena *a, const struct str *values, uint32_t count,
+                             struct row_of_finding *out)
+{
+    static const char *const names[] = {"rule",   "severity", "state",        "text_zh", "text_en",
+                                        "inputs", "pack",     "pack_version", "params"};
+    struct buf b;
+    buf_init(&b, FINDINGS_BYTES_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        buf_printf(&b, "%c\"%s\":", i ? ',' : '{', names[i]);
+        buf_put_json(&b, values[i].p ? values[i] : STR(""));
+    }
+    buf_put_char(&b, '}');
+    *out = (struct row_of_finding){values[0], b.failed ? STR_NONE : arena_str(a, buf_str(&b))};
+    enum err rc = b.failed ? b.failed : out->text.p ? ERR_OK : ERR_NOMEM;
+    buf_free(&b);
+    return rc;
+}
+
+static enum err lines_of(struct row_of_finding *list, uint32_t count, struct str level, struct buf *out)
+{
+    if (count)
+        qsort(list, count, sizeof *list, by_rule);
+    buf_put_z(out, "{\"level\":");
+    buf_put_json(out, level);
+    buf_put_z(out, ",\"findings\":[");
+    for (uint32_t i = 0; i < count; i++) {
+        buf_put_z(out, i ? ",\n" : "\n");
+        buf_put_str(out, list[i].text);
+    }
+    buf_put_z(out, "]}");
+    return out->failed;
+}
+
+static enum err said_at_the_door(struct rebuild *r, const struct record *visit, struct buf *out)
+{
+    VEC(struct row_of_finding) list = {0};
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    uint64_t after = 0;
+    enum err rc = ERR_OK;
+    do {
+        rc = cstore_records(r->st, r->a, RECORDS_OF_PARENT, visit->row, ROW_FINDING, after, FINDINGS_PAGE,
+                            &rows, &count, NULL);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            struct record f;
+            after = rows[i].number;
+            rc = record_unpack(r->a, rows[i].row, rows[i].packed, &f, NULL);
+            const struct str values[] = {
+                record_value(&f, FINDING_RULE),    record_value(&f, FINDING_SEVERITY),
+                record_value(&f, FINDING_STATE),   record_value(&f, FINDING_TEXT_ZH),
+                record_value(&f, FINDING_TEXT_EN), record_value(&f, FINDING_INPUTS),
+                record_value(&f, FINDING_PACK),    record_value(&f, FINDING_PACK_VERSION),
+                record_value(&f, FINDING_PARAMS)};
+            struct row_of_finding *slot = rc || record_deleted(&f) ? NULL : vec_push(r->a, &list);
+            if (slot)
+                rc = finding_text(r->a, values, sizeof values / sizeof *values, slot);
+        }
+    } while (!rc && count == FINDINGS_PAGE);
+    return rc ? rc : lines_of(list.at, list.count, record_value(visit, VISIT_LEVEL), out);
+}
+
+static enum err found_here(struct rebuild *r, const struct judgement *j, struct buf *out)
+{
+    struct row_of_finding *list = ARENA_ARRAY(r->a, struct row_of_finding, j->count + 1);
+    enum err rc = list ? ERR_OK : ERR_NOMEM;
+    for (uint32_t i = 0; !rc && i < j->count; i++) {
+        const struct finding *f = &j->findings[i];
+        const struct str values[] = {f->rule,
+                                     str_of(severity_name(f->severity)),
+                                     f->state == FINDING_HIT ? STR("hit") : STR("unknown"),
+                                     f->text_zh,
+                                     f->text_en,
+                                     f->inputs,
+                                     j->pack_id,
+                                     j->pack_version,
+                                     f->params};
+        rc = finding_text(r->a, values, sizeof values / sizeof *values, &list[i]);
+    }
+    return rc ? rc : lines_of(list, j->count, str_of(judgement_level(j)), out);
+}
+
+/* ---- what its author had seen ---- */
+
+static bool newer_than(const struct version *v, const struct submission_row *s)
+{
+    bool own = v->device == s->device && v->inc == s->inc;
+    return own ? v->seq > s->final_seq : v->server_seq > s->seen;
+}
+
+static bool record_newer(const struct record *r, const struct submission_row *s)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        for (uint32_t k = 0; k < r->cells[i].count; k++)
+            if (newer_than(&r->cells[i].versions[k], s))
+                return true;
+    return false;
+}
+
+static enum err departments_seen(struct rebuild *r, struct row_id household, const struct submission_row *s,
+                                 struct judge_input *in, struct str *why)
+{
+    VEC(struct dept_record) list = {0};
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    uint64_t after = 0;
+    enum err rc = ERR_OK;
+    do {
+        rc = cstore_records(r->st, r->a, RECORDS_OF_PARENT, household, ROW_DEPARTMENT, after, FINDINGS_PAGE,
+                            &rows, &count, NULL);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            struct record x;
+            after = rows[i].number;
+            rc = record_unpack(r->a, rows[i].row, rows[i].packed, &x, NULL);
+            if (rc || record_deleted(&x) || (x.born && newer_than(&x.birth, s)))
+                continue;
+            if (record_newer(&x, s))
+                *why = STR("a department has sent newer values since");
+            struct dept_record *slot = vec_push(r->a, &list);
+            if (!slot)
+                return ERR_NOMEM;
+            *slot = (struct dept_record){record_value(&x, DEPARTMENT_SOURCE),
+                                         record_value(&x, DEPARTMENT_AS_OF),
+                                         record_value(&x, DEPARTMENT_VALUES)};
+        }
+    } while (!rc && count == FINDINGS_PAGE);
+    return rc ? rc : dept_join(r->a, list.at, list.count, &in->dept, &in->dept_as_of, NULL);
+}
+
+static enum err household_seen(struct rebuild *r, struct row_id household, const struct submission_row *s,
+                               struct judge_input *in, struct str *why)
+{
+    struct record_row row;
+    struct record x;
+    if (row_id_none(household))
+        return ERR_OK;
+    enum err rc = cstore_record(r->st, r->a, household, &row, NULL);
+    if (!rc)
+        rc = record_unpack(r->a, household, row.packed, &x, NULL);
+    if (rc)
+        return rc;
+    const struct record_cell *area = record_cell(&x, HOUSEHOLD_AREA);
+    if (area && newer_than(&area->versions[0], s))
+        *why = STR("the household went to another area since");
+    in->area = record_value(&x, HOUSEHOLD_AREA);
+    return departments_seen(r, household, s, in, why);
+}
+
+/* The day of the visit before, by the time it ended, of those that its author knew. */
+static enum err visit_before(struct rebuild *r, struct row_id interview, const struct submission_row *s,
+                             uint64_t first_seq, struct str *ended_out)
+{
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    uint64_t after = 0;
+    struct str ended = STR("");
+    enum err rc = ERR_OK;
+    do {
+        rc = cstore_records(r->st, r->a, RECORDS_OF_PARENT, interview, ROW_VISIT, after, FINDINGS_PAGE, &rows,
+                            &count, NULL);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            struct record v;
+            after = rows[i].number;
+            rc = record_unpack(r->a, rows[i].row, rows[i].packed, &v, NULL);
+            if (rc || row_id_same(rows[i].row, s->visit) || record_deleted(&v) || !v.born)
+                continue;
+            bool own = v.birth.device == s->device && v.birth.inc == s->inc;
+            if (own ? v.birth.seq >= first_seq : v.birth.server_seq > s->seen)
+                continue;
+            struct str at = record_value(&v, VISIT_ENDED);
+            struct civil x, y;
+            bool later = civil_read(at, &x) &&
+                         (!civil_read(ended, &y) ||
+                          civil_instant_ms(&x, zone_utc()) >= civil_instant_ms(&y, zone_utc()));
+            ended = later ? at : ended;
+        }
+    } while (!rc && count == FINDINGS_PAGE);
+    *ended_out = ended;
+    return rc;
+}
+
+/* ---- one visit ---- */
+
+static bool day_of(struct str instant, int64_t *out)
+{
+    struct civil c;
+    if (!civil_read_date(str_sub(instant, 0, 10), &c))
+        return false;
+    *out = civil_days(c.year, c.month, c.day);
+    return true;
+}
+
+/* A frame that came before the findings it belongs to: they are still on their way. */
+static bool may_be_on_its_way(struct rebuild *r, const struct submission_row *s)
+{
+    struct device_row device;
+    return cstore_device(r->st, r->a, s->device, s->inc, &device, NULL) == ERR_OK &&
+           device.contiguous + 1 < r->frame->frame.batch_seq;
+}
+
+static enum err alarm(struct rebuild *r, const struct judged_row *j, const struct submission_row *s,
+                      struct diag *d)
+{
+    struct buf about, who;
+    buf_init(&about, CSTORE_TEXT_MAX);
+    buf_init(&who, 64);
+    buf_printf(&about,
+               "visit %.*s: what the handheld found does not follow from its answers; both are kept "
+               "(doorstepd list judgements)",
+               STR_ARG(s->instance_id));
+    buf_printf(&who, "person %u", s->person);
+    enum err rc = cstore_audit(r->st, j->at_ms, buf_str(&who), STR("findings-differ"), buf_str(&about), d);
+    buf_free(&about);
+    buf_free(&who);
+    return rc;
+}
+
+static enum err keep(struct rebuild *r, const struct submission_row *s, struct judged_row *j, struct diag *d)
+{
+    j->visit = s->visit;
+    j->at_ms = s->received_ms;
+    enum err rc = cstore_judged_put(r->st, j, d);
+    return !rc && j->verdict == JUDGED_DIFFERS ? alarm(r, j, s, d) : rc;
+}
+
+static enum err cannot(struct rebuild *r, const struct submission_row *s, const char *why, struct diag *d)
+{
+    struct judged_row j = {.verdict = JUDGED_NOT, .why = str_of(why)};
+    return keep(r, s, &j, d);
+}
+
+enum err judging_begin(struct rebuild *r, const struct record *visit, struct row_id interview,
+                       const struct submission_row *s, struct judging_basis *b, struct diag *d)
+{
+    unsigned char hash[SHA256_SIZE];
+    struct record_row row;
+    struct str why = STR_NONE;
+    *b = (struct judging_basis){0};
+    if (!hex_read(record_value(visit, VISIT_PACK), hash, sizeof hash))
+        return ERR_OK; /* nobody judged */
+    if (s->capped)
+        return cannot(r, s, "the centre was set back to a backup", d);
+    if (pack_of(r, s->form, hash, &b->pack))
+        return cannot(r, s, "the rule pack was never published here", d);
+    if (!day_of(record_value(visit, VISIT_ENDED), &b->in.today))
+        return cannot(r, s, "the visit does not say when it ended", d);
+    enum err rc = cstore_record(r->st, r->a, s->visit, &row, d);
+    if (!rc)
+        rc = household_seen(r, row.household, s, &b->in, &why);
+    if (!rc && !str_eq_z(record_value(visit, VISIT_TYPE), "correction"))
+        rc = visit_before(r, interview, s, visit->birth.seq, &b->before);
+    if (rc)
+        return rc;
+    if (why.p)
+        return cannot(r, s, arena_z(r->a, why), d);
+    b->in.prev_date = str_sub(b->before, 0, 10);
+    b->wanted = true;
+    return ERR_OK;
+}
+
+enum err judging_end(struct rebuild *r, const struct record *visit, const struct submission_row *s,
+                     struct judging_basis *b, struct diag *d)
+{
+    struct judgement result;
+    struct buf said, found;
+    struct judged_row j = {.verdict = JUDGED_DIFFERS};
+    struct diag why = {0};
+    if (judge_household(r->a, b->pack, &b->in, &result, &why))
+        return cannot(r, s, why.text, d);
+    buf_init(&said, FINDINGS_BYTES_MAX);
+    buf_init(&found, FINDINGS_BYTES_MAX);
+    enum err rc = said_at_the_door(r, visit, &said);
+    if (!rc)
+        rc = found_here(r, &result, &found);
+    if (!rc && str_eq(buf_str(&said), buf_str(&found)))
+        j.verdict = JUDGED_SAME;
+    else if (!rc && may_be_on_its_way(r, s))
+        j.verdict = JUDGED_WAITS;
+    if (j.verdict == JUDGED_DIFFERS) {
+        j.said = buf_str(&said);
+        j.found = buf_str(&found);
+    }
+    rc = rc ? cannot(r, s, "there is too much to compare", d) : keep(r, s, &j, d);
+    buf_free(&said);
+    buf_free(&found);
+    return rc;
+}
