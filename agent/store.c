@@ -52,7 +52,8 @@ static const struct migration sealed_migrations[] = {
         "INTEGER NOT NULL DEFAULT 0, seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL, "
         "batch_id BLOB NOT NULL,"
         "  frame BLOB NOT NULL, numbered INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0, status INTEGER "
-        "NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms INTEGER) STRICT;"
+        "NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms INTEGER, urgent INTEGER NOT NULL "
+        "DEFAULT 0) STRICT;"
         /* where the person stopped in a draft */
         "CREATE TABLE bookmark(visit INTEGER PRIMARY KEY, place TEXT NOT NULL) STRICT;"
         /* the log of a draft, in pieces; the visit has it whole once it is finalised */

@@ -256,7 +256,8 @@ enum err store_entities(struct store *s, struct arena *a, struct str dataset, st
 
 /* Sync. Cut freezes what is finalised into frames; the rest serves sync/client.h. */
 enum err store_cut(struct store *s, uint32_t *frames_out, struct diag *d) MUST_USE;
-/* The oldest frame without receipt after batch `after`; *any_out false: none. */
+/* The frame without receipt that goes after batch `after` (0 = the first): urgent ones, then the others, each
+ * oldest first. *any_out false: none. */
 enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_out, struct buf *frame_out,
                           bool *any_out, struct diag *d) MUST_USE;
 /* Before the first byte of a frame leaves. */

@@ -3,6 +3,7 @@
 #include "agent/store_impl.h"
 
 #define CUT_CHANGES_MAX 4000 /* changes of one frame */
+#define CUT_VISITS_MAX 500
 #define CUT_VALUES_MAX                                                                   \
     (48u << 10) /* bytes of their values: stays below BATCH_RAW_AIM with everything else \
                  */
@@ -13,7 +14,7 @@
 
 struct cut {
     VEC(struct change) changes;
-    uint64_t seq_hi; /* last one looked at */
+    bool urgent;
 };
 
 struct numbering {
@@ -37,29 +38,43 @@ static bool number_of_row(void *self, struct row_id id, uint64_t *number_out)
     return true;
 }
 
+/* Interviews with a visit that cannot wait: something was found that calls for help (level red), or it brings
+ * what somebody is waiting for (a verification). All that is not frozen of such an interview goes together.
+ */
+#define URGENT_INTERVIEWS                                                                    \
+    "WITH urgent(key) AS (SELECT DISTINCT v.parent FROM chg JOIN row v ON v.key = chg.visit" \
+    "  WHERE chg.batch = 0 AND chg.row = v.key AND v.state = 1"                              \
+    "  AND ((chg.fld = 10 AND chg.val = CAST('red' AS BLOB)) OR (chg.fld = 2 AND chg.val = " \
+    "CAST('verification' AS BLOB)))) "
+
 /* What may travel: changes of finalised visits, and changes that belong to no visit, but an interview only
- * with its first visit. */
-static enum err collect(struct store *s, struct arena *a, struct cut *cut, struct diag *d)
+ * with its first visit. `urgent`: only what cannot wait, with the interview and the household it is about. */
+static enum err collect(struct store *s, struct arena *a, bool urgent, struct cut *cut, struct diag *d)
 {
-    static const char sql[] =
+    static const char sql[] = URGENT_INTERVIEWS
         "SELECT chg.seq, r.device, r.inc, r.counter, chg.fld, chg.op, chg.status, chg.person, chg.role, "
         "chg.hlc, chg.seen, chg.val"
         " FROM chg JOIN row r ON r.key = chg.row LEFT JOIN row v ON v.key = chg.visit"
         " WHERE chg.batch = 0 AND (v.state = 1 OR (chg.visit = 0 AND (r.kind <> 2"
         "   OR EXISTS (SELECT 1 FROM row w WHERE w.parent = r.key AND w.kind = 4 AND w.state = 1))))"
-        " ORDER BY chg.seq LIMIT ?";
+        " AND (?1 = 0 OR v.parent IN urgent OR (chg.visit = 0 AND (r.key IN urgent"
+        "   OR r.key IN (SELECT parent FROM row WHERE key IN urgent))))"
+        " ORDER BY chg.seq LIMIT ?2";
     struct stmt *q = NULL;
     bool more = false;
     size_t bytes = 0;
+    uint32_t visits = 0;
 
     enum err rc = db_prepare(s->db, sql, &q, d);
     if (!rc) {
-        bind_i64(q, 1, CUT_CHANGES_MAX);
+        bind_i64(q, 1, urgent);
+        bind_i64(q, 2, CUT_CHANGES_MAX);
         while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
             struct str value = col_blob(q, 11);
-            if (cut->changes.count > 0 && bytes + value.n > CUT_VALUES_MAX)
+            if (cut->changes.count > 0 && (bytes + value.n > CUT_VALUES_MAX || visits == CUT_VISITS_MAX))
                 break;
             bytes += value.n;
+            visits += col_i64(q, 5) == CHANGE_FINALISE;
             struct change *c = vec_push(a, &cut->changes);
             value = arena_str(a, value);
             if (!c || !value.p) {
@@ -227,8 +242,8 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         rc = frame_parse(buf_str(&bytes), &frame, &size, d);
     if (!rc)
         rc = db_prepare(s->db,
-                        "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame, numbered, inc, bseq) "
-                        "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                        "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame, numbered, inc, bseq, "
+                        "urgent) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)tail.batch);
@@ -239,6 +254,7 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         bind_i64(q, 6, numbering.used || frame.dict);
         bind_i64(q, 7, seal.inc);
         bind_i64(q, 8, (int64_t)seal.batch_seq);
+        bind_i64(q, 9, cut->urgent);
         rc = stmt_run(q, d);
     }
     buf_free(&payload);
@@ -262,7 +278,10 @@ static enum err cut_one(struct store *s, bool *any_out, struct diag *d)
     enum err rc = txn_begin(&t, s->db, d);
     *any_out = false;
     if (!rc)
-        rc = collect(s, &a, &cut, d);
+        rc = collect(s, &a, true, &cut, d);
+    cut.urgent = cut.changes.count > 0;
+    if (!rc && !cut.urgent)
+        rc = collect(s, &a, false, &cut, d);
     *any_out = !rc && cut.changes.count > 0;
     if (*any_out)
         rc = freeze(s, &a, &cut, d);
@@ -343,9 +362,11 @@ enum err store_frame_next(struct store *s, uint64_t after, uint64_t *batch_seq_o
     struct stmt *q = NULL;
     bool row = false;
 
-    enum err rc = db_prepare(
-        s->db, "SELECT batch, frame FROM outbox WHERE status = 0 AND batch > ? ORDER BY batch LIMIT 1", &q,
-        d);
+    static const char sql[] =
+        "SELECT batch, frame FROM outbox WHERE status = 0 AND (?1 = 0 OR (1 - urgent, batch) > "
+        "(coalesce((SELECT 1 - urgent FROM outbox WHERE batch = ?1), 1), ?1)) ORDER BY 1 - urgent, batch "
+        "LIMIT 1";
+    enum err rc = db_prepare(s->db, sql, &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)after);
         rc = stmt_step(q, &row, d);

@@ -434,6 +434,48 @@ static void a_token_that_ran_out_is_renewed_on_the_way(void **state)
     OK(sync_now(c, &r));
 }
 
+static uint64_t next_after(struct device_test *t, uint64_t after)
+{
+    struct buf frame;
+    uint64_t batch = 0;
+    bool any = false;
+    buf_init(&frame, FRAME_SIZE_MAX);
+    OK(store_frame_next(t->store, after, &batch, &frame, &any, &t->d));
+    buf_free(&frame);
+    return any ? batch : 0;
+}
+
+/* A verification somebody is waiting for leaves before the day's other visits, and before what an earlier
+ * attempt left behind; nothing is left out for that, and nothing goes twice. */
+static void what_cannot_wait_leaves_first(void **state)
+{
+    static const char turn[] = "UPDATE chg SET fld = 2, val = CAST('verification' AS BLOB) WHERE fld = 3 AND "
+                               "row = visit AND visit = "
+                               "(SELECT max(visit) FROM chg WHERE batch = 0)";
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    uint32_t frames = 0;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "left behind");
+    OK(store_cut(t->store, &frames, &t->d));
+    assert_int_equal(frames, 1);
+    visit_once(c, "H1", "calm");
+    visit_once(c, NULL, "urgent");
+    OK(db_exec(t->store->db, turn, &t->d));
+    OK(store_cut(t->store, &frames, &t->d));
+    assert_int_equal(frames, 2);
+    assert_int_equal(next_after(t, 0), 2); /* the verification */
+    assert_int_equal(next_after(t, 2), 1); /* then what is oldest */
+    assert_int_equal(next_after(t, 1), 3);
+    assert_int_equal(next_after(t, 3), 0);
+    OK(sync_now(c, &r));
+    assert_int_equal(r.totals.frames_receipted, 3);
+    assert_int_equal(r.totals.frames_quarantined, 0);
+    assert_int_equal(arrived(c), 3);
+}
+
 /* A centre that was set back knows other numbers: the visit arrives all the same, in the same run. */
 static void wrong_row_numbers_heal_themselves(void **state)
 {
@@ -477,6 +519,7 @@ int main(void)
         COUNTY(a_limit_of_bytes_is_no_failure),
         COUNTY(a_clock_that_is_off_is_told),
         COUNTY(a_token_that_ran_out_is_renewed_on_the_way),
+        COUNTY(what_cannot_wait_leaves_first),
         COUNTY(wrong_row_numbers_heal_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
