@@ -86,14 +86,17 @@ static void save_payload(const char *name, char which, struct str payload)
     buf_free(&b);
 }
 
-static void save_frame(const char *name, struct str payload)
+static void save_frame_as(const char *name, struct str payload, enum frame_type type, uint16_t dict_id)
 {
-    struct frame_seal how = {.type = FRAME_UP,
+    const struct frame_dict dict = {
+        dict_id, STR("household of Hetang village, Qinghe town; monitored: unstable; income 1200")};
+    struct frame_seal how = {.type = type,
+                             .dict = &dict,
                              .device = 7,
                              .inc = 1,
                              .batch_seq = 3,
                              .schema = BATCH_SCHEMA_CHANGES,
-                             .recipient = seal.public,
+                             .recipient = type == FRAME_RECEIPT ? NULL : seal.public,
                              .author = &sign,
                              .ephemeral_seed = seed};
     struct buf frame;
@@ -101,6 +104,11 @@ static void save_frame(const char *name, struct str payload)
     CHECK(frame_make(&how, payload, &frame, NULL) == ERR_OK);
     save("frame", name, buf_str(&frame));
     buf_free(&frame);
+}
+
+static void save_frame(const char *name, struct str payload)
+{
+    save_frame_as(name, payload, FRAME_UP, 0);
 }
 
 static void make_batches(void)
@@ -122,6 +130,10 @@ static void make_batches(void)
     CHECK(batch_write(&up, &rows, changes, n, &payload, NULL) == ERR_OK);
     save_payload("up", 0, buf_str(&payload));
     save_frame("up", buf_str(&payload));
+    const struct str told = STR("Qinghe town, household of Hetang village; monitored: unstable; income 900");
+    save_frame_as("dictionary", told, FRAME_UP, 1);
+    save_frame_as("dictionary_unknown", told, FRAME_UP, 2);
+    save_frame_as("signed_only", STR("stored"), FRAME_RECEIPT, 0);
     buf_clear(&payload);
     CHECK(batch_write(&up, NULL, &changes[3], 1, &payload, NULL) == ERR_OK);
     save_payload("up-one-field", 0, buf_str(&payload));
