@@ -13,7 +13,8 @@
 #include "platform/base/map.h"
 #include "platform/base/num.h"
 
-#define PART_BLOCK 65536
+/* So much of a part is unpacked and parsed at once: all of most. */
+#define PIECE ((size_t)2 << 20)
 
 struct part_sheet {
     struct str name, relation, path;
@@ -35,9 +36,7 @@ struct xlsx {
     struct sheet *sheet;
     struct buf text;
     bool in_text, in_phonetic, in_cell, in_styles;
-    bool in_row, unusual; /* unusual: from here on tags may be text */
     const char *part;
-    char block[PART_BLOCK];
     uint32_t row, column, style;
     char kind; /* of the cell: s, i(nline), t(formula text), b, e(rror), n */
 };
@@ -64,44 +63,34 @@ static void stop(struct xlsx *x, enum err rc)
     XML_StopParser(x->parser, XML_FALSE);
 }
 
-static enum err parse(struct xlsx *x, const char *p, size_t n, bool last)
+static enum err parse(struct xlsx *x, size_t n, bool last)
 {
-    if (XML_Parse(x->parser, p, (int)n, last) != XML_STATUS_OK && !x->rc)
+    if (XML_ParseBuffer(x->parser, (int)n, last) != XML_STATUS_OK && !x->rc)
         x->rc = diag_set(x->d, ERR_CORRUPT, "The workbook is damaged: %s, line %lu: %s.", x->part,
                          XML_GetCurrentLineNumber(x->parser), XML_ErrorString(XML_GetErrorCode(x->parser)));
     return x->rc;
 }
 
-static enum err read_cells(struct xlsx *x, const char *p, size_t n, bool last);
-
-/* Feeds the parser as the part is unpacked, so that memory does not grow with what an archive holds. Each
- * time whole tags, if they are not longer than a block. */
-static enum err feed(struct xlsx *x, zip_file_t *f)
+/* Unpacks into the parser's own buffer; memory grows with what is parsed, not with what an archive claims. */
+static enum err feed(struct xlsx *x, zip_file_t *f, size_t claimed)
 {
-    zip_uint64_t total = 0;
-    zip_int64_t n = 1;
-    size_t have = 0;
-    while (n > 0 && !x->rc) {
-        n = zip_fread(f, x->block + have, PART_BLOCK - have);
+    size_t total = 0, room = claimed < PIECE ? claimed + 1 : PIECE;
+    bool last = false;
+    while (!last && !x->rc) {
+        char *block = XML_GetBuffer(x->parser, (int)room);
+        if (!block)
+            return diag_set(x->d, ERR_NOMEM, "No memory to read the workbook.");
+        zip_int64_t n = zip_fread(f, block, room);
         if (n < 0)
             return diag_set(
                 x->d, ERR_CORRUPT,
                 "The workbook is damaged: %s cannot be unpacked. Save it again, or send it again.", x->part);
-        total += (zip_uint64_t)n;
+        total += (size_t)n;
         if (total > SHEET_PART_BYTES_MAX)
             return diag_set(x->d, ERR_LIMIT, "%s in the workbook is larger than %u bytes unpacked.", x->part,
                             SHEET_PART_BYTES_MAX);
-        have += (size_t)n;
-        size_t whole = have;
-        while (n > 0 && whole > 0 && x->block[whole - 1] != '>')
-            whole--;
-        if (whole == 0) {
-            x->unusual = true;
-            whole = have;
-        }
-        (x->sheet ? read_cells : parse)(x, x->block, whole, n == 0);
-        memmove(x->block, x->block + whole, have - whole);
-        have -= whole;
+        last = (size_t)n < room;
+        (void)parse(x, (size_t)n, last);
     }
     return x->rc;
 }
@@ -110,6 +99,9 @@ static enum err feed(struct xlsx *x, zip_file_t *f)
 static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHandler start,
                            XML_EndElementHandler end, XML_CharacterDataHandler data)
 {
+    zip_stat_t claimed = {0};
+    if (zip_stat(x->zip, name, ZIP_FL_NOCASE, &claimed))
+        return ERR_NOT_FOUND;
     zip_file_t *f = zip_fopen(x->zip, name, ZIP_FL_NOCASE);
     if (!f)
         return ERR_NOT_FOUND;
@@ -121,8 +113,7 @@ static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHan
         XML_SetCharacterDataHandler(x->parser, data);
         XML_SetEntityDeclHandler(x->parser, no_entities);
         x->part = name;
-        x->unusual = false;
-        rc = feed(x, f);
+        rc = feed(x, f, claimed.size < PIECE ? (size_t)claimed.size : PIECE);
         XML_ParserFree(x->parser);
         x->parser = NULL;
     }
@@ -135,7 +126,7 @@ static enum err parse_part(struct xlsx *x, const char *name, XML_StartElementHan
 /* Prefixes are left away unread: no part mixes vocabularies that share names. */
 static const char *local(const XML_Char *name)
 {
-    const char *bar = strchr(name, ':');
+    const char *bar = name[1] ? strchr(name, ':') : NULL;
     return bar ? bar + 1 : name;
 }
 
@@ -147,15 +138,10 @@ static const char *attribute(const XML_Char **attributes, const char *name)
     return NULL;
 }
 
-static uint32_t number_in(struct str s)
-{
-    int64_t v = 0;
-    return str_to_i64(s, &v) && v >= 0 && v < UINT32_MAX ? (uint32_t)v : 0;
-}
-
 static uint32_t number_of(const char *z)
 {
-    return z ? number_in(str_of(z)) : 0;
+    int64_t v = 0;
+    return z && str_to_i64(str_of(z), &v) && v >= 0 && v < UINT32_MAX ? (uint32_t)v : 0;
 }
 
 static void XMLCALL take_text(void *self, const XML_Char *s, int n)
@@ -399,26 +385,45 @@ static void end_cell(struct xlsx *x)
     }
 }
 
+static void begin_row(struct xlsx *x, const XML_Char **attributes)
+{
+    const char *number = attribute(attributes, "r");
+    x->row = number ? number_of(number) : x->row + 1;
+    x->column = UINT32_MAX;
+}
+
+static char kind_of(const char *type)
+{
+    return type[0] && !type[1] && strchr("sbn", type[0]) ? type[0] : 't';
+}
+
+static void begin_cell(struct xlsx *x, const XML_Char **attributes)
+{
+    uint32_t after = x->column + 1;
+    x->column = after;
+    x->style = 0;
+    x->kind = 'n';
+    for (; attributes[0]; attributes += 2) {
+        const char *n = attributes[0], *value = attributes[1]; /* its own attributes have no prefix */
+        if (strcmp(n, "r") == 0)
+            x->column = column_of(value, after);
+        else if (strcmp(n, "s") == 0)
+            x->style = number_of(value);
+        else if (strcmp(n, "t") == 0)
+            x->kind = kind_of(value);
+    }
+    x->in_cell = true;
+    buf_clear(&x->text);
+}
+
 static void XMLCALL cell_start(void *self, const XML_Char *name, const XML_Char **attributes)
 {
     struct xlsx *x = self;
-    const char *n = local(name), *value;
-    if (strcmp(n, "row") == 0) {
-        value = attribute(attributes, "r");
-        x->row = value ? number_of(value) : x->row + 1;
-        x->column = UINT32_MAX;
-        x->in_row = true;
-    } else if (strcmp(n, "c") == 0) {
-        x->column = column_of(attribute(attributes, "r"), x->column + 1);
-        x->style = number_of(attribute(attributes, "s"));
-        value = attribute(attributes, "t");
-        x->kind = !value                    ? 'n'
-                  : strcmp(value, "s") == 0 ? 's'
-                  : strcmp(value, "b") == 0 ? 'b'
-                  : strcmp(value, "n") == 0 ? 'n'
-                                            : 't';
-        x->in_cell = true;
-        buf_clear(&x->text);
+    const char *n = local(name);
+    if (strcmp(n, "c") == 0) {
+        begin_cell(x, attributes);
+    } else if (strcmp(n, "row") == 0) {
+        begin_row(x, attributes);
     } else if (x->in_cell) {
         x->in_text = strcmp(n, "v") == 0 || strcmp(n, "t") == 0;
         if (strcmp(n, "rPh") == 0)
@@ -433,102 +438,10 @@ static void XMLCALL cell_end(void *self, const XML_Char *name)
     x->in_text = false;
     if (strcmp(n, "rPh") == 0)
         x->in_phonetic = false;
-    if (strcmp(n, "row") == 0)
-        x->in_row = false;
     if (strcmp(n, "c") == 0 && x->in_cell) {
         x->in_cell = false;
         end_cell(x);
     }
-}
-
-/* A cell as nearly all are: <c r="AB12" s="7" t="s"><v>3</v></c>, or an empty <c r="AB12" s="7"/>. */
-struct plain_cell {
-    size_t length;
-    uint32_t column;
-    struct str style, value;
-    char kind;
-};
-
-static bool take(struct str *rest, struct str what)
-{
-    bool here = str_starts(*rest, what);
-    if (here)
-        *rest = str_sub(*rest, what.n, rest->n);
-    return here;
-}
-
-static struct str take_plain(struct str *rest)
-{
-    size_t n = 0;
-    while (n < rest->n && ((rest->p[n] >= '0' && rest->p[n] <= '9') || rest->p[n] == '.' ||
-                           rest->p[n] == '-' || rest->p[n] == 'E'))
-        n++;
-    struct str taken = str_sub(*rest, 0, n);
-    *rest = str_sub(*rest, n, rest->n);
-    return taken;
-}
-
-static bool plain_cell(struct str s, struct plain_cell *out)
-{
-    struct plain_cell c = {.kind = 'n'};
-    struct str rest = s;
-    if (!take(&rest, STR("<c r=\"")))
-        return false;
-    for (size_t i = 0; i < 3 && rest.n && rest.p[0] >= 'A' && rest.p[0] <= 'Z'; i++) {
-        c.column = c.column * 26 + (uint32_t)(rest.p[0] - 'A' + 1);
-        rest = str_sub(rest, 1, rest.n);
-    }
-    if (c.column-- == 0 || take_plain(&rest).n == 0 || !take(&rest, STR("\"")))
-        return false;
-    if (take(&rest, STR(" s=\""))) {
-        c.style = take_plain(&rest);
-        if (!take(&rest, STR("\"")))
-            return false;
-    }
-    if (take(&rest, STR(" t=\"s\"")))
-        c.kind = 's';
-    if (!take(&rest, STR("/>"))) {
-        if (!take(&rest, STR("><v>")))
-            return false;
-        c.value = take_plain(&rest);
-        if (!take(&rest, STR("</v></c>")))
-            return false;
-    }
-    c.length = s.n - rest.n;
-    *out = c;
-    return true;
-}
-
-/* Plain cells are taken from the text as it is, which the parser then does not see; everything between them
- * is the parser's. It has been given what stands before a cell, and says whether that may stand in a row. */
-static enum err read_cells(struct xlsx *x, const char *p, size_t n, bool last)
-{
-    size_t from = 0, at = 0;
-    const char *tag;
-    struct plain_cell c;
-    while (!x->rc && !x->unusual && at < n && (tag = memchr(p + at, '<', n - at)) != NULL) {
-        at = (size_t)(tag - p);
-        if (at + 1 < n && (tag[1] == '!' || (tag[1] == '?' && (at > 3 || x->row > 0))))
-            x->unusual = true;
-        if (!plain_cell((struct str){tag, n - at}, &c)) {
-            at++;
-            continue;
-        }
-        if (at > from && parse(x, p + from, at - from, false))
-            break;
-        from = at;
-        at += c.length;
-        if (!x->in_row || x->in_cell)
-            continue;
-        from = at;
-        x->column = c.column;
-        x->style = number_in(c.style);
-        x->kind = c.kind;
-        buf_clear(&x->text);
-        buf_put_str(&x->text, c.value);
-        end_cell(x);
-    }
-    return x->rc ? x->rc : parse(x, p + from, n - from, last);
 }
 
 static bool wanted(struct str name)

@@ -1,94 +1,93 @@
-/* Reads XML into a flat document. Texts stay where they are in the input as long as they are what is written
- * there. What is refused: entity declarations (no form needs them, and expansion is how small files become
- * large), more depth or nodes than the caller allows.
- *
- * Plain documents are read by xml_scan.c, everything else by expat, which also has the last word on what is
- * wrong.
+/* Reads XML into a flat document with expat. Texts stay where they are in the input as long as they are what
+ * is written there. What is refused: entity declarations (no form needs them, and expansion is how small
+ * files become large), more depth or nodes than the caller allows.
  */
-#include "forms/xml_build.h"
+#include "forms/xml_doc.h"
 
 #include <expat.h>
 
-#define CHUNK ((size_t)256 << 10) /* expat keeps a copy of it */
-#define NAMES_RECENT 128u
+#define SEPARATOR '\x1f' /* "uri|local|prefix": no XML can hold it */
+/* Expat keeps a copy of what it is given at once, and goes over all pieces but the last once more to count
+ * their lines: the forms that there are are read in one. */
+#define PIECE ((size_t)8 << 20)
 
 struct reading {
-    struct xml_build b; /* first */
+    struct xml_doc *doc;
+    const struct xml_caps *caps;
     XML_Parser parser;
-    struct {
-        struct str name;
-        uint32_t id;
-    } recent[NAMES_RECENT];
+    struct str xml;
+    size_t at;     /* where the event in hand stands in `xml` */
+    uint32_t open; /* innermost open element */
+    uint32_t depth;
+    uint32_t skipping; /* open element whose content is skipped, XML_NONE = none */
+    uint32_t skip_depth;
+    size_t skip_from;
+    VEC(uint32_t) tails;       /* by depth: last child so far */
+    struct buf text;           /* text that is not as it stands in the input (references, line ends) */
+    size_t text_from, text_to; /* or else where it stands there */
+    size_t place;              /* up to here lines are counted */
+    uint32_t line, column;
+    enum err rc; /* the first thing that went wrong: nothing more is taken */
+    struct diag *d;
 };
 
 /* --- building --- */
 
-void build_begin(struct xml_build *b, struct arena *a, struct str xml, const struct xml_caps *caps,
-                 struct xml_doc *doc, struct diag *d)
+static void fail(struct reading *r, enum err rc)
 {
-    *doc = (struct xml_doc){.arena = a, .encoding = STR("")};
-    map_init(&doc->name_ids, a);
-    map_init(&doc->prefixes, a);
-    *b = (struct xml_build){
-        .doc = doc, .caps = caps, .xml = xml, .open = XML_NONE, .skipping = XML_NONE, .d = d};
-    buf_init(&b->text, xml.n + 1);
-}
-
-void build_end(struct xml_build *b)
-{
-    buf_free(&b->text);
-}
-
-void build_fail(struct xml_build *b, enum err rc)
-{
-    if (!b->rc)
-        b->rc = rc;
+    if (!r->rc)
+        r->rc = rc;
 }
 
 /* Counts on from where it last stood, which expat would do more thoroughly and slower. Lines end in \n. */
-static void find_place(struct xml_build *b)
+static void find_place(struct reading *r)
 {
-    size_t to = b->at > b->xml.n ? b->xml.n : b->at;
-    const char *p = b->xml.p + b->place, *end = b->xml.p + to, *line_end;
+    size_t to = r->at > r->xml.n ? r->xml.n : r->at;
+    const char *p = r->xml.p + r->place, *end = r->xml.p + to, *line_end;
     while (p < end && (line_end = memchr(p, '\n', (size_t)(end - p)))) {
-        b->line++;
-        b->column = 0;
+        r->line++;
+        r->column = 0;
         p = line_end + 1;
     }
-    for (; p < end; p++)
-        b->column += ((unsigned char)*p & 0xC0) != 0x80;
-    if (to > b->place)
-        b->place = to;
+    while (p < end) {
+        uint64_t eight;
+        if (end - p >= 8 && (memcpy(&eight, p, 8), (eight & UINT64_C(0x8080808080808080)) == 0)) {
+            r->column += 8;
+            p += 8;
+            continue;
+        }
+        r->column += ((unsigned char)*p++ & 0xC0) != 0x80;
+    }
+    if (to > r->place)
+        r->place = to;
 }
 
-uint32_t build_line(struct xml_build *b)
+static uint32_t line_of(struct reading *r)
 {
-    find_place(b);
-    return b->line + 1;
+    find_place(r);
+    return r->line + 1;
 }
 
-uint32_t build_column(struct xml_build *b)
+static uint32_t column_of(struct reading *r)
 {
-    find_place(b);
-    return b->column + 1;
+    find_place(r);
+    return r->column + 1;
 }
 
-uint32_t build_name(struct xml_build *b, struct str spelled)
+static uint32_t name_id(struct reading *r, struct str spelled)
 {
-    struct xml_doc *doc = b->doc;
+    struct xml_doc *doc = r->doc;
     uint32_t id;
     if (map_get(&doc->name_ids, spelled, &id))
         return id;
     struct str rest = arena_str(doc->arena, spelled), part[3] = {STR_NONE, STR_NONE, STR_NONE};
     struct node_name *n = vec_push(doc->arena, &doc->names);
-    struct str *slot = vec_push(doc->arena, &doc->spelled);
-    if (!rest.p || !n || !slot || map_put(&doc->name_ids, rest, doc->names.count - 1) != ERR_OK) {
-        build_fail(b, ERR_NOMEM);
+    if (!rest.p || !n || map_put(&doc->name_ids, rest, doc->names.count - 1) != ERR_OK) {
+        fail(r, ERR_NOMEM);
         return 0;
     }
-    *slot = rest;
     uint32_t parts = 0;
-    while (parts < 3 && str_split(&rest, XML_SEPARATOR, &part[parts]))
+    while (parts < 3 && str_split(&rest, SEPARATOR, &part[parts]))
         parts++;
     n->uri = parts > 1 ? part[0] : STR("");
     n->local = parts > 1 ? part[1] : part[0];
@@ -96,43 +95,43 @@ uint32_t build_name(struct xml_build *b, struct str spelled)
     return doc->names.count - 1;
 }
 
-void build_namespace(struct xml_build *b, struct str prefix, struct str uri)
+static void add_namespace(struct reading *r, struct str prefix, struct str uri)
 {
-    struct xml_doc *doc = b->doc;
+    struct xml_doc *doc = r->doc;
     struct str p = arena_str(doc->arena, prefix), u = arena_str(doc->arena, uri);
     struct str *slot = vec_push(doc->arena, &doc->uris);
     if (!p.p || !slot || !u.p || map_put(&doc->prefixes, p, doc->uris.count - 1) != ERR_OK) {
-        build_fail(b, ERR_NOMEM);
+        fail(r, ERR_NOMEM);
         return;
     }
     *slot = u;
 }
 
-static struct xml_node *add_node(struct xml_build *b)
+static struct xml_node *add_node(struct reading *r)
 {
-    struct xml_doc *doc = b->doc;
-    if (doc->nodes.count >= b->caps->nodes_max) {
-        diag_set_at(b->d, ERR_LIMIT, build_line(b), build_column(b),
+    struct xml_doc *doc = r->doc;
+    if (doc->nodes.count >= r->caps->nodes_max) {
+        diag_set_at(r->d, ERR_LIMIT, line_of(r), column_of(r),
                     "More than %u elements and texts. Long lists belong into a file beside the form.",
-                    b->caps->nodes_max);
-        build_fail(b, ERR_LIMIT);
+                    r->caps->nodes_max);
+        fail(r, ERR_LIMIT);
         return NULL;
     }
     struct xml_node *n = vec_push(doc->arena, &doc->nodes);
     if (!n) {
-        build_fail(b, ERR_NOMEM);
+        fail(r, ERR_NOMEM);
         return NULL;
     }
     uint32_t index = doc->nodes.count - 1;
     *n = (struct xml_node){.name = XML_NONE,
-                           .parent = b->open,
+                           .parent = r->open,
                            .first_child = XML_NONE,
                            .next = XML_NONE,
                            .attr_first = doc->attrs.count};
-    if (b->open != XML_NONE) {
-        uint32_t *tail = &b->tails.at[b->depth - 1];
+    if (r->open != XML_NONE) {
+        uint32_t *tail = &r->tails.at[r->depth - 1];
         if (*tail == XML_NONE)
-            doc->nodes.at[b->open].first_child = index;
+            doc->nodes.at[r->open].first_child = index;
         else
             doc->nodes.at[*tail].next = index;
         *tail = index;
@@ -140,136 +139,144 @@ static struct xml_node *add_node(struct xml_build *b)
     return n;
 }
 
-static void flush_text(struct xml_build *b)
+/* Nothing below a space but white space can stand in XML. */
+static bool is_layout(struct str s)
 {
-    bool as_written = b->text_to > b->text_from;
-    struct str s = as_written ? str_sub(b->xml, b->text_from, b->text_to - b->text_from) : buf_str(&b->text);
-    b->text_from = b->text_to = 0;
-    if (b->text.failed) {
-        build_fail(b, b->text.failed);
+    static const char spaces[] = "        ";
+    if (s.p[0] != '\n' && s.p[0] != '\r')
+        return false;
+    while (s.n >= 8 && memcmp(s.p + s.n - 8, spaces, 8) == 0)
+        s.n -= 8;
+    while (s.n > 0 && (unsigned char)s.p[s.n - 1] <= ' ')
+        s.n--;
+    return s.n == 0;
+}
+
+static void flush_text(struct reading *r)
+{
+    bool as_written = r->text_to > r->text_from;
+    struct str s = as_written ? str_sub(r->xml, r->text_from, r->text_to - r->text_from) : buf_str(&r->text);
+    r->text_from = r->text_to = 0;
+    if (r->text.failed) {
+        fail(r, r->text.failed);
         return;
     }
     if (s.n == 0)
         return;
-    size_t blank = 0; /* nothing below a space but white space can stand in XML */
-    if (s.p[0] == '\n' || s.p[0] == '\r')
-        while (blank < s.n && (unsigned char)s.p[blank] <= ' ')
-            blank++;
-    bool layout = blank == s.n;
-    if (!layout && b->open != XML_NONE) {
-        struct xml_node *n = add_node(b);
-        struct str copy = as_written ? s : arena_str(b->doc->arena, s);
+    if (!is_layout(s) && r->open != XML_NONE) {
+        struct xml_node *n = add_node(r);
+        struct str copy = as_written ? s : arena_str(r->doc->arena, s);
         if (n && copy.p)
             n->text = copy;
         else if (n)
-            build_fail(b, ERR_NOMEM);
+            fail(r, ERR_NOMEM);
     }
     if (!as_written)
-        buf_clear(&b->text);
+        buf_clear(&r->text);
 }
 
-static bool shallow_enough(struct xml_build *b, uint32_t depth)
+static bool shallow_enough(struct reading *r, uint32_t depth)
 {
-    if (depth <= b->caps->depth_max)
+    if (depth <= r->caps->depth_max)
         return true;
-    diag_set_at(b->d, ERR_LIMIT, build_line(b), build_column(b), "Elements are nested deeper than %u.",
-                b->caps->depth_max);
-    build_fail(b, ERR_LIMIT);
+    diag_set_at(r->d, ERR_LIMIT, line_of(r), column_of(r), "Elements are nested deeper than %u.",
+                r->caps->depth_max);
+    fail(r, ERR_LIMIT);
     return false;
 }
 
-bool build_open(struct xml_build *b)
+static bool open_element(struct reading *r)
 {
-    if (b->skipping != XML_NONE) {
-        if (b->skip_depth == 0 && b->skip_from == SIZE_MAX)
-            b->skip_from = b->at;
-        b->skip_depth++;
-        (void)shallow_enough(b, b->skip_depth + b->depth);
+    if (r->skipping != XML_NONE) {
+        if (r->skip_depth == 0 && r->skip_from == SIZE_MAX)
+            r->skip_from = r->at;
+        r->skip_depth++;
+        (void)shallow_enough(r, r->skip_depth + r->depth);
         return false;
     }
-    flush_text(b);
-    if (b->rc || !shallow_enough(b, b->depth + 1))
+    flush_text(r);
+    if (r->rc || !shallow_enough(r, r->depth + 1))
         return false;
-    struct xml_node *n = add_node(b);
+    struct xml_node *n = add_node(r);
     if (!n)
         return false;
-    find_place(b);
-    n->line = b->line + 1;
-    n->column = b->column + 1;
+    find_place(r);
+    n->line = r->line + 1;
+    n->column = r->column + 1;
     return true;
 }
 
-void build_attribute(struct xml_build *b, uint32_t name, struct str value)
+static void add_attribute(struct reading *r, uint32_t name, struct str value)
 {
-    struct xml_attr *a = vec_push(b->doc->arena, &b->doc->attrs);
-    struct str kept = arena_str(b->doc->arena, value);
+    struct xml_attr *a = vec_push(r->doc->arena, &r->doc->attrs);
+    struct str kept = arena_str(r->doc->arena, value);
     if (!a || !kept.p) {
-        build_fail(b, ERR_NOMEM);
+        fail(r, ERR_NOMEM);
         return;
     }
     *a = (struct xml_attr){name, kept};
-    b->doc->nodes.at[b->doc->nodes.count - 1].attr_count++;
+    r->doc->nodes.at[r->doc->nodes.count - 1].attr_count++;
 }
 
-void build_enter(struct xml_build *b)
+static void enter(struct reading *r)
 {
-    uint32_t index = b->doc->nodes.count - 1;
-    b->open = index;
-    b->depth++;
-    if (b->depth > b->tails.count && !vec_push(b->doc->arena, &b->tails)) {
-        build_fail(b, ERR_NOMEM);
+    uint32_t index = r->doc->nodes.count - 1;
+    r->open = index;
+    r->depth++;
+    if (r->depth > r->tails.count && !vec_push(r->doc->arena, &r->tails)) {
+        fail(r, ERR_NOMEM);
         return;
     }
-    b->tails.at[b->depth - 1] = XML_NONE;
-    if (!b->rc && b->caps->skip && b->caps->skip(b->doc, index)) {
-        b->skipping = index;
-        b->skip_depth = 0;
-        b->skip_from = SIZE_MAX;
+    r->tails.at[r->depth - 1] = XML_NONE;
+    if (!r->rc && r->caps->skip && r->caps->skip(r->doc, index)) {
+        r->skipping = index;
+        r->skip_depth = 0;
+        r->skip_from = SIZE_MAX;
     }
 }
 
-static void keep_skipped(struct xml_build *b)
+static void keep_skipped(struct reading *r)
 {
-    struct xml_node *n = &b->doc->nodes.at[b->skipping];
-    if (b->skip_from != SIZE_MAX && b->at <= b->xml.n && b->skip_from < b->at) {
-        n->text = arena_str(b->doc->arena, str_sub(b->xml, b->skip_from, b->at - b->skip_from));
+    struct xml_node *n = &r->doc->nodes.at[r->skipping];
+    if (r->skip_from != SIZE_MAX && r->at <= r->xml.n && r->skip_from < r->at) {
+        n->text = arena_str(r->doc->arena, str_sub(r->xml, r->skip_from, r->at - r->skip_from));
         if (!n->text.p)
-            build_fail(b, ERR_NOMEM);
+            fail(r, ERR_NOMEM);
     }
-    b->skipping = XML_NONE;
+    r->skipping = XML_NONE;
 }
 
-void build_close(struct xml_build *b)
+static void close_element(struct reading *r)
 {
-    if (b->skipping != XML_NONE) {
-        if (b->skip_depth > 0) {
-            b->skip_depth--;
+    if (r->skipping != XML_NONE) {
+        if (r->skip_depth > 0) {
+            r->skip_depth--;
             return;
         }
-        keep_skipped(b);
+        keep_skipped(r);
     }
-    flush_text(b);
-    if (b->rc)
+    flush_text(r);
+    if (r->rc)
         return;
-    b->open = b->doc->nodes.at[b->open].parent;
-    b->depth--;
+    r->open = r->doc->nodes.at[r->open].parent;
+    r->depth--;
 }
 
 /* As long as pieces stand one behind the other in the input just so, nothing is copied. */
-void build_text(struct xml_build *b, struct str piece, bool as_written)
+static void add_text(struct reading *r, struct str piece, bool as_written)
 {
-    if (b->skipping != XML_NONE)
+    if (r->skipping != XML_NONE)
         return;
-    if (as_written && b->text.n == 0 && (b->text_to == b->text_from || b->text_to == b->at)) {
-        if (b->text_to == b->text_from)
-            b->text_from = b->at;
-        b->text_to = b->at + piece.n;
+    if (as_written && r->text.n == 0 && (r->text_to == r->text_from || r->text_to == r->at)) {
+        if (r->text_to == r->text_from)
+            r->text_from = r->at;
+        r->text_to = r->at + piece.n;
         return;
     }
-    if (b->text_to > b->text_from)
-        buf_put_str(&b->text, str_sub(b->xml, b->text_from, b->text_to - b->text_from));
-    b->text_from = b->text_to = 0;
-    buf_put_str(&b->text, piece);
+    if (r->text_to > r->text_from)
+        buf_put_str(&r->text, str_sub(r->xml, r->text_from, r->text_to - r->text_from));
+    r->text_from = r->text_to = 0;
+    buf_put_str(&r->text, piece);
 }
 
 /* Elements, and texts that do not look like layout. */
@@ -286,10 +293,10 @@ static uint32_t expected_nodes(struct str xml, uint32_t max)
     return count < max ? count : max;
 }
 
-static bool reserve(struct xml_build *b, uint32_t expected)
+static bool reserve(struct reading *r, uint32_t expected)
 {
-    return vec_reserve(b->doc->arena, &b->doc->nodes, expected) &&
-           vec_reserve(b->doc->arena, &b->doc->attrs, expected / 2);
+    return vec_reserve(r->doc->arena, &r->doc->nodes, expected) &&
+           vec_reserve(r->doc->arena, &r->doc->attrs, expected / 2);
 }
 
 /* --- expat --- */
@@ -298,46 +305,27 @@ static bool reserve(struct xml_build *b, uint32_t expected)
 static bool take(struct reading *r)
 {
     XML_Index index = XML_GetCurrentByteIndex(r->parser);
-    r->b.at = index < 0 ? r->b.xml.n : (size_t)index;
-    return r->b.rc == ERR_OK;
+    r->at = index < 0 ? r->xml.n : (size_t)index;
+    return r->rc == ERR_OK;
 }
 
 static void stop_if_failed(struct reading *r)
 {
-    if (r->b.rc)
+    if (r->rc)
         XML_StopParser(r->parser, XML_FALSE);
-}
-
-/* A form says the same few names over and over. */
-static uint32_t intern(struct reading *r, const char *name)
-{
-    struct str s = str_of(name);
-    uint32_t slot = (uint32_t)s.n;
-    for (size_t i = s.n > 12 ? s.n - 12 : 0; i < s.n; i++)
-        slot = slot * 31 + (unsigned char)name[i];
-    slot %= NAMES_RECENT;
-    if (r->recent[slot].name.p && str_eq(r->recent[slot].name, s))
-        return r->recent[slot].id;
-    uint32_t id = build_name(&r->b, s);
-    if (r->b.rc)
-        return 0;
-    r->recent[slot].name = r->b.doc->spelled.at[id];
-    r->recent[slot].id = id;
-    return id;
 }
 
 static void XMLCALL on_start(void *self, const char *name, const char **attrs)
 {
     struct reading *r = self;
-    struct xml_build *b = &r->b;
-    if (take(r) && build_open(b)) {
-        b->doc->nodes.at[b->doc->nodes.count - 1].name = intern(r, name);
-        for (uint32_t i = 0; attrs[i] && !b->rc; i += 2) {
-            uint32_t id = intern(r, attrs[i]);
-            build_attribute(b, id, str_of(attrs[i + 1]));
+    if (take(r) && open_element(r)) {
+        r->doc->nodes.at[r->doc->nodes.count - 1].name = name_id(r, str_of(name));
+        for (uint32_t i = 0; attrs[i] && !r->rc; i += 2) {
+            uint32_t id = name_id(r, str_of(attrs[i]));
+            add_attribute(r, id, str_of(attrs[i + 1]));
         }
-        if (!b->rc)
-            build_enter(b);
+        if (!r->rc)
+            enter(r);
     }
     stop_if_failed(r);
 }
@@ -347,19 +335,18 @@ static void XMLCALL on_end(void *self, const char *name)
     struct reading *r = self;
     (void)name;
     if (take(r))
-        build_close(&r->b);
+        close_element(r);
     stop_if_failed(r);
 }
 
 static void XMLCALL on_text(void *self, const char *p, int n)
 {
     struct reading *r = self;
-    struct str piece = {p, (size_t)n}, xml = r->b.xml;
+    struct str piece = {p, (size_t)n}, xml = r->xml;
     if (!take(r))
         return;
-    bool as_written = r->b.at <= xml.n && piece.n <= xml.n - r->b.at &&
-                      memcmp(xml.p + r->b.at, p, piece.n) == 0;
-    build_text(&r->b, piece, as_written);
+    bool as_written = r->at <= xml.n && piece.n <= xml.n - r->at && memcmp(xml.p + r->at, p, piece.n) == 0;
+    add_text(r, piece, as_written);
 }
 
 static void XMLCALL on_entity(void *self, const char *name, int parameter, const char *value, int n,
@@ -375,17 +362,17 @@ static void XMLCALL on_entity(void *self, const char *name, int parameter, const
     (void)notation;
     (void)take(r);
     diag_set_at(
-        r->b.d, ERR_SYNTAX, build_line(&r->b), build_column(&r->b),
+        r->d, ERR_SYNTAX, line_of(r), column_of(r),
         "The document declares the entity \"%.60s\". Entities are not expanded here: write the text itself.",
         name);
-    build_fail(&r->b, ERR_SYNTAX);
+    fail(r, ERR_SYNTAX);
     stop_if_failed(r);
 }
 
 static void XMLCALL on_namespace(void *self, const char *prefix, const char *uri)
 {
     struct reading *r = self;
-    build_namespace(&r->b, prefix ? str_of(prefix) : STR(""), uri ? str_of(uri) : STR(""));
+    add_namespace(r, prefix ? str_of(prefix) : STR(""), uri ? str_of(uri) : STR(""));
     stop_if_failed(r);
 }
 
@@ -395,37 +382,39 @@ static void XMLCALL on_declaration(void *self, const char *version, const char *
     (void)version;
     (void)standalone;
     if (encoding)
-        r->b.doc->encoding = arena_str(r->b.doc->arena, str_of(encoding));
+        r->doc->encoding = arena_str(r->doc->arena, str_of(encoding));
+    if (!r->doc->encoding.p)
+        fail(r, ERR_NOMEM);
+    stop_if_failed(r);
 }
 
 static enum err parse_all(struct reading *r)
 {
-    struct xml_build *b = &r->b;
     size_t at = 0;
-    while (at < b->xml.n && !b->rc) {
-        size_t n = b->xml.n - at < CHUNK ? b->xml.n - at : CHUNK;
-        bool final = at + n == b->xml.n;
-        if (XML_Parse(r->parser, b->xml.p + at, (int)n, final) == XML_STATUS_ERROR)
+    while (at < r->xml.n && !r->rc) {
+        size_t n = r->xml.n - at < PIECE ? r->xml.n - at : PIECE;
+        bool final = at + n == r->xml.n;
+        if (XML_Parse(r->parser, r->xml.p + at, (int)n, final) == XML_STATUS_ERROR)
             break;
         at += n;
     }
-    if (b->rc)
-        return b->rc;
+    if (r->rc)
+        return r->rc;
     enum XML_Error e = XML_GetErrorCode(r->parser);
     if (e == XML_ERROR_NO_MEMORY)
         return ERR_NOMEM;
     (void)take(r);
     if (e != XML_ERROR_NONE)
-        return diag_set_at(b->d, ERR_SYNTAX, build_line(b), build_column(b),
-                           "This is not well-formed XML: %s.", XML_ErrorString(e));
-    if (b->doc->nodes.count == 0)
-        return diag_set(b->d, ERR_SYNTAX, "The document is empty.");
+        return diag_set_at(r->d, ERR_SYNTAX, line_of(r), column_of(r), "This is not well-formed XML: %s.",
+                           XML_ErrorString(e));
+    if (r->doc->nodes.count == 0)
+        return diag_set(r->d, ERR_SYNTAX, "The document is empty.");
     return ERR_OK;
 }
 
-static enum err read_by_expat(struct reading *r)
+static enum err parse(struct reading *r)
 {
-    r->parser = XML_ParserCreateNS(NULL, XML_SEPARATOR);
+    r->parser = XML_ParserCreateNS(NULL, SEPARATOR);
     if (!r->parser)
         return ERR_NOMEM;
     XML_SetReturnNSTriplet(r->parser, 1);
@@ -443,23 +432,15 @@ static enum err read_by_expat(struct reading *r)
 enum err xml_doc_read(struct arena *a, struct str xml, const struct xml_caps *caps, struct xml_doc *doc,
                       struct diag *d)
 {
-    struct reading r = {0};
-    struct diag unused = {0};
-    struct arena_mark mark = arena_mark(a);
-    if (xml.n == 0) {
-        *doc = (struct xml_doc){.arena = a, .encoding = STR("")};
+    struct reading r = {.doc = doc, .caps = caps, .xml = xml, .open = XML_NONE, .skipping = XML_NONE, .d = d};
+    *doc = (struct xml_doc){.arena = a, .encoding = STR("")};
+    if (xml.n == 0)
         return diag_set(d, ERR_SYNTAX, "The document is empty.");
-    }
-    uint32_t expected = expected_nodes(xml, caps->nodes_max);
-    build_begin(&r.b, a, xml, caps, doc, &unused);
-    bool plain = !caps->expat && reserve(&r.b, expected) && xml_scan(&r.b);
-    build_end(&r.b);
-    if (plain)
-        return ERR_OK;
-    arena_release(a, mark);
-    build_begin(&r.b, a, xml, caps, doc, d);
-    enum err rc = reserve(&r.b, expected) ? read_by_expat(&r) : ERR_NOMEM;
-    build_end(&r.b);
+    map_init(&doc->name_ids, a);
+    map_init(&doc->prefixes, a);
+    buf_init(&r.text, xml.n + 1);
+    enum err rc = reserve(&r, expected_nodes(xml, caps->nodes_max)) ? parse(&r) : ERR_NOMEM;
+    buf_free(&r.text);
     return rc;
 }
 

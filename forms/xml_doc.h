@@ -39,8 +39,7 @@ struct xml_doc {
     VEC(struct xml_node) nodes; /* nodes.at[0] is the root element */
     VEC(struct xml_attr) attrs;
     VEC(struct node_name) names;
-    VEC(struct str) spelled; /* by name: uri, local and prefix in one */
-    struct map name_ids;     /* the same to the index in names */
+    struct map name_ids; /* uri, local and prefix in one to the index in names */
     struct map prefixes;     /* declared prefix to index in uris; the last declaration counts */
     VEC(struct str) uris;
     struct str encoding; /* as declared, "" = none */
@@ -51,7 +50,6 @@ struct xml_caps {
     uint32_t nodes_max;
     /* Elements whose content is kept as written in `text` instead of being read: NULL = none. */
     bool (*skip)(const struct xml_doc *doc, uint32_t element);
-    bool expat; /* read by expat also what need not be: for the test that both say the same */
 };
 
 /* Texts live in `xml` or in the arena of `doc`, which xml_doc_read sets up. ERR_SYNTAX with line and column.

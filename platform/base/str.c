@@ -160,12 +160,24 @@ bool str_to_i64(struct str s, int64_t *out)
     return true;
 }
 
+/* Every byte reaches the low bits, which are what tables use. */
+static uint64_t hash_word(uint64_t h, uint64_t word)
+{
+    h ^= word;
+    h = (h ^ h >> 32) * 0x9E3779B97F4A7C15u;
+    return h ^ h >> 29;
+}
+
 uint64_t str_hash(struct str s)
 {
-    uint64_t h = 14695981039346656037u;
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ (unsigned char)s.p[i]) * 1099511628211u;
-    return h;
+    uint64_t h = s.n, word;
+    for (; s.n >= sizeof(word); s.p += sizeof(word), s.n -= sizeof(word)) {
+        memcpy(&word, s.p, sizeof(word));
+        h = hash_word(h, word);
+    }
+    for (word = 0; s.n > 0; s.n--)
+        word = word << 8 | (unsigned char)s.p[s.n - 1];
+    return hash_word(h, word);
 }
 
 /* Bytes of the well-formed sequence at p (Unicode table 3-7), or 0. */

@@ -46,7 +46,7 @@ bool str_word(struct str *rest, struct str *word_out);
 bool str_to_i64(struct str s, int64_t *out);
 bool str_to_u64(struct str s, uint64_t *out);
 
-/* 64-bit FNV-1a: for hash tables inside a process, never for identity. */
+/* 64 bits for hash tables inside a process: not the same elsewhere, never for identity. */
 uint64_t str_hash(struct str s);
 
 /* UTF-8. */
