@@ -3,8 +3,6 @@
 
 #include "server/parts.h"
 
-#include <stdlib.h>
-
 #define DIR_NAME "/county"
 
 struct sim_centre {
@@ -12,6 +10,7 @@ struct sim_centre {
     struct server *server;
     struct arena memory;
     bool portal;
+    uint32_t patience;
 };
 
 static void login_page(struct arena *a, struct http_reply *reply)
@@ -26,7 +25,10 @@ static void login_page(struct arena *a, struct http_reply *reply)
 static void answer(void *self, const struct http_request *request, struct arena *a, struct http_reply *reply)
 {
     struct sim_centre *c = self;
-    if (c->portal)
+    c->patience -= c->patience > 0;
+    if (c->patience == 0)
+        reply->status = 503;
+    else if (c->portal)
         login_page(a, reply);
     else if (c->server)
         srv_handle(c->server, request, a, reply);
@@ -86,6 +88,7 @@ enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str 
         return diag_set(d, ERR_NOMEM, "no memory for a centre");
     c->memory = memory;
     c->machine = m;
+    c->patience = UINT32_MAX;
     enum err rc = centre_make(sim_seam(m), DIR_NAME, STR("Simulated county"), print, d);
     if (!rc)
         rc = furnish(c, form_xml, households_csv, d);
@@ -125,6 +128,16 @@ void sim_centre_close(struct sim_centre *c)
     sim_centre_stop(c);
     struct arena memory = c->memory;
     arena_free(&memory);
+}
+
+void sim_centre_patience(struct sim_centre *c, uint32_t requests)
+{
+    c->patience = requests;
+}
+
+bool sim_centre_is_tired(const struct sim_centre *c)
+{
+    return c->patience == 0;
 }
 
 void sim_centre_portal(struct sim_centre *c, bool on)
@@ -283,64 +296,34 @@ enum err sim_centre_revoke(struct sim_centre *c, uint64_t device, struct diag *d
     return rc;
 }
 
-/* ---- the state as text ---- */
+/* ---- the state as a hash ---- */
 
-struct state {
-    struct arena a;
-    VEC(struct str) lines;
-};
-
-static void put_row(struct buf *b, struct row_id id)
+enum err sim_centre_hash(struct sim_centre *c, unsigned char out[static 32], struct diag *d)
 {
-    buf_printf(b, "%016llx.%u.%u", (unsigned long long)id.device, id.inc, id.counter);
-}
-
-static void put_version(struct buf *b, uint32_t field, const struct version *v)
-{
-    buf_printf(b, " %u:%d.%u@%016llx.%u.%llu~%llx=", field, (int)v->op, v->status,
-               (unsigned long long)v->device, v->inc, (unsigned long long)v->seq, (unsigned long long)v->hlc);
-    buf_put_hex(b, v->value.p, v->value.n);
-}
-
-static enum err take_line(void *self, const struct record_row *row, const struct record *r, struct diag *d)
-{
-    struct state *state = self;
-    struct buf b;
-    (void)row;
-    buf_init(&b, 4u << 20);
-    put_row(&b, r->row);
-    if (r->born)
-        put_version(&b, 0, &r->birth);
-    buf_put_z(&b, record_deleted(r) ? " removed" : "");
-    for (uint32_t i = 0; i < r->count; i++)
-        for (uint32_t k = 0; k < r->cells[i].count; k++)
-            put_version(&b, r->cells[i].field, &r->cells[i].versions[k]);
-    struct str *slot = vec_push(&state->a, &state->lines);
-    if (slot)
-        *slot = arena_str(&state->a, buf_str(&b));
-    enum err rc = b.failed || !slot || !slot->p ? diag_set(d, ERR_NOMEM, "no memory for the state") : ERR_OK;
-    buf_free(&b);
+    struct desk_session s;
+    enum err rc = desk_open(c, &s, d);
+    if (!rc)
+        rc = centre_state_hash(s.store, out, NULL, d);
+    desk_close(&s);
     return rc;
 }
 
-static int by_text(const void *a, const void *b)
+enum err sim_centre_replay(struct sim_centre *c, uint64_t order, unsigned char out[static 32], struct diag *d)
 {
-    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+    struct desk_session s;
+    enum err rc = desk_open(c, &s, d);
+    if (!rc)
+        rc = centre_replay_hash(s.store, s.desk.seam, order, out, NULL, d);
+    desk_close(&s);
+    return rc;
 }
 
-enum err sim_centre_state(struct sim_centre *c, struct buf *out, struct diag *d)
+enum err sim_centre_set_back(struct sim_centre *c, struct diag *d)
 {
-    struct state s = {0};
-    enum err rc = ERR_OK;
-    arena_init(&s.a, 1024u << 20);
-    for (int kind = 0; !rc && kind <= ROW_LEAD; kind++)
-        rc = each_record(c, kind, &s, take_line, d);
-    if (!rc && s.lines.count > 1)
-        qsort(s.lines.at, s.lines.count, sizeof *s.lines.at, by_text);
-    for (uint32_t i = 0; !rc && i < s.lines.count; i++) {
-        buf_put_str(out, s.lines.at[i]);
-        buf_put_char(out, '\n');
-    }
-    arena_free(&s.a);
-    return rc ? rc : out->failed;
+    struct desk_session s;
+    enum err rc = desk_open(c, &s, d);
+    if (!rc)
+        rc = centre_set_back(s.desk.seam, DIR_NAME, s.store, d);
+    desk_close(&s);
+    return rc;
 }

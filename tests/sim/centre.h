@@ -17,6 +17,9 @@ enum err sim_centre_start(struct sim_centre *c, struct diag *d);
 void sim_centre_stop(struct sim_centre *c);
 /* From now on every request is answered by a login page, as some networks do. */
 void sim_centre_portal(struct sim_centre *c, bool on);
+/* After so many further requests nobody answers any more: somebody asks for ever. */
+void sim_centre_patience(struct sim_centre *c, uint32_t requests);
+bool sim_centre_is_tired(const struct sim_centre *c);
 void sim_centre_close(struct sim_centre *c);
 
 /* An enrolment token for someone who may see codes that begin with `area`, and the root's fingerprint. */
@@ -37,8 +40,13 @@ struct sim_version {
 };
 enum err sim_centre_versions(struct sim_centre *c, struct arena *a, struct sim_version **out,
                              uint32_t *count_out, struct diag *d);
-/* The state as bytes: every record with its versions, row by row; no order of arrival in it. */
-enum err sim_centre_state(struct sim_centre *c, struct buf *out, struct diag *d);
+/* What the records are, as one hash; or what they become when the log is applied anew from nothing, in its
+ * order (0) or in one drawn from `order`. */
+enum err sim_centre_hash(struct sim_centre *c, unsigned char out[static 32], struct diag *d);
+enum err sim_centre_replay(struct sim_centre *c, uint64_t order, unsigned char out[static 32],
+                           struct diag *d);
+/* While it is stopped: somebody says that a backup was put back. */
+enum err sim_centre_set_back(struct sim_centre *c, struct diag *d);
 /* A frame handed in by somebody who is not its author. What the centre says is the reply's status. */
 int sim_centre_hand_in(struct sim_centre *c, struct str frame);
 enum err sim_centre_revoke(struct sim_centre *c, uint64_t device, struct diag *d);

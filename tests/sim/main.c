@@ -1,6 +1,6 @@
 /* doorstep-sim: whole handhelds and a whole centre in one process, in made-up time, under faults.
  *
- *   doorstep-sim --seeds A-B [--devices D] [--batches N]
+ *   doorstep-sim --seeds A-B [--devices D] [--batches N] [--grave]
  *   doorstep-sim --cuts N [--from SEED]
  *
  * Two or three handhelds share the households of a team and work through the production code (work, store,
@@ -16,8 +16,9 @@
  *   3. of several people's answers to one question none is lost: it is shown, kept beside, or was overwritten
  *      by someone who could know it; whatever its overwriter had on the screen is gone;
  *   4. all handhelds of a team and the centre show the same;
- *   5. nothing is set aside by the centre but what revoked handhelds send;
- *   6. on a card that is full every refusal says so, and costs nothing but itself; a login page in the
+ *   5. the log gives the same state again, in its own order and in others;
+ *   6. nothing is set aside by the centre but what revoked handhelds send;
+ *   7. on a card that is full every refusal says so, and costs nothing but itself; a login page in the
  *      centre's place is never taken for the centre.
  *
  * The same seed gives the same run in every build. A failure prints its seed and how to replay it.
@@ -32,7 +33,7 @@
 struct orders {
     uint64_t from, to, cuts;
     uint32_t devices, batches;
-    bool range, first_only;
+    bool range, first_only, grave;
 };
 
 static bool read_range(const char *text, uint64_t *from, uint64_t *to)
@@ -69,14 +70,21 @@ static void read_orders(int argc, char **argv, struct orders *o)
             o->batches = (uint32_t)number(value, 100000), i++;
         else if (strcmp(argv[i], "--first-failure") == 0)
             o->first_only = true;
+        else if (strcmp(argv[i], "--grave") == 0)
+            o->grave = true;
         else {
             bool help = strcmp(argv[i], "--help") == 0;
-            fprintf(help ? stdout : stderr,
-                    "doorstep-sim --seeds A-B [--devices D] [--batches N]   whole runs under faults\n"
-                    "doorstep-sim --cuts N [--from SEED]                    runs until so many power cuts "
-                    "happened\n"
-                    "  --first-failure                                      stop at the first seed that "
-                    "fails\n");
+            fprintf(
+                help ? stdout : stderr,
+                "doorstep-sim --seeds A-B [--devices D] [--batches N]   whole runs under faults\n"
+                "doorstep-sim --cuts N [--from SEED]                    runs until so many power cuts "
+                "happened\n"
+                "  --first-failure                                      stop at the first seed that "
+                "fails\n"
+                "  --grave                                              in half of the seeds a backup of the "
+                "centre is put back,\n"
+                "                                                       or a handheld is copied and both "
+                "go on\n");
             exit(help ? 0 : 2);
         }
     }
@@ -84,13 +92,43 @@ static void read_orders(int argc, char **argv, struct orders *o)
         o->to = o->from;
 }
 
+static const char *const fault_names[FAULT_COUNT] = {
+    [FAULT_LOSS] = "loss",
+    [FAULT_TRUNCATE] = "truncate",
+    [FAULT_DUPLICATE] = "duplicate",
+    [FAULT_LATE] = "late",
+    [FAULT_PARTITION] = "partition",
+    [FAULT_PORTAL] = "portal",
+    [FAULT_CLOCK] = "clock",
+    [FAULT_FULL] = "full",
+    [FAULT_CUT_DEVICE] = "cut-device",
+    [FAULT_CUT_CENTRE] = "cut-centre",
+    [FAULT_KILL] = "kill",
+    [FAULT_STICK] = "stick",
+    [FAULT_MEANWHILE] = "meanwhile",
+    [FAULT_CENTRE_FULL] = "centre-full",
+    [FAULT_REVOKE] = "revoke",
+    [FAULT_SET_BACK] = "set-back",
+    [FAULT_CLONE] = "clone",
+};
+
 static void tell_failure(const struct world *w, const struct orders *o)
 {
     const char *detail = w->detail[0] ? w->detail : w->diag.text;
-    printf("seed %llu failed: %s%s%s%s; replay: doorstep-sim --seeds %llu-%llu --devices %u --batches %u%s\n",
-           (unsigned long long)w->seed, w->failed, detail[0] ? " (" : "", detail, detail[0] ? ")" : "",
-           (unsigned long long)w->seed, (unsigned long long)w->seed, o->devices, o->batches,
-           o->cuts ? " --cuts 1000000" : "");
+    printf(
+        "seed %llu failed: %s%s%s%s; replay: doorstep-sim --seeds %llu-%llu --devices %u --batches %u%s%s\n",
+        (unsigned long long)w->seed, w->failed, detail[0] ? " (" : "", detail, detail[0] ? ")" : "",
+        (unsigned long long)w->seed, (unsigned long long)w->seed, o->devices, o->batches,
+        o->cuts ? " --cuts 1000000" : "", o->grave ? " --grave" : "");
+    printf("  on:");
+    for (int i = 0; i < FAULT_COUNT; i++)
+        if (w->faults[i])
+            printf(" %s", fault_names[i]);
+    printf("%s%s\n",
+           w->unnoticed  ? "; set back, and nobody said so"
+           : w->set_back ? "; set back"
+                         : "",
+           w->clones ? "; copied" : "");
     fflush(stdout);
 }
 
@@ -112,7 +150,8 @@ int main(int argc, char **argv)
         *w = (struct world){.seed = seed,
                             .device_count = o.devices,
                             .batches = o.batches,
-                            .always_cut = o.cuts > 0};
+                            .always_cut = o.cuts > 0,
+                            .grave = o.grave};
         world_run(w);
         sum.cuts += w->n.cuts;
         sum.refusals += w->n.refusals;
@@ -120,6 +159,9 @@ int main(int argc, char **argv)
         sum.carried += w->n.carried;
         sum.conflicts += w->n.conflicts;
         sum.overwritten += w->n.overwritten;
+        sum.set_back += w->n.set_back;
+        sum.clones += w->n.clones;
+        sum.differing += w->n.differing;
         finalised += w->visits.count;
         answers += w->values;
         failed += w->failed != NULL;
@@ -137,6 +179,9 @@ int main(int argc, char **argv)
            (unsigned long long)sum.carried);
     printf("%llu times a full card refused, %llu syncs met a login page\n", (unsigned long long)sum.refusals,
            (unsigned long long)sum.pages);
+    printf("%llu backups put back, %llu handhelds copied; %llu documents differ after such\n",
+           (unsigned long long)sum.set_back, (unsigned long long)sum.clones,
+           (unsigned long long)sum.differing);
     printf("%u passed, %u failed\n", passed, failed);
     return failed > 0;
 }

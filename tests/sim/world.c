@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define WALL_MS 1794016800000 /* what the clocks say in the beginning: 2026-11-07T02:00Z */
+#define PATIENCE 5000         /* requests of one sync */
 #define YEAR_MS (365 * 86400000LL)
 #define CARD_MAX ((uint64_t)256 << 20)
 #define CENTRE_DISK_MAX ((uint64_t)16 << 30)
@@ -104,10 +105,14 @@ enum err run_deliver(struct world *w, struct device *v)
 
     history_left(&w->history, v->author, ++w->step);
     diag_clear(&w->diag);
+    sim_centre_patience(w->centre, PATIENCE);
     enum err rc = deliver(v->store, sim_seam(v->machine), &o, &result, &w->diag);
+    if (sim_centre_is_tired(w->centre))
+        fail(w, "a handheld asks for ever");
+    sim_centre_patience(w->centre, UINT32_MAX);
     v->heard = ++w->step;
     if (rc == ERR_OK && !v->revoked) {
-        if (result.totals.frames_quarantined > 0)
+        if (result.totals.frames_quarantined > 0 && !w->clones && !w->set_back)
             fail(w, "the centre set a frame aside");
         if (w->portal)
             fail(w, "a login page was taken for the centre");
@@ -188,6 +193,64 @@ static void shut_out(struct world *w, struct device *v)
             w->history.at[i].optional = w->visits.at[w->history.at[i].visit - 1].optional;
 }
 
+/* The whole disk comes back, or all but the marker beside the database; somebody says so, or nobody does. */
+static void set_back(struct world *w)
+{
+    const struct seam *seam = sim_seam(w->centre_machine);
+    struct buf marker;
+    struct diag quiet = {0};
+    bool told = sim_chance(w->sim, 500), marker_stays = sim_chance(w->sim, 330);
+
+    sim_cut_after(w->centre_machine, 0);
+    sim_disk_limit(w->centre_machine, CENTRE_DISK_MAX);
+    buf_init(&marker, 4096);
+    marker_stays = !seam->file_read(seam->self, "/county/marker", &marker, &quiet) && marker_stays;
+    sim_centre_stop(w->centre);
+    sim_disk_copy(w->centre_machine, w->backup);
+    diag_clear(&w->diag);
+    if ((marker_stays && seam->file_write(seam->self, "/county/marker", buf_str(&marker), false, &w->diag)) ||
+        (told && sim_centre_set_back(w->centre, &w->diag)) || sim_centre_start(w->centre, &w->diag))
+        fail(w, "a backup cannot be put back");
+    w->set_back = true;
+    w->unnoticed = w->unnoticed || (!told && !marker_stays);
+    w->n.set_back++;
+    buf_free(&marker);
+}
+
+static void backup(struct world *w)
+{
+    if (sim_is_off(w->centre_machine))
+        return;
+    if (w->backup && sim_chance(w->sim, 500)) {
+        set_back(w);
+        return;
+    }
+    if (!w->backup && sim_machine_add(w->sim, NULL, &w->backup, &w->diag))
+        fail(w, "the world has no room for a backup");
+    else
+        sim_disk_copy(w->backup, w->centre_machine);
+}
+
+/* From here on there are two handhelds that believe to be the same one. */
+static void clone_device(struct world *w, const struct device *v)
+{
+    struct device *copy = &w->devices[w->device_count];
+    *copy = *v;
+    copy->store = NULL;
+    copy->author = w->device_count + 1;
+    history_left(&w->history, v->author, ++w->step);
+    copy->heard = w->step;
+    if (sim_machine_add(w->sim, NULL, &copy->machine, &w->diag)) {
+        fail(w, "the world has no room for a copy");
+        return;
+    }
+    sim_disk_copy(copy->machine, v->machine);
+    w->device_count++;
+    w->clones++;
+    w->n.clones++;
+    (void)device_open(w, copy);
+}
+
 static void before_action(struct world *w, struct device *v)
 {
     if (now(w, FAULT_CUT_DEVICE, 300))
@@ -212,6 +275,10 @@ static void before_action(struct world *w, struct device *v)
     }
     if (now(w, FAULT_REVOKE, 5) && !v->revoked)
         shut_out(w, v);
+    if (now(w, FAULT_SET_BACK, 25))
+        backup(w);
+    if (now(w, FAULT_CLONE, 15) && w->clones < CLONES_MAX)
+        clone_device(w, v);
 }
 
 static void after_action(struct world *w, struct device *v)
@@ -305,7 +372,12 @@ static bool first_visits(struct world *w)
 static void choose_faults(struct world *w)
 {
     for (int i = 0; i < FAULT_COUNT; i++)
-        w->faults[i] = sim_chance(w->sim, i == FAULT_REVOKE ? 250 : 550);
+        w->faults[i] = sim_chance(w->sim, 550);
+    /* of these at most one: what each of them may cost is told apart */
+    uint64_t grave = sim_pick(w->sim, 5);
+    w->faults[FAULT_REVOKE] = grave == 0;
+    w->faults[FAULT_SET_BACK] = w->grave && (grave == 1 || grave == 2);
+    w->faults[FAULT_CLONE] = w->grave && grave == 3;
     if (w->always_cut)
         w->faults[FAULT_CUT_DEVICE] = w->faults[FAULT_CUT_CENTRE] = true;
     w->team_size = 2 + (uint32_t)sim_pick(w->sim, 2);
@@ -358,7 +430,7 @@ static void faults_stop(struct world *w)
 void world_run(struct world *w)
 {
     arena_init(&w->arena, 512u << 20);
-    w->devices = calloc(w->device_count, sizeof *w->devices);
+    w->devices = calloc(w->device_count + CLONES_MAX, sizeof *w->devices);
     CHECK(w->devices);
     if (build(w)) {
         uint64_t actions = (uint64_t)w->batches * w->device_count * 3;

@@ -11,6 +11,7 @@
 #include "tests/sim/screen.h"
 
 #define DEVICES_MAX 200
+#define CLONES_MAX 1 /* in one world */
 #define HOUSEHOLDS 4 /* of each team */
 #define DRAFT_MAX 64
 
@@ -31,6 +32,8 @@ enum fault {
     FAULT_MEANWHILE, /* a sync while an interview is open */
     FAULT_CENTRE_FULL,
     FAULT_REVOKE,
+    FAULT_SET_BACK, /* the centre is set back to a backup */
+    FAULT_CLONE,    /* a handheld's card is copied, and both go on */
     FAULT_COUNT
 };
 
@@ -88,21 +91,22 @@ struct on_stick {
 struct world {
     uint64_t seed, step;
     struct sim *sim;
-    struct sim_machine *centre_machine;
+    struct sim_machine *centre_machine, *backup; /* `backup` NULL: none was made */
     struct sim_centre *centre;
     struct device *devices;
-    uint32_t device_count, batches, team_size, teams;
+    uint32_t device_count, batches, team_size, teams, clones;
     bool faults[FAULT_COUNT];
     bool always_cut; /* asked for power cuts */
+    bool grave;      /* backups are put back, handhelds copied */
     struct arena arena;
     VEC(struct visit_said) visits;
     VEC(struct on_stick) stick;
     struct history history;
     uint64_t values; /* for unique texts */
     struct world_counts {
-        uint64_t cuts, refusals, pages, carried, conflicts, overwritten;
+        uint64_t cuts, refusals, pages, carried, conflicts, overwritten, set_back, clones, differing;
     } n;
-    bool portal, centre_full;
+    bool portal, centre_full, set_back, unnoticed;
     struct diag diag;
     const char *failed; /* NULL = fine */
     char detail[160];
