@@ -162,7 +162,7 @@ static void what_is_wrong_is_said_with_its_place(void **state)
         {"<a>\x01</a>", 1, 4, "not well-formed"},
         {"<a>\xff</a>", 1, 4, "not well-formed"},
         {"<a><list><p:b/></list></a>", 1, 10, "unbound prefix"},
-        {"<!DOCTYPE a [\n<!ENTITY x \"y\">]><a>&x;</a>", 2, 1, "declares the entity \"x\""},
+        {"<!DOCTYPE a [\n<!ENTITY x \"y\">]><a>&x;</a>", 2, 12, "declares the entity \"x\""},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
