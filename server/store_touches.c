@@ -33,8 +33,10 @@ enum err touches_scope(struct cstore *s, const struct record_row *r, struct diag
     buf_init(&scope, SCOPE_TEXT_MAX);
     enum err rc = scope_text(r, &scope);
     if (!rc)
-        rc = statement(s, "UPDATE touch SET scope = ?3 WHERE county = ?1 AND row = ?2 AND scope <> ?3", &q,
-                       d);
+        rc = statement(
+            s,
+            "UPDATE touch INDEXED BY touch_row SET scope = ?3 WHERE county = ?1 AND row = ?2 AND scope <> ?3",
+            &q, d);
     if (!rc) {
         bind_row(q, 2, r->row, &room);
         bind_text(q, 3, none_as_empty(buf_str(&scope)));
