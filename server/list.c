@@ -2,6 +2,7 @@
  * programs (JSON). Read only.
  */
 #include "server/parts.h"
+#include "server/transport.h"
 
 #define PAGE 256
 #define CELL_WIDTH_MAX 64
@@ -13,11 +14,17 @@
 enum err list_status(struct desk *k, bool json, struct buf *out, struct diag *d)
 {
     struct centre_counts n;
+    struct attachment_counts files = {0};
+    struct upload_usage uploads = {0};
     struct counters now;
     struct str county = STR_NONE;
     enum err rc = cstore_county(k->st, k->a, &county, NULL, &now, d);
     if (!rc)
         rc = cstore_counts(k->st, &n, d);
+    if (!rc)
+        rc = cstore_attachment_counts(k->st, &files, d);
+    if (!rc)
+        rc = cstore_upload_usage(k->st, 0, 0, &uploads, d);
     if (rc)
         return rc;
     /* clang-format off */
@@ -46,6 +53,10 @@ enum err list_status(struct desk *k, bool json, struct buf *out, struct diag *d)
         {"frame_bytes",           "bytes of frames",                  n.frame_bytes},
         {"changes",               "changes",                          n.changes},
         {"conflicts",             "answers in dispute",               n.conflicts},
+        {"attachments",           "attachments",                      files.whole},
+        {"attachment_bytes",      "  bytes",                          files.bytes},
+        {"attachments_coming",    "  not whole yet",                  files.on_their_way},
+        {"uploads",               "large frames on their way",        uploads.count_all},
         {"objects",               "published objects",                n.objects},
         {"object_bytes",          "  bytes",                          n.object_bytes},
         {"server_seq",            "server sequence",                  now.server_seq},
