@@ -174,6 +174,8 @@ static void note_done(struct look *l, uint32_t source, const struct piece *p)
                        (s.epoch == k->done.epoch && s.cursor >= k->done.cursor));
     if (!newer)
         return;
+    if (s.ms > l->newest_ms)
+        l->newest_ms = s.ms;
     k->has_done = true;
     k->done = s;
     k->done_source = source;

@@ -204,6 +204,12 @@ struct carrying {
     VEC(struct device_name) told; /* devices that frames are carried of or for */
 };
 
+/* What the centre told a device so long ago that others have told it since, or that nobody will meet it. */
+static bool is_stale(const struct look *l, const struct known_device *k)
+{
+    return k && k->has_done && l->newest_ms - k->done.ms > COURIER_LIFE_MS;
+}
+
 /* Source 0 is what is carried already: it was verified when it came. */
 static bool worth_carrying(struct carrying *c, uint32_t source, const struct piece *p)
 {
@@ -212,13 +218,14 @@ static bool worth_carrying(struct carrying *c, uint32_t source, const struct pie
     switch (p->kind) {
     case PIECE_OBJECT: return l->for_others[source];
     case PIECE_CERTIFICATE: return !look_is_us(l, p) && k && k->certified;
-    case PIECE_DONE: return !look_is_us(l, p) && k && k->has_done && k->done_source == source;
+    case PIECE_DONE:
+        return !look_is_us(l, p) && k && k->has_done && k->done_source == source && !is_stale(l, k);
     case PIECE_FRAME: break;
     default: return false;
     }
     if (look_is_us(l, p))
         return false;
-    if (p->frame.device == 0 && k && k->has_done && k->done_source != source)
+    if (p->frame.device == 0 && ((k && k->has_done && k->done_source != source) || is_stale(l, k)))
         return false; /* a newer set is there */
     if (p->frame.type == FRAME_MANIFEST && k && p->frame.batch_seq < k->manifest_number)
         return false;

@@ -261,6 +261,7 @@ static enum err put_done(struct answering *x, const struct visitor *v, const str
             items[count++] = x->parts.at[i].item;
     const struct done done = {.epoch = now->epoch,
                               .cursor = now->server_seq,
+                              .ms = srv_now_ms(x->s),
                               .device = device->device,
                               .inc = device->inc,
                               .contiguous = device->contiguous,

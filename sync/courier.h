@@ -125,10 +125,10 @@ struct certificate {
 enum err certificate_read(struct str text, const unsigned char centre[static P256_PUBLIC_SIZE],
                           struct certificate *out, struct diag *d) MUST_USE;
 
-/* "doorstep-done/1 EPOCH CURSOR DEVICE INC CONTIGUOUS [SEQ:BATCH-ID ...] SIGNATURE": these frames lie at the
- * centre, whatever became of them there. Who carries them may let go of them; their author may not, it needs
- * its receipts. Frames of changes count up to CONTIGUOUS; parts of attachments, which are numbered apart, are
- * all named. */
+/* "doorstep-done/1 EPOCH CURSOR MS DEVICE INC CONTIGUOUS [SEQ:BATCH-ID ...] SIGNATURE": these frames lie at
+ * the centre, whatever became of them there. Who carries them may let go of them; their author may not, it
+ * needs its receipts. Frames of changes count up to CONTIGUOUS; parts of attachments, which are numbered
+ * apart, are all named. */
 #define DONE_ITEMS_MAX 1024
 struct done_item {
     uint64_t batch_seq;
@@ -137,6 +137,7 @@ struct done_item {
 struct done {
     uint32_t epoch;
     uint64_t cursor; /* of the centre when it said so: of two statements the one with the higher is newer */
+    int64_t ms;      /* when that was, by the centre's clock */
     uint64_t device;
     uint32_t inc;
     uint64_t contiguous; /* all changes up to here */

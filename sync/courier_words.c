@@ -74,8 +74,8 @@ enum err done_write(const struct done *s, const struct key_pair_p256 *centre, st
 {
     unsigned char signature[SIGNATURE_SIZE];
     size_t from = out->n;
-    const uint64_t numbers[] = {s->epoch, s->cursor, s->device, s->inc, s->contiguous};
-    CHECK(s->item_count <= DONE_ITEMS_MAX);
+    const uint64_t numbers[] = {s->epoch, s->cursor, (uint64_t)s->ms, s->device, s->inc, s->contiguous};
+    CHECK(s->item_count <= DONE_ITEMS_MAX && s->ms >= 0);
     buf_put_str(out, DONE_MARK);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         buf_put_char(out, ' ');
@@ -113,6 +113,7 @@ enum err done_read(struct arena *a, struct str text, const unsigned char centre[
         return rc;
     s.epoch = (uint32_t)next_u64(&w, UINT32_MAX);
     s.cursor = next_u64(&w, UINT64_MAX);
+    s.ms = (int64_t)next_u64(&w, INT64_MAX);
     s.device = next_u64(&w, UINT64_MAX);
     s.inc = (uint32_t)next_u64(&w, UINT32_MAX);
     s.contiguous = next_u64(&w, UINT64_MAX);

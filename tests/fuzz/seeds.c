@@ -236,7 +236,7 @@ static enum err write_bundle(void *self, struct str bytes, struct diag *d)
 
 static void make_bundle(void)
 {
-    const struct done done = {.epoch = 4, .cursor = 9, .device = 7, .inc = 1, .contiguous = 2};
+    const struct done done = {.epoch = 4, .cursor = 9, .ms = NOW_MS, .device = 7, .inc = 1, .contiguous = 2};
     struct frame_seal how = {.type = FRAME_UP,
                              .device = 7,
                              .inc = 1,

@@ -287,14 +287,21 @@ static void what_the_centre_has_is_told_and_signed(void **state)
     struct buf text;
     struct done read;
     const struct done_item items[] = {{44, {1, 2}}, {46, {3}}};
-    const struct done told = {
-        .epoch = 4, .cursor = 900, .device = 7, .inc = 1, .contiguous = 41, .items = items, .item_count = 2};
+    const struct done told = {.epoch = 4,
+                              .cursor = 900,
+                              .ms = 1795442945000,
+                              .device = 7,
+                              .inc = 1,
+                              .contiguous = 41,
+                              .items = items,
+                              .item_count = 2};
     arena_init(&a, 1u << 20);
     buf_init(&text, 64u << 10);
     assert_int_equal(done_write(&told, &centre, &text), ERR_OK);
     assert_int_equal(done_read(&a, buf_str(&text), centre.public, &read, &diag), ERR_OK);
     assert_int_equal(read.contiguous, 41);
     assert_int_equal(read.cursor, 900);
+    assert_int_equal(read.ms, 1795442945000);
     assert_int_equal(read.item_count, 2);
 
     struct frame f = {.type = FRAME_UP, .device = 7, .inc = 1, .batch_seq = 41};
