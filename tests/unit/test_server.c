@@ -513,6 +513,46 @@ static void test_downlink_comes_in_pieces_that_leave_nothing_out(void **state)
     buf_free(&csv);
 }
 
+static uint32_t households_pulled(struct world *w, struct handheld *h)
+{
+    uint64_t cursor = 0;
+    uint32_t households = 0, frames = 0;
+    for (bool more = true; more && frames < 1000; frames++) {
+        struct downlink down = pulled(w, h, cursor, "&m=3000");
+        households += households_in(&down);
+        more = !down.head.caught_up;
+        cursor = down.head.cursor;
+    }
+    return households;
+}
+
+/* One area, a few, all of very many: however they are walked, each sees its own, once, in one order. */
+static void test_downlink_of_one_area_of_some_and_of_all(void **state)
+{
+    struct world *w = *state;
+    struct handheld village = enrolled(w, "a", "9901042"), town = enrolled(w, "b", "990104"),
+                    county = enrolled(w, "c", ""), elsewhere = enrolled(w, "d", "98");
+    struct desk k = desk_begin(w, NULL);
+    struct import_result n = {0};
+    struct buf csv;
+    buf_init(&csv, 1u << 20);
+    buf_put_z(&csv, "code,area,name\n");
+    for (int i = 0; i < 400; i++) /* a hundred villages, mixed */
+        buf_printf(&csv, "H%d,99%05d,x\n", i, 1000 + i * 37 % 100);
+    OK(import_households(&k, buf_str(&csv), false, &n, &w->d));
+    assert_int_equal(households_pulled(w, &village), 4);
+    assert_int_equal(households_pulled(w, &town), 40);
+    assert_int_equal(households_pulled(w, &county), 400);
+    assert_int_equal(households_pulled(w, &elsewhere), 0);
+
+    /* One moves: its new village is told of all of it. */
+    OK(import_households(&k, STR("code,area,name\nH0,9901042,x\n"), false, &n, &w->d));
+    assert_int_equal(households_pulled(w, &village), 5);
+    assert_int_equal(households_pulled(w, &county), 400);
+    buf_free(&csv);
+    desk_end(&k);
+}
+
 /* Many small changes reach the count that one frame may hold long before they reach its size. */
 static void test_downlink_of_a_large_register_is_cut_by_count_too(void **state)
 {
@@ -562,6 +602,7 @@ int main(void)
         TEST(test_handheld_is_told_its_area_and_no_more),
         TEST(test_downlink_of_a_large_register_is_cut_by_count_too),
         TEST(test_downlink_comes_in_pieces_that_leave_nothing_out),
+        TEST(test_downlink_of_one_area_of_some_and_of_all),
 #undef TEST
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
