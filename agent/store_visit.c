@@ -330,6 +330,8 @@ static enum err make_visit(struct store *s, struct arena *a, struct counters *c,
                           .parent = interview->key,
                           .interview = interview->key,
                           .household = start->household};
+    if (v->reserved.device == s->id.by.device && v->reserved.inc == s->id.by.inc)
+        visit->id = v->reserved;
     enum err rc = row_insert(s, c, visit, NULL, d);
     if (!rc)
         rc = birth_change(s, c, visit->key, visit, interview->id, NULL, d);
@@ -524,13 +526,56 @@ static enum err read_draft(struct store *s, struct arena *a, struct visit *v, st
     return rc ? rc : log_size(s, v, d);
 }
 
+/* "uuid:" and the row's id in the shape of a UUID. */
+static struct str instance_of(struct arena *a, struct row_id id)
+{
+    unsigned char bytes[ROW_ID_SIZE];
+    char text[41] = "uuid:";
+    size_t at = 5;
+    row_id_write(id, bytes);
+    for (uint32_t i = 0; i < sizeof bytes; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            text[at++] = '-';
+        hex_write(&bytes[i], 1, text + at);
+        at += 2;
+    }
+    return arena_str(a, (struct str){text, at});
+}
+
+void store_visit_reserve(struct store *s, struct visit *v)
+{
+    struct txn t = {0};
+    struct counters c;
+    struct row_id id = {0};
+
+    if (v->resumed || !s->id.enrolled)
+        return;
+    enum err rc = work_begin(s, &t, &c, NULL);
+    if (!rc) {
+        id = (struct row_id){s->id.by.device, s->id.by.inc, c.next_counter++};
+        rc = counters_save(s, &c, NULL);
+    }
+    if (!rc)
+        rc = txn_commit(&t, NULL);
+    txn_rollback(&t);
+    struct str name = rc ? STR_NONE : instance_of(v->arena, id);
+    if (!name.p)
+        return;
+    v->reserved = id;
+    v->instance_id = name;
+}
+
 enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start,
                           struct visit *visit_out, struct diag *d)
 {
     struct found f = {0};
     struct counters c;
-    struct visit v = {
-        .start = start, .arena = a, .row_key_next = SESSION_KEY_BASE, .place = STR(""), .unknown = STR("")};
+    struct visit v = {.start = start,
+                      .arena = a,
+                      .row_key_next = SESSION_KEY_BASE,
+                      .place = STR(""),
+                      .unknown = STR(""),
+                      .instance_id = STR("")};
 
     v.rows = ARENA_NEW(a, struct visit_rows);
     v.started = iso_now(s, a);

@@ -365,6 +365,7 @@ static enum err open_session(struct work *w, uint32_t language, struct diag *d)
 {
     const struct visit *v = &w->visit;
     struct session_options so = {.form = w->form,
+                                 .instance_id = w->visit.instance_id,
                                  .host = &w->host,
                                  .resume = v->resumed || v->revisit,
                                  .revisit = v->revisit && !v->resumed,
@@ -483,8 +484,10 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
         work_note(w,
                   "this form asks for ODK's encryption: exports to ODK are sealed with the form's key; the "
                   "county's own centre reads the answers");
-    if (!rc)
+    if (!rc) {
+        store_visit_reserve(o->store, &w->visit);
         rc = open_session(w, language, d);
+    }
     if (!rc)
         work_judge_open(w);
     if (rc)

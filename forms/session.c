@@ -104,6 +104,11 @@ enum err session_new_uuid(struct session *s, struct arena *a, struct str *out, s
     unsigned char b[16];
     char text[41] = "uuid:";
     size_t at = 5;
+    if (s->instance_id.n) {
+        *out = arena_str(a, s->instance_id);
+        s->instance_id = STR("");
+        return out->p ? ERR_OK : ERR_NOMEM;
+    }
     if (!s->host->random || s->host->random(s->host->self, b, sizeof(b)) != ERR_OK)
         return diag_set(d, ERR_STATE,
                         "The interview needs a new identifier, and there is no source of random numbers.");
@@ -303,6 +308,7 @@ enum err session_open(struct arena *a, const struct session_options *o, struct s
     pool_init(&s->pool, &s->arena);
     s->form = o->form;
     s->host = o->host;
+    s->instance_id = o->instance_id.p ? o->instance_id : STR("");
     s->now_ms = o->host->now_ms(o->host->self);
     s->row_key_next = o->row_key_next ? o->row_key_next : 1;
     s->language = o->language < o->form->languages.count ? o->language : o->form->language_default;

@@ -87,6 +87,8 @@ struct session_options {
     const struct saved_unknown *unknown;
     uint32_t unknown_count;
     uint64_t row_key_next;
+    /* What instanceID becomes when it becomes new; "" = it is drawn. */
+    struct str instance_id;
     uint32_t language; /* form language index */
     size_t memory_max; /* 0 = limits.h */
 };

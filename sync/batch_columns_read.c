@@ -520,6 +520,9 @@ static enum err get_values(struct scan *s, const bool *valued)
     for (uint32_t at = 0; at < k && !rc; at++) {
         struct change *c = &s->ch[places[at].change];
         coder.now_s = hlc_seconds(c->hlc);
+        const struct down_author *by = s->au ? &s->au[places[at].change] : NULL;
+        coder.author.device = by ? by->device : s->head->device;
+        coder.author.inc = by ? by->inc : s->head->inc;
         rc = value_get(&coder, c->row, (uint8_t)tags.p[at], s->r, &c->value);
         rc = rc ? rc : reader_state(s);
     }

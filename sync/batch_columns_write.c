@@ -515,6 +515,8 @@ static enum err put_values(struct writer *w)
     for (uint32_t at = 0; at < k && !rc; at++) {
         uint32_t i = places[at].change;
         coder.now_s = hlc_seconds(hlc_at(w, i));
+        coder.author.device = w->au ? w->au[i].device : w->head->device;
+        coder.author.inc = w->au ? w->au[i].inc : w->head->inc;
         rc = value_put(&coder, w->ch[i].row, w->ch[i].value, w->out, &body);
     }
     buf_put_str(w->out, buf_str(&body));

@@ -35,7 +35,8 @@ enum value_tag {
     TAG_INSTANT_MS_SAME = 143,
     TAG_BACK_NEAR = 144,  /* ..183: place 0..39 */
     TAG_TEXT_SHORT = 184, /* ..215: 1..32 bytes */
-    TAG_WORD = 216,       /* ..254: a word of the table below */
+    TAG_WORD = 216,       /* ..253: a word of the table below */
+    TAG_UUID_OWN = 254,   /* "uuid:" and the id of a row of the author's: sv counter from the one before */
     TAG_CHECK = 255,      /* "h" and hexadecimal digits: VISIT_CHECK_BYTES bytes */
 };
 #define INT_SMALL 100
@@ -47,12 +48,12 @@ enum value_tag {
 #define DAY_1900 (-25567)
 
 /* Words that forms and findings use again and again. Places are for ever. */
-static const char *const words[39] = {
+static const char *const words[38] = {
     "yes",      "no",       "true",      "false", "OK",     "other",  "none",    "male",
     "female",   "unknown",  "hit",       "red",   "yellow", "blue",   "zh",      "en",
     "never",    "rarely",   "sometimes", "often", "always", "single", "married", "divorced",
     "widowed",  "rural",    "urban",     "own",   "rent",   "dk",     "refused", "option_a",
-    "option_b", "option_c", "option_d",  "a",     "b",      "c",      "d",
+    "option_b", "option_c", "option_d",  "a",     "b",      "c",
 };
 
 void value_coder_init(struct value_coder *c, struct arena *a)
@@ -327,10 +328,14 @@ static void add_check(struct scratch *s, struct reader *r)
     }
 }
 
-static bool get_uuid(uint8_t tag, struct row_id row, struct reader *r, struct scratch *s)
+static bool get_uuid(struct value_coder *c, uint8_t tag, struct row_id row, struct reader *r,
+                     struct scratch *s)
 {
     unsigned char id[ROW_ID_SIZE] = {0};
-    if (tag == TAG_UUID_ROW) {
+    if (tag == TAG_UUID_OWN) {
+        c->author.counter = (uint32_t)((uint64_t)c->author.counter + (uint64_t)read_sv(r));
+        row_id_write(c->author, id);
+    } else if (tag == TAG_UUID_ROW) {
         row_id_write(row, id);
     } else {
         struct str bytes = read_bytes(r, sizeof(id));
@@ -353,6 +358,8 @@ static bool get_short(struct value_coder *c, struct row_id row, uint8_t tag, str
         add_check(s, r);
         return true;
     }
+    if (tag == TAG_UUID_OWN)
+        return get_uuid(c, tag, row, r, s);
     if (tag >= TAG_WORD) {
         for (const char *p = words[tag - TAG_WORD]; *p; p++)
             add_char(s, *p);
@@ -377,7 +384,7 @@ static bool get_short(struct value_coder *c, struct row_id row, uint8_t tag, str
     case TAG_TIME: return get_time(tag, r, s);
     case TAG_UUID_ROW:
     case TAG_UUID:
-    case TAG_UUID_BARE: return get_uuid(tag, row, r, s);
+    case TAG_UUID_BARE: return get_uuid(c, tag, row, r, s);
     default: return false;
     }
 }
@@ -483,8 +490,8 @@ static bool is_back(uint8_t tag)
 /* Worth being remembered: short references are few, and a moment or a check does not come again. */
 static bool may_recur(uint8_t tag)
 {
-    return !is_back(tag) && tag != TAG_CHECK && tag != TAG_INSTANT && tag != TAG_INSTANT_MS &&
-           tag != TAG_INSTANT_SAME && tag != TAG_INSTANT_MS_SAME;
+    return !is_back(tag) && tag != TAG_CHECK && tag != TAG_UUID_OWN && tag != TAG_INSTANT &&
+           tag != TAG_INSTANT_MS && tag != TAG_INSTANT_SAME && tag != TAG_INSTANT_MS_SAME;
 }
 
 enum err value_get(struct value_coder *c, struct row_id row, uint8_t tag, struct reader *r,
@@ -691,7 +698,7 @@ static bool put_time(struct str v, uint8_t *tag, struct buf *body)
     return true;
 }
 
-static bool put_uuid(struct row_id row, struct str v, uint8_t *tag, struct buf *body)
+static bool put_uuid(struct value_coder *c, struct row_id row, struct str v, uint8_t *tag, struct buf *body)
 {
     bool bare = v.n == 36;
     if (!bare && !(v.n == 41 && str_starts(v, STR("uuid:"))))
@@ -712,6 +719,13 @@ static bool put_uuid(struct row_id row, struct str v, uint8_t *tag, struct buf *
     row_id_write(row, own);
     if (!bare && memcmp(own, id, sizeof(own)) == 0) {
         *tag = TAG_UUID_ROW;
+        return true;
+    }
+    struct row_id named;
+    if (!bare && row_id_read((struct str){(const char *)id, sizeof(id)}, &named) && c->author.device &&
+        named.device == c->author.device && named.inc == c->author.inc) {
+        *tag = TAG_UUID_OWN;
+        buf_put_sv(body, (int64_t)named.counter - c->author.counter);
         return true;
     }
     *tag = bare ? TAG_UUID_BARE : TAG_UUID;
@@ -774,7 +788,7 @@ static bool put_short(struct value_coder *c, struct row_id row, struct str v, ui
 {
     return put_word(v, tag) || put_int(v, tag, body) || put_decimal(v, tag, body) ||
            put_date(c, v, tag, body) || put_instant(c, v, tag, body) || put_time(v, tag, body) ||
-           put_digits(v, tag, body) || put_uuid(row, v, tag, body) || put_check(v, tag, body);
+           put_digits(v, tag, body) || put_uuid(c, row, v, tag, body) || put_check(v, tag, body);
 }
 
 /* Does what was just written spell `v`? If not, it is taken back. */
@@ -794,9 +808,11 @@ static bool put_proven(struct value_coder *c, struct row_id row, struct str v, u
 {
     size_t at = body->n;
     uint64_t zone = c->zone;
+    uint32_t counter = c->author.counter;
     if (put_short(c, row, v, tag, body) && !body->failed && proven(c, row, v, *tag, body, at))
         return true;
-    c->zone = zone; /* a guess that was taken back may have moved it */
+    c->zone = zone; /* a guess that was taken back may have moved them */
+    c->author.counter = counter;
     return false;
 }
 
@@ -810,6 +826,7 @@ static bool put_list(struct value_coder *c, struct row_id row, struct str v, uin
         return false;
     size_t at = body->n;
     uint64_t zone = c->zone;
+    uint32_t counter = c->author.counter;
     buf_put_uv(body, count);
     struct buf one;
     buf_init(&one, BATCH_VALUE_MAX + 16);
@@ -829,6 +846,7 @@ static bool put_list(struct value_coder *c, struct row_id row, struct str v, uin
     if (!shorter) {
         body->n = at;
         c->zone = zone;
+        c->author.counter = counter;
     }
     *tag = TAG_LIST;
     return shorter;

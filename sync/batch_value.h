@@ -13,6 +13,7 @@
 struct value_coder {
     struct arena *arena;
     int64_t now_s;         /* of the change at hand: times near it are shorter */
+    struct row_id author;  /* of the change at hand; counter: of the row named last by a UUID */
     uint64_t zone;         /* of the instant met last */
     VEC(struct str) texts; /* longer values met so far: a repetition is a reference */
     struct map index;      /* writer only: text -> place in texts */

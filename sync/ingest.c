@@ -69,6 +69,10 @@ static bool in_place(const struct ingest_author *author, struct ingest *out, str
         rc = diag_set(d, ERR_CORRUPT, "The frame has no number; they count from 1.");
     else
         rc = chain_check(author, f, d);
+    if (!rc && f->raw_size > INGEST_RAW_MAX)
+        rc = diag_set(d, ERR_LIMIT,
+                      "The frame holds %u bytes of changes; more than %u could not be passed on to others.",
+                      (unsigned)f->raw_size, (unsigned)INGEST_RAW_MAX);
     if (!rc && f->schema != BATCH_SCHEMA_CHANGES)
         rc = diag_set(d, ERR_VERSION, "The payload has schema %u; this centre knows %u. Update the centre.",
                       (unsigned)f->schema, (unsigned)BATCH_SCHEMA_CHANGES);

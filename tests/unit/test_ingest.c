@@ -66,7 +66,7 @@ static struct str frame_with(struct spoil s)
         {.seq = 2, .row = {5, 1, 9}, .field = 4, .hlc = (NOW_MS + 4000 * DAY_MS) << 16, .value = STR("5")}};
     struct buf payload, frame;
     buf_init(&payload, 10000);
-    buf_init(&frame, 10000);
+    buf_init(&frame, FRAME_SIZE_MAX);
     assert_int_equal(batch_write(&head, s.rows, changes, 2, &payload, &diag), ERR_OK);
     struct frame_seal how = {.type = s.type ? s.type : FRAME_UP,
                              .device = DEVICE,
@@ -194,6 +194,19 @@ static void a_revoked_handheld_s_frames_wait_for_a_person(void **state)
     assert_true(in.payload.n > 0);
 }
 
+/* It would be stored, and then no downlink could ever pass it. */
+static void what_could_not_be_told_to_others_is_kept_apart(void **state)
+{
+    (void)state;
+    struct ingest_author author = author_known();
+    struct spoil s = good;
+    char *bytes = arena_alloc(&arena, INGEST_RAW_MAX + 1);
+    memset(bytes, 0, INGEST_RAW_MAX + 1);
+    s.payload = (struct str){bytes, INGEST_RAW_MAX + 1};
+    struct ingest in = ingest(frame_with(s), &author);
+    assert_true(in.verdict == INGEST_QUARANTINE && in.cause == ERR_LIMIT);
+}
+
 static void no_memory_is_nobodys_fault(void **state)
 {
     (void)state;
@@ -215,9 +228,10 @@ static void no_memory_is_nobodys_fault(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_good_frame_is_accepted_with_bounded_clocks),  CASE(what_is_not_authentic_is_refused),
-        CASE(what_is_authentic_but_wrong_is_kept_apart),     CASE(a_copied_handheld_is_noticed_by_its_chain),
-        CASE(a_revoked_handheld_s_frames_wait_for_a_person), CASE(no_memory_is_nobodys_fault),
+        CASE(a_good_frame_is_accepted_with_bounded_clocks),   CASE(what_is_not_authentic_is_refused),
+        CASE(what_is_authentic_but_wrong_is_kept_apart),      CASE(a_copied_handheld_is_noticed_by_its_chain),
+        CASE(a_revoked_handheld_s_frames_wait_for_a_person),  CASE(no_memory_is_nobodys_fault),
+        CASE(what_could_not_be_told_to_others_is_kept_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
