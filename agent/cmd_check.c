@@ -1,4 +1,4 @@
-/* `doorstep check`: every mistake in a form, and in a rule pack for it, in one run.
+/* `doorstep check`: every mistake in a form, or in a rule pack alone or against a form, in one run.
  */
 #include "agent/cli.h"
 #include "agent/form_file.h"
@@ -22,6 +22,21 @@ static void print_findings(const struct form_findings *f, const char *file)
     }
 }
 
+static void findings_json(struct buf *b, const struct form_findings *f)
+{
+    buf_put_z(b, ",\"findings\":[");
+    for (uint32_t i = 0; i < f->list.count; i++) {
+        const struct form_finding *x = &f->list.at[i];
+        buf_printf(b, "%s{\"severity\":\"%s\",\"line\":%u,\"column\":%u,\"node\":", i ? "," : "",
+                   x->severity == FINDING_ERROR ? "error" : "warning", x->line, x->column);
+        buf_put_json(b, x->node);
+        buf_put_z(b, ",\"text\":");
+        buf_put_json(b, x->text);
+        buf_put_char(b, '}');
+    }
+    buf_put_z(b, "]}\n");
+}
+
 static void print_findings_json(const struct form_findings *f, const struct form *form)
 {
     struct buf b;
@@ -40,17 +55,7 @@ static void print_findings_json(const struct form_findings *f, const struct form
                    m.questions, m.groups, m.repeats, m.calculations, m.constraints, m.languages, m.lists,
                    m.choices);
     }
-    buf_put_z(&b, ",\"findings\":[");
-    for (uint32_t i = 0; i < f->list.count; i++) {
-        const struct form_finding *x = &f->list.at[i];
-        buf_printf(&b, "%s{\"severity\":\"%s\",\"line\":%u,\"column\":%u,\"node\":", i ? "," : "",
-                   x->severity == FINDING_ERROR ? "error" : "warning", x->line, x->column);
-        buf_put_json(&b, x->node);
-        buf_put_z(&b, ",\"text\":");
-        buf_put_json(&b, x->text);
-        buf_put_char(&b, '}');
-    }
-    buf_put_z(&b, "]}\n");
+    findings_json(&b, f);
     fwrite(b.p, 1, b.n, stdout);
     buf_free(&b);
 }
@@ -99,11 +104,83 @@ static enum err load(struct arena *a, struct str xml, bool workbook, const struc
     return form_load(a, xml, form_out, workbook ? &again : findings, d);
 }
 
+/* ---- a rule pack ---- */
+
+static bool is_pack(struct str bytes)
+{
+    struct str s = str_trim(bytes);
+    if (str_starts(s, STR("\xEF\xBB\xBF")))
+        s = str_trim(str_sub(s, 3, s.n));
+    return s.n && s.p[0] == '{' && str_find(s, STR("\"format\"")) > 0 && str_find(s, STR("\"inputs\"")) > 0;
+}
+
+static void pack_json(const struct form_findings *f, const struct pack *pack)
+{
+    struct buf b;
+    buf_init(&b, 16u << 20);
+    buf_printf(&b, "{\"ok\":%s,\"errors\":%u", pack ? "true" : "false", f->error_count);
+    if (pack) {
+        buf_put_z(&b, ",\"id\":");
+        buf_put_json(&b, pack_id(pack));
+        buf_put_z(&b, ",\"version\":");
+        buf_put_json(&b, pack_version(pack));
+        buf_printf(&b, ",\"checks\":%u", pack_check_count(pack));
+    }
+    findings_json(&b, f);
+    fwrite(b.p, 1, b.n, stdout);
+    buf_free(&b);
+}
+
+static enum err load_pack(struct arena *a, struct seam *seam, const char *form_file, struct str bytes,
+                          const struct pack **pack_out, struct form_findings *f, struct diag *d)
+{
+    struct buf text = {0};
+    struct form_findings of_form = {0};
+    const struct form *form = NULL;
+    if (!form_file)
+        return pack_load_alone(a, bytes, pack_out, f, d);
+    enum err rc = form_file_read(seam, form_file, a, &text, NULL, NULL, &of_form, d);
+    if (!rc)
+        rc = form_load(a, buf_str(&text), &form, &of_form, d);
+    if (rc)
+        print_findings(&of_form, form_file);
+    else
+        rc = pack_load(a, bytes, form, pack_out, f, d);
+    buf_free(&text);
+    return rc;
+}
+
+static int check_pack(struct seam *seam, const char *file, const char *form_file, struct str bytes, bool json)
+{
+    struct arena a;
+    struct diag d = {0};
+    struct form_findings findings = {0};
+    const struct pack *pack = NULL;
+    arena_init(&a, WORK_MEMORY_MAX);
+    enum err rc = load_pack(&a, seam, form_file, bytes, &pack, &findings, &d);
+    if (json)
+        pack_json(&findings, rc ? NULL : pack);
+    else
+        print_findings(&findings, file);
+    if (!rc && !json) {
+        term_put(stdout, pack_title(pack, STR("zh")));
+        putchar(' ');
+        term_put(stdout, pack_title(pack, STR("en")));
+        printf(" (%.*s, version %.*s): %u checks%s\n", STR_ARG(pack_id(pack)), STR_ARG(pack_version(pack)),
+               pack_check_count(pack),
+               form_file ? "" : "; give its form with --form to check it against the questions");
+    }
+    int code = rc ? cli_fail("check", rc, &d) : 0;
+    arena_free(&a);
+    return code;
+}
+
 static int run_check(int argc, char **argv, struct seam *seam)
 {
-    const char *json = NULL, *pack_file = NULL, *args[1];
+    const char *json = NULL, *pack_file = NULL, *of_form = NULL, *args[1];
     const struct cli_option options[] = {
         {"--pack", "FILE", "also check this rule pack against the form", &pack_file},
+        {"--form", "FORM", "of a rule pack: also check it against the form", &of_form},
         {"--json", NULL, "as JSON", &json},
     };
     int n;
@@ -119,6 +196,13 @@ static int run_check(int argc, char **argv, struct seam *seam)
                          1, 1, &n);
     if (code >= 0)
         return code;
+    if (work_file(seam, args[0], &pack_bytes, &d) == ERR_OK && is_pack(buf_str(&pack_bytes))) {
+        code = check_pack(seam, args[0], of_form, buf_str(&pack_bytes), json != NULL);
+        buf_free(&pack_bytes);
+        return code;
+    }
+    buf_free(&pack_bytes);
+    diag_clear(&d);
     arena_init(&a, WORK_MEMORY_MAX);
     enum err rc = form_file_read(seam, args[0], &a, &form_bytes, &summary, NULL, &findings, &d);
     if (!rc)
@@ -144,8 +228,8 @@ static int run_check(int argc, char **argv, struct seam *seam)
 
 const struct cli_command command_check = {
     .name = "check",
-    .arguments = "FORM [--pack FILE]",
-    .summary = "find every mistake in a form, and in a rule pack for it",
+    .arguments = "FORM [--pack FILE] | PACK [--form FORM]",
+    .summary = "find every mistake in a form, or in a rule pack",
     .example = "doorstep check household.xlsx",
     .run = run_check,
 };

@@ -600,7 +600,7 @@ static void read_forms(struct pack_loader *l, const struct json *root)
             PACK_ERROR(l, f->line, STR("forms"), "A form is named by its id, as text.");
         ours = ours || (f->type == JSON_STRING && str_eq(f->text, form_id(l->form)));
     }
-    if (forms && !ours)
+    if (forms && !ours && !l->alone)
         PACK_ERROR(l, forms->line, STR("forms"), "The pack is not for the form \"%.*s\".",
                    STR_ARG(form_id(l->form)));
 }
@@ -783,10 +783,13 @@ static void read_all(struct pack_loader *l, const struct json *root)
         pack_read_over(l, root);
     if (!l->rc)
         warn_unused(l);
+    if (!l->rc)
+        pack_lint(l);
 }
 
-/* `form` NULL: a pack that reads a table, whose form is made here. */
-static enum err load(struct arena *a, struct str json, const struct form *form,
+/* `form` NULL: a pack that reads a table, whose form is made here; or with `alone` one whose form is not at
+ * hand. */
+static enum err load(struct arena *a, struct str json, const struct form *form, bool alone,
                      const struct pack_lookup_file *files, uint32_t file_count, const struct pack **pack_out,
                      struct form_findings *findings, struct diag *d)
 {
@@ -806,6 +809,7 @@ static enum err load(struct arena *a, struct str json, const struct form *form,
                             .findings = findings ? findings : &own,
                             .first = &first,
                             .set = UINT32_MAX,
+                            .alone = alone,
                             .files = files,
                             .file_count = file_count};
     p->table = !form;
@@ -818,8 +822,12 @@ static enum err load(struct arena *a, struct str json, const struct form *form,
     enum err rc = json_read(&scratch, json, &root, d);
     if (!rc && (!root || root->type != JSON_OBJECT))
         rc = diag_set(d, ERR_SYNTAX, "A rule pack is a JSON object, in braces.");
+    if (!rc && alone)
+        p->table = json_bool(root, "table");
     if (!rc && p->table)
         rc = pack_table_form(a, root, &l.form, d);
+    else if (!rc && alone)
+        rc = pack_own_form(a, root, &l.form, d);
     if (rc)
         goto done;
     p->form = l.form;
@@ -840,14 +848,20 @@ enum err pack_load(struct arena *a, struct str json, const struct form *form, co
                    struct form_findings *findings, struct diag *d)
 {
     CHECK(form);
-    return load(a, json, form, NULL, 0, pack_out, findings, d);
+    return load(a, json, form, false, NULL, 0, pack_out, findings, d);
 }
 
 enum err pack_load_table(struct arena *a, struct str json, const struct pack_lookup_file *files,
                          uint32_t file_count, const struct pack **pack_out, struct form_findings *findings,
                          struct diag *d)
 {
-    return load(a, json, NULL, files, file_count, pack_out, findings, d);
+    return load(a, json, NULL, false, files, file_count, pack_out, findings, d);
+}
+
+enum err pack_load_alone(struct arena *a, struct str json, const struct pack **pack_out,
+                         struct form_findings *findings, struct diag *d)
+{
+    return load(a, json, NULL, true, NULL, 0, pack_out, findings, d);
 }
 
 enum err pack_about_read(struct arena *a, struct str json, struct pack_about *out, struct diag *d)

@@ -519,7 +519,9 @@ static void compile_check(struct pack_loader *l, struct pack_check *c)
     l->check = NULL;
     if (c->when && expr_constant(c->when, &constant))
         PACK_WARNING(l, c->line, where,
-                     "The condition does not depend on anything: it always gives the same.");
+                     constant.type == VALUE_BOOL && !constant.boolean
+                         ? "The condition is never true: this check can never fire."
+                         : "The condition does not depend on anything: it always gives the same.");
 }
 
 static void compile_all(struct pack_loader *l)

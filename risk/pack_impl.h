@@ -241,6 +241,7 @@ struct pack_loader {
     struct pack *pack;
     struct arena *a;
     const struct form *form;
+    bool alone; /* its form is not at hand: this one is made of the pack */
     struct form_findings *findings;
     struct diag *first; /* the caller's: gets the first error */
     enum err rc;        /* ERR_NOMEM or ERR_LIMIT: give up */
@@ -267,6 +268,9 @@ bool pack_list_fits(struct pack_loader *l, const struct json *list, const char *
 #define TABLE_ROOT "/table/"
 enum err pack_table_form(struct arena *a, const struct json *root, const struct form **form_out,
                          struct diag *d) MUST_USE;
+/* A form with every question that the pack names (pack_form.c). */
+enum err pack_own_form(struct arena *a, const struct json *root, const struct form **form_out,
+                       struct diag *d) MUST_USE;
 void pack_read_lookups(struct pack_loader *l, const struct json *root);
 void pack_read_results(struct pack_loader *l, const struct json *root);
 enum severity pack_severity(struct pack_loader *l, const struct json *o, struct str where);
@@ -290,6 +294,8 @@ void pack_finding(struct pack_loader *l, enum finding_severity severity, uint32_
 struct str pack_where(struct pack_loader *l, const char *list, struct str item, const char *key);
 /* After the JSON was read: names, paths and expressions against the form (pack_compile.c). */
 void pack_compile(struct pack_loader *l);
+/* What compiles and is still no good (pack_lint.c): warnings. */
+void pack_lint(struct pack_loader *l);
 uint32_t words_distance(struct str a, struct str b);
 
 /* -- judging

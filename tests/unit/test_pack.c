@@ -308,6 +308,73 @@ static void what_nobody_uses_is_a_warning(void **state)
         assert_int_equal(findings.list.at[i].severity, FINDING_WARNING);
 }
 
+/* What compiles and is still no good. */
+static void what_can_never_fire_or_be_compared_is_a_warning(void **state)
+{
+    static const struct {
+        const char *when, *says;
+    } cases[] = {
+        {"1 > 2", "can never fire"},
+        {"$both > param('line') and count($people[sharing = 'yess']) > 0", "sharing never is 'yess'"},
+        {"$both > param('line') and count($people['yess' = sharing]) > 0", "sharing never is 'yess'"},
+        {"$both > param('line') and count($people[sharing = 'yes']) > 0", NULL},
+        {"$edu > param('line')", "edu is told in CNY/year, and compared with line, which is in CNY"},
+        {"param('line') < prev('edu')", "compared with edu, which is in CNY/year"},
+        {"$both - $edu > param('line')", NULL}, /* part of a sum: nothing is said */
+        {"$edu > 12 * param('line')", NULL},
+        {"$both * 2 > param('line') + $edu", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct parts p = sound;
+        struct form_findings findings = {0};
+        struct diag d = {0};
+        bool said = false;
+        p.when = cases[i].when;
+        p.inputs = "\"care\":{\"path\":\"/monitoring/spend/care\",\"type\":\"money\",\"zh\":\"照护\","
+                   "\"en\":\"care\"},\"edu\":{\"path\":\"/monitoring/spend/edu_self\",\"type\":\"money\","
+                   "\"unit\":\"CNY/year\",\"zh\":\"教育\",\"en\":\"school\"}";
+        assert_int_equal(load(pack_text(&p), &findings, &d), ERR_OK);
+        for (uint32_t k = 0; k < findings.list.count; k++) {
+            struct str text = findings.list.at[k].text;
+            bool lint = str_find(text, STR("never")) >= 0 || str_find(text, STR("compared")) >= 0;
+            said = said || (cases[i].says && str_find(text, str_of(cases[i].says)) >= 0);
+            if (!cases[i].says && lint)
+                fail_msg("%s: %.*s", cases[i].when, STR_ARG(text));
+        }
+        if (cases[i].says && !said)
+            fail_msg("%s: \"%s\" is not said", cases[i].when, cases[i].says);
+    }
+}
+
+/* Without its form a pack is held against a form made of itself. */
+static void a_pack_is_checked_without_its_form(void **state)
+{
+    static const char *const files[] = {"/examples/pack.cn.json", "/examples/scores/fcs.json",
+                                        "/examples/scores/mpi-global.json", "/examples/quality.json"};
+    struct parts p = sound;
+    struct form_findings findings = {0};
+    struct diag d = {0};
+    const struct pack *pack = NULL;
+    char path[200];
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s%s", DS_SOURCE_DIR, files[i]);
+        enum err rc = pack_load_alone(&h.arena, read_whole(&h.arena, path), &pack, &findings, &d);
+        if (rc || findings.list.count)
+            fail_msg("%s: %s", files[i], rc ? d.text : arena_z(&h.arena, findings.list.at[0].text));
+    }
+    p.when = "$bath > param('lime')";
+    p.derived = "\"both\":{\"value\":\"$care + $edus\",\"type\":\"money\",\"zh\":\"x\",\"en\":\"x\"}";
+    assert_int_equal(pack_load_alone(&h.arena, pack_text(&p), &pack, &findings, &d), ERR_SYNTAX);
+    assert_true(findings.error_count >= 3);
+    p = sound;
+    p.inputs = "\"care\":{\"path\":\"/a/b\",\"type\":\"money\",\"zh\":\"x\",\"en\":\"x\"},"
+               "\"edu\":{\"path\":\"/a/b/c\",\"type\":\"money\",\"zh\":\"x\",\"en\":\"x\"}";
+    findings = (struct form_findings){0};
+    assert_int_equal(pack_load_alone(&h.arena, pack_text(&p), &pack, &findings, &d), ERR_SYNTAX);
+}
+
 static void a_mistake_has_the_line_of_the_file(void **state)
 {
     (void)state;
@@ -526,6 +593,8 @@ int main(void)
         cmocka_unit_test(each_mistake_is_named_where_it_is),
         cmocka_unit_test(all_mistakes_are_found_at_once),
         cmocka_unit_test(what_nobody_uses_is_a_warning),
+        cmocka_unit_test(what_can_never_fire_or_be_compared_is_a_warning),
+        cmocka_unit_test(a_pack_is_checked_without_its_form),
         cmocka_unit_test(a_mistake_has_the_line_of_the_file),
         cmocka_unit_test(the_example_pack_has_no_warning),
         cmocka_unit_test(text_that_is_no_pack),
