@@ -21,7 +21,10 @@
 static bool row_of_number(void *self, uint64_t number, struct row_id *id_out)
 {
     struct row_names *n = self;
-    return cstore_record_of_number(n->st, number, id_out, NULL) == ERR_OK;
+    enum err rc = cstore_record_of_number(n->st, number, id_out, NULL);
+    if (rc && rc != ERR_NOT_FOUND)
+        n->failed = rc;
+    return rc == ERR_OK;
 }
 
 struct batch_rows row_names_of(struct row_names *n)
@@ -686,6 +689,8 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
     ingest_frame(a, bytes, &author, &s->centre.seal, &rows, &in, &why);
     if (in.verdict == INGEST_REFUSE)
         return diag_set(d, in.cause, "%s", why.text);
+    if (names.failed)
+        return diag_set(d, names.failed, "The rows that a frame names could not be looked up.");
     if (in.verdict == INGEST_QUARANTINE && !why.code)
         (void)diag_set(&why, in.cause, "The frame cannot be applied.");
     if (in.verdict == INGEST_ACCEPT) {

@@ -316,6 +316,7 @@ enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct dia
 /* Rows by the centre's numbers. */
 struct row_names {
     struct cstore *st;
+    enum err failed; /* the store did: a number that nobody knows is no failure */
 };
 struct batch_rows row_names_of(struct row_names *n);
 

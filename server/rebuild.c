@@ -666,6 +666,12 @@ static enum err visit_judge(struct rebuild *r, const struct cached_form *f, stru
     return rc;
 }
 
+/* The store's own failures: the frame is not taken now and comes again, or its visit would stay unproven. */
+static bool is_passing(enum err rc)
+{
+    return rc == ERR_IO || rc == ERR_FULL || rc == ERR_BUSY;
+}
+
 static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct submission_row *s,
                               struct diag *d)
 {
@@ -688,8 +694,14 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
     view.first_seq = visit.born ? visit.birth.seq : s->final_seq;
     view.hlc = record_cell(&visit, 0) ? record_cell(&visit, 0)->versions[0].hlc : 0;
     s->instance_id = str_sub(record_value(&visit, VISIT_INSTANCE), 0, CSTORE_TEXT_MAX);
-    if (hex_read(record_value(&visit, VISIT_FORM), s->form, SHA256_SIZE) &&
-        form_cache_get(r->forms, r->st, s->form, &form, NULL) == ERR_OK) {
+    if (hex_read(record_value(&visit, VISIT_FORM), s->form, SHA256_SIZE))
+        rc = form_cache_get(r->forms, r->st, s->form, &form, d);
+    if (is_passing(rc) || rc == ERR_NOMEM)
+        goto done;
+    if (rc)
+        diag_clear(d);
+    rc = ERR_OK;
+    if (form) {
         s->form_id = form->about.id;
         struct str stated = record_value(&visit, VISIT_XML_HASH);
         bool written = false;
@@ -700,7 +712,13 @@ static enum err visit_rebuild(struct rebuild *r, struct row_id interview, struct
                 continue;
             right = reading;
             view.by_clock = (reading & BY_CLOCK) != 0;
-            written = interview_write(r, form, interview, &view, reading, &parts, &xml, NULL) == ERR_OK;
+            rc = interview_write(r, form, interview, &view, reading, &parts, &xml, d);
+            if (is_passing(rc))
+                goto done;
+            if (rc)
+                diag_clear(d);
+            written = rc == ERR_OK;
+            rc = ERR_OK;
             s->xml_matches = written && check_is(buf_str(&xml), stated);
         }
         if (written) {
