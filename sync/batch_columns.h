@@ -74,6 +74,25 @@ enum err group_kinds_init(struct group_kinds *k, struct arena *a, uint32_t group
 enum err group_kinds_add(struct group_kinds *k, struct row_id row, struct str birth) MUST_USE;
 void group_kinds_sort(struct group_kinds *k);
 
+/* The order of fields: by kind of group, then by place in the group, then as the groups come; so the fields
+ * that every visit has are runs. Only changes that name a field are walked. */
+struct field_walk {
+    const struct change *ch;
+    const uint32_t *group; /* starts; one more behind the last */
+    const struct group_kinds *kinds;
+    uint32_t *active, *at, *before_of; /* by place among the groups of the kind at hand */
+    uint32_t active_count, next, kept, kind_end;
+    /* of the change last given: the field before it in its group, 0 at first; and the field that the group
+     * before has in this place */
+    uint32_t before, last;
+    bool has_last;
+};
+enum err field_walk_init(struct field_walk *w, struct arena *a, const struct change *ch,
+                         const uint32_t *group, const struct group_kinds *kinds) MUST_USE;
+bool field_walk_next(struct field_walk *w, uint32_t *change_out);
+/* To be told what the field of the change last given is, before the next one. */
+void field_walk_said(struct field_walk *w, uint32_t field);
+
 /* The order of values: by the kind of the row, then by field, then as the changes come. */
 struct value_place {
     uint8_t kind;

@@ -480,25 +480,28 @@ static void get_server_seqs(struct scan *s)
     }
 }
 
-static void get_fields(struct scan *s)
+static enum err get_fields(struct scan *s)
 {
-    uint32_t k = 0;
-    for (uint32_t i = 0; i < s->n; i++)
+    struct field_walk walk;
+    uint32_t k = 0, i;
+    for (i = 0; i < s->n; i++)
         k += !op_on_row(s->ch[i].op);
     get_column(s->r, s->col, k);
+    enum err rc = field_walk_init(&walk, s->arena, s->ch, s->group, &s->kinds);
     k = 0;
-    for (uint32_t at = 0; at < s->group_count && !s->r->failed; at++) {
-        uint32_t g = s->kinds.order[at];
-        int64_t field = 0;
-        for (uint32_t i = s->group[g]; i < s->group[g + 1]; i++) {
-            if (op_on_row(s->ch[i].op))
-                continue;
-            field = (int64_t)((uint64_t)field + (uint64_t)unzigzag(s->col[k++]));
-            if (field < 0 || field > UINT32_MAX)
-                s->r->failed = true;
-            s->ch[i].field = (uint32_t)field;
-        }
+    while (!rc && !s->r->failed && field_walk_next(&walk, &i)) {
+        uint64_t code = s->col[k++];
+        if (!code && !walk.has_last)
+            return malformed(s);
+        uint64_t field = !code           ? walk.last
+                         : walk.has_last ? code - 1
+                                         : (uint64_t)walk.before + (uint64_t)unzigzag(code - 1);
+        if (field > UINT32_MAX)
+            return malformed(s);
+        s->ch[i].field = (uint32_t)field;
+        field_walk_said(&walk, (uint32_t)field);
     }
+    return rc ? rc : reader_state(s);
 }
 
 static enum err get_values(struct scan *s, const bool *valued)
@@ -572,8 +575,7 @@ static enum err get_all(struct scan *s)
         rc = find_kinds(s);
     if (rc)
         return rc;
-    get_fields(s);
-    rc = reader_state(s);
+    rc = get_fields(s);
     return rc ? rc : get_values(s, valued);
 }
 

@@ -18,9 +18,8 @@ struct writer {
     uint64_t *col;   /* one column at a time */
     uint32_t *group; /* where each group starts; one more entry, n, behind the last */
     uint32_t group_count;
-    bool *born;               /* by group */
-    const uint8_t *kind;      /* by group: of the row, when it was born here, else 0 */
-    const uint32_t *order_of; /* groups by kind */
+    bool *born; /* by group */
+    struct group_kinds kinds;
 
     struct map row_place; /* id bytes -> place among the rows named */
     uint32_t row_count;   /* every naming in full is a place of its own */
@@ -479,21 +478,22 @@ static void put_server_seqs(struct writer *w)
     put_flagged(w, COLUMNS_SERVER_SEQ, w->n);
 }
 
-/* Group after group, those of one kind of row born here together: visits look alike, whatever was answered in
- * between. */
-static void put_fields(struct writer *w)
+/* 0: as the group before has in this place; else 1 + the field, or, in a place that none before has, 1 + the
+ * zig-zag difference to the field before in this group. */
+static enum err put_fields(struct writer *w)
 {
-    uint32_t k = 0;
-    for (uint32_t at = 0; at < w->group_count; at++) {
-        uint32_t before = 0, g = w->order_of[at];
-        for (uint32_t i = w->group[g]; i < w->group[g + 1]; i++) {
-            if (op_on_row(w->ch[i].op))
-                continue;
-            w->col[k++] = zigzag((int64_t)w->ch[i].field - before);
-            before = w->ch[i].field;
-        }
+    struct field_walk walk;
+    uint32_t k = 0, i;
+    enum err rc = field_walk_init(&walk, &w->arena, w->ch, w->group, &w->kinds);
+    while (!rc && field_walk_next(&walk, &i)) {
+        uint32_t field = w->ch[i].field;
+        uint64_t fresh = walk.has_last ? field : zigzag((int64_t)field - walk.before);
+        w->col[k++] = walk.has_last && walk.last == field ? 0 : fresh + 1;
+        field_walk_said(&walk, field);
     }
-    put_column(w->out, w->col, k);
+    if (!rc)
+        put_column(w->out, w->col, k);
+    return rc;
 }
 
 static enum err put_values(struct writer *w)
@@ -508,7 +508,7 @@ static enum err put_values(struct writer *w)
     for (uint32_t i = 0, g = 0; i < w->n && !rc; i++) {
         const struct change *c = &w->ch[i];
         if (!birth_at(w, i, &g) && (op_has_value(c->op) || c->value.n))
-            places[k++] = (struct value_place){w->kind[g], c->field, i};
+            places[k++] = (struct value_place){w->kinds.kind[g], c->field, i};
     }
     if (!rc)
         value_places_sort(places, k);
@@ -528,16 +528,13 @@ static enum err put_values(struct writer *w)
 /* The kind of each group's row, if it was born here, and the order of groups by it. */
 static enum err find_kinds(struct writer *w)
 {
-    struct group_kinds kinds;
-    enum err rc = group_kinds_init(&kinds, &w->arena, w->group_count);
+    enum err rc = group_kinds_init(&w->kinds, &w->arena, w->group_count);
     for (uint32_t g = 0; g < w->group_count && !rc; g++) {
         const struct change *first = &w->ch[w->group[g]];
-        rc = group_kinds_add(&kinds, first->row, w->born[g] ? first->value : STR_NONE);
+        rc = group_kinds_add(&w->kinds, first->row, w->born[g] ? first->value : STR_NONE);
     }
     if (!rc)
-        group_kinds_sort(&kinds);
-    w->kind = kinds.kind;
-    w->order_of = kinds.order;
+        group_kinds_sort(&w->kinds);
     return rc;
 }
 
@@ -573,8 +570,9 @@ static enum err put_all(struct writer *w)
     rc = find_kinds(w);
     if (rc)
         return rc;
-    put_fields(w);
-    rc = put_values(w);
+    rc = put_fields(w);
+    if (!rc)
+        rc = put_values(w);
     return rc ? rc : w->out->failed;
 }
 

@@ -43,6 +43,70 @@ void group_kinds_sort(struct group_kinds *k)
         k->order[start[k->kind[g]]++] = g;
 }
 
+enum err field_walk_init(struct field_walk *w, struct arena *a, const struct change *ch,
+                         const uint32_t *group, const struct group_kinds *kinds)
+{
+    *w = (struct field_walk){.ch = ch, .group = group, .kinds = kinds};
+    w->active = ARENA_ARRAY(a, uint32_t, kinds->count);
+    w->at = ARENA_ARRAY(a, uint32_t, kinds->count);
+    w->before_of = ARENA_ARRAY(a, uint32_t, kinds->count);
+    return w->active && w->at && w->before_of ? ERR_OK : ERR_NOMEM;
+}
+
+static bool names_field(const struct field_walk *w, uint32_t g)
+{
+    uint32_t end = w->group[g + 1];
+    while (w->at[g] < end && op_on_row(w->ch[w->at[g]].op))
+        w->at[g]++;
+    return w->at[g] < end;
+}
+
+/* The groups of the next kind, those without any field left out. */
+static bool next_kind(struct field_walk *w)
+{
+    while (w->kind_end < w->kinds->count) {
+        uint8_t kind = w->kinds->kind[w->kinds->order[w->kind_end]];
+        w->active_count = 0;
+        for (; w->kind_end < w->kinds->count; w->kind_end++) {
+            uint32_t g = w->kinds->order[w->kind_end];
+            if (w->kinds->kind[g] != kind)
+                break;
+            w->at[g] = w->group[g];
+            w->before_of[g] = 0;
+            if (names_field(w, g))
+                w->active[w->active_count++] = g;
+        }
+        if (w->active_count)
+            return true;
+    }
+    return false;
+}
+
+bool field_walk_next(struct field_walk *w, uint32_t *change_out)
+{
+    if (w->next == w->active_count) { /* this place is done; groups that are longer have a next one */
+        w->active_count = w->kept;
+        w->next = w->kept = 0;
+        w->has_last = false;
+        if (!w->active_count && !next_kind(w))
+            return false;
+    }
+    uint32_t g = w->active[w->next];
+    w->before = w->before_of[g];
+    *change_out = w->at[g];
+    return true;
+}
+
+void field_walk_said(struct field_walk *w, uint32_t field)
+{
+    uint32_t g = w->active[w->next++];
+    w->before_of[g] = w->last = field;
+    w->has_last = true;
+    w->at[g]++;
+    if (names_field(w, g))
+        w->active[w->kept++] = g;
+}
+
 static bool before(const struct value_place *a, const struct value_place *b)
 {
     if (a->kind != b->kind)

@@ -5,8 +5,8 @@
 
 #include "sync/wire.h"
 
-/* What is told to others carries more beside each change (its author, its full row id); a frame of changes must
- * leave room for that, because one transaction's changes go down in one frame. */
+/* What is told to others carries more beside each change (its author, its full row id); a frame of changes
+ * must leave room for that, because one transaction's changes go down in one frame. */
 #define INGEST_RAW_MAX (FRAME_RAW_MAX / 2)
 
 /* What the centre knows of the author, and of this frame's predecessor. */

@@ -2,6 +2,7 @@
 ds_unit_test(change ds_sync)
 ds_unit_test(envelope ds_sync)
 ds_unit_test(batch ds_sync)
+ds_unit_test(render ds_sync)
 ds_unit_test(merge ds_sync)
 ds_unit_test(wire ds_sync)
 ds_unit_test(client ds_sync)
