@@ -174,6 +174,8 @@ static enum err take_wish(struct answering *x, const struct frame *f, struct dia
     enum err rc = cstore_device(x->st, &x->work, f->device, f->inc, &device, NULL);
     if (rc == ERR_NOT_FOUND)
         rc = diag_set(&why, ERR_DENIED, "This handheld is not enrolled here.");
+    else if (rc)
+        (void)diag_set(&why, rc, "The device could not be looked up.");
     if (!rc)
         rc = frame_verify(f, device.sign_public, &why);
     if (!rc && f->schema != BATCH_SCHEMA_MANIFEST)
