@@ -1,6 +1,7 @@
 /* See centre.h. */
 #include "tests/sim/centre.h"
 
+#include "server/courier.h"
 #include "server/parts.h"
 
 #define DIR_NAME "/county"
@@ -76,24 +77,22 @@ static enum err furnish(struct sim_centre *c, struct str form_xml, struct str ho
     return rc;
 }
 
-enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str households_csv,
-                         struct sim_centre **centre_out, struct diag *d)
+static struct sim_centre *centre_new(struct sim_machine *m)
 {
     struct arena memory;
-    char print[40];
-
     arena_init(&memory, 1u << 20);
     struct sim_centre *c = ARENA_NEW(&memory, struct sim_centre);
-    if (!c)
-        return diag_set(d, ERR_NOMEM, "no memory for a centre");
+    CHECK(c);
     c->memory = memory;
     c->machine = m;
     c->patience = UINT32_MAX;
-    enum err rc = centre_make(sim_seam(m), DIR_NAME, STR("Simulated county"), print, d);
+    return c;
+}
+
+static enum err serve(struct sim_centre *c, enum err rc, struct sim_centre **centre_out, struct diag *d)
+{
     if (!rc)
-        rc = furnish(c, form_xml, households_csv, d);
-    if (!rc)
-        rc = sim_net_listen(m, "centre", c, answer);
+        rc = sim_net_listen(c->machine, "centre", c, answer);
     if (!rc)
         rc = sim_centre_start(c, d);
     if (rc)
@@ -101,6 +100,22 @@ enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str 
     else
         *centre_out = c;
     return rc;
+}
+
+enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str households_csv,
+                         struct sim_centre **centre_out, struct diag *d)
+{
+    char print[40];
+    struct sim_centre *c = centre_new(m);
+    enum err rc = centre_make(sim_seam(m), DIR_NAME, STR("Simulated county"), print, d);
+    if (!rc)
+        rc = furnish(c, form_xml, households_csv, d);
+    return serve(c, rc, centre_out, d);
+}
+
+enum err sim_centre_take_over(struct sim_machine *m, struct sim_centre **centre_out, struct diag *d)
+{
+    return serve(centre_new(m), ERR_OK, centre_out, d);
 }
 
 enum err sim_centre_start(struct sim_centre *c, struct diag *d)
@@ -284,6 +299,16 @@ int sim_centre_hand_in(struct sim_centre *c, struct str frame)
     buf_free(&reply.body);
     arena_free(&a);
     return reply.status;
+}
+
+enum err sim_centre_bundle(struct sim_centre *c, struct str bundle, struct buf *answer_out, struct diag *d)
+{
+    struct desk_session s;
+    enum err rc = desk_open(c, &s, d);
+    if (!rc)
+        rc = courier_answer_bytes(c->server, s.store, bundle, 1u << 20, answer_out, d);
+    desk_close(&s);
+    return rc;
 }
 
 enum err sim_centre_revoke(struct sim_centre *c, uint64_t device, struct diag *d)

@@ -12,6 +12,8 @@ struct sim_centre;
  */
 enum err sim_centre_make(struct sim_machine *m, struct str form_xml, struct str households_csv,
                          struct sim_centre **centre_out, struct diag *d);
+/* On a machine whose disk holds a county already. */
+enum err sim_centre_take_over(struct sim_machine *m, struct sim_centre **centre_out, struct diag *d);
 /* After a restart of its machine: opens the databases again, checks them, and answers. */
 enum err sim_centre_start(struct sim_centre *c, struct diag *d);
 void sim_centre_stop(struct sim_centre *c);
@@ -49,6 +51,8 @@ enum err sim_centre_replay(struct sim_centre *c, uint64_t order, unsigned char o
 enum err sim_centre_set_back(struct sim_centre *c, struct diag *d);
 /* A frame handed in by somebody who is not its author. What the centre says is the reply's status. */
 int sim_centre_hand_in(struct sim_centre *c, struct str frame);
+/* A bundle that somebody brings, and the one that goes back. */
+enum err sim_centre_bundle(struct sim_centre *c, struct str bundle, struct buf *answer_out, struct diag *d);
 enum err sim_centre_revoke(struct sim_centre *c, uint64_t device, struct diag *d);
 struct sim_centre_counts {
     uint64_t frames, quarantined, clones, duplicates;

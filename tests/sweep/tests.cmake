@@ -22,3 +22,13 @@ else()
     add_test(NAME sweep.tiny_requests COMMAND tiny_requests)
 endif()
 ds_test_settings(sweep.tiny_requests sweep 300)
+# The same for a whole sync, by radio and by card, at either end.
+ds_test_program(sync_sweep ${PROJECT_SOURCE_DIR}/tests/sweep/sync_sweep.c ds_agent ds_server ds_sim)
+target_sources(sync_sweep PRIVATE ${PROJECT_SOURCE_DIR}/tests/sim/centre.c
+    ${PROJECT_SOURCE_DIR}/tests/sim/screen.c)
+if(DOORSTEP_SANITIZE)
+    add_test(NAME sweep.sync COMMAND sync_sweep --step 97)
+else()
+    add_test(NAME sweep.sync COMMAND sync_sweep --step 5)
+endif()
+ds_test_settings(sweep.sync sweep 900)
