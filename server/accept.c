@@ -425,10 +425,11 @@ enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct dia
 }
 
 /* What its author had seen, in numbers that mean the same today. */
-enum err seen_cap(struct cstore *st, uint32_t epoch, struct change *changes, uint32_t count, struct diag *d)
+enum err seen_cap(struct cstore *st, uint32_t epoch, uint32_t upto, struct change *changes, uint32_t count,
+                  struct diag *d)
 {
     uint64_t base = UINT64_MAX;
-    enum err rc = cstore_epoch_base(st, epoch, &base, d);
+    enum err rc = cstore_epoch_base(st, epoch, upto, &base, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
         if (changes[i].seen > base)
             changes[i].seen = base;
@@ -462,7 +463,7 @@ static enum err changes_apply(struct accepting *x, struct diag *d)
     bool conflict = false;
     enum err rc = set_back_look(x, d);
     if (!rc)
-        rc = seen_cap(x->st, x->in->head.epoch, x->in->changes, x->in->change_count, d);
+        rc = seen_cap(x->st, x->in->head.epoch, EPOCH_TODAY, x->in->changes, x->in->change_count, d);
     uint64_t seen = newest_seen(x->in);
     uint64_t seq = ++cstore_counters(x->st)->server_seq;
     const struct frame_apply w = {.st = x->st,
@@ -479,6 +480,7 @@ static enum err changes_apply(struct accepting *x, struct diag *d)
     if (seen > x->device->cursor)
         x->device->cursor = seen;
     x->batch->server_seq = seq;
+    x->batch->came_epoch = cstore_counters(x->st)->epoch;
     x->batch->change_count = x->in->change_count;
     x->batch->status = conflict ? RECEIPT_CONFLICTS : RECEIPT_STORED;
     return rc;
@@ -595,7 +597,7 @@ static enum err in_transaction(struct accepting *x, const struct diag *why, bool
     uint64_t base = UINT64_MAX;
     enum err rc = device_again(x, &late, d);
     if (!rc && x->cursor != UINT64_MAX)
-        rc = cstore_epoch_base(x->st, x->in->head.epoch, &base, d);
+        rc = cstore_epoch_base(x->st, x->in->head.epoch, EPOCH_TODAY, &base, d);
     if (rc)
         return rc;
     if (x->cursor != UINT64_MAX && x->cursor > base)

@@ -200,7 +200,7 @@ enum err down_build(struct server *s, struct cstore *st, struct arena *a, const 
     uint64_t base = UINT64_MAX;
     enum err rc = cstore_county(st, a, NULL, NULL, &now, d);
     if (!rc && ask->epoch)
-        rc = cstore_epoch_base(st, ask->epoch, &base, d);
+        rc = cstore_epoch_base(st, ask->epoch, EPOCH_TODAY, &base, d);
     if (rc)
         return rc;
     /* Told in an epoch that was since set back: what both have in common is known already, and the device

@@ -70,7 +70,7 @@ static enum err marker_write(const struct seam *seam, const char *dir, struct cs
     if (!rc)
         rc = cstore_county(st, NULL, NULL, NULL, &now, &quiet);
     if (!rc)
-        rc = cstore_epoch_base(st, 0, &base, &quiet);
+        rc = cstore_epoch_base(st, 0, EPOCH_TODAY, &base, &quiet);
     if (!rc) {
         buf_printf(&text, MARKER_FORM, now.epoch, (unsigned long long)now.server_seq,
                    (unsigned long long)base);
@@ -114,6 +114,30 @@ enum err srv_set_back(struct server *s, struct cstore *st, uint32_t epoch, struc
     uint64_t base = epoch == cstore_counters(st)->epoch ? s->opened_seq : 0;
     s->set_back_ms = now_ms;
     return begin_epoch(st, epoch, base, now_ms, "a handheld has seen what this database never told", d);
+}
+
+static bool proves(const struct server *s, const struct counters *now, uint32_t epoch, uint64_t cursor)
+{
+    if (epoch == now->epoch)
+        return cursor > now->server_seq;
+    return epoch > now->epoch && epoch <= epoch_of_time(srv_now_ms(s));
+}
+
+enum err srv_epoch_hear(struct server *s, struct cstore *st, uint32_t epoch, uint64_t cursor, struct diag *d)
+{
+    struct counters now;
+    enum err rc = cstore_county(st, NULL, NULL, NULL, &now, d);
+    if (rc || !proves(s, &now, epoch, cursor))
+        return rc;
+    pthread_mutex_lock(&s->write_turn);
+    rc = cstore_begin(st, d);
+    if (!rc && proves(s, cstore_counters(st), epoch, cursor))
+        rc = srv_set_back(s, st, epoch, d);
+    if (!rc)
+        rc = cstore_commit(st, d);
+    cstore_rollback(st);
+    pthread_mutex_unlock(&s->write_turn);
+    return rc;
 }
 
 static enum err set_back_now(const struct seam *seam, struct cstore *st, const struct marker *m,

@@ -233,9 +233,9 @@ struct publish_result {
     bool changed;        /* false: this very object was live already */
     struct str own_list; /* a list inside a workbook (external_choices), published with it; "" = none */
 };
-/* kind: "form", "list", "pack", "dictionary". `id`: "" = the object's own, or `file_name` for a list. ERR_SYNTAX when the
- * object has errors: all of them are told. ERR_EXISTS when the same version was published with other
- * contents. */
+/* kind: "form", "list", "pack", "dictionary". `id`: "" = the object's own, or `file_name` for a list.
+ * ERR_SYNTAX when the object has errors: all of them are told. ERR_EXISTS when the same version was published
+ * with other contents. */
 enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
                  struct publish_result *out, struct diag *d) MUST_USE;
 
@@ -297,8 +297,8 @@ enum err device_refused(const struct device_row *v);
 enum err changes_allowed(struct cstore *st, struct arena *a, const struct device_row *device,
                          const struct person *person, bool everywhere, const struct ingest *in,
                          struct diag *d) MUST_USE;
-/* Cuts what changes of this epoch say they had seen to what means the same today. */
-enum err seen_cap(struct cstore *st, uint32_t epoch, struct change *changes, uint32_t count,
+/* Cuts what changes of this epoch say they had seen to what means the same in epoch `upto`. */
+enum err seen_cap(struct cstore *st, uint32_t epoch, uint32_t upto, struct change *changes, uint32_t count,
                   struct diag *d) MUST_USE;
 /* What an accepted, a released and a replayed frame do to the records; in a transaction. */
 struct frame_apply {
@@ -374,6 +374,10 @@ enum err changes_rename(struct cstore *st, struct arena *a, const struct device_
 uint32_t epoch_of_time(int64_t now_ms);
 /* Inside a transaction: a handheld proves it. `epoch`: the newest that it knows. */
 enum err srv_set_back(struct server *s, struct cstore *st, uint32_t epoch, struct diag *d) MUST_USE;
+/* What a handheld with a token says of itself: the epoch it knows and its cursor. Takes the write turn when
+ * that proves that the database was set back. */
+enum err srv_epoch_hear(struct server *s, struct cstore *st, uint32_t epoch, uint64_t cursor,
+                        struct diag *d) MUST_USE;
 /* At the start: is the database behind its marker? Then a new epoch begins. */
 enum err centre_marker_look(const struct seam *seam, const char *dir, struct cstore *st,
                             struct diag *d) MUST_USE;

@@ -313,7 +313,7 @@ static enum err ledger_see(struct rebuild *r, struct parts *p, const struct view
             bool read = batch_read(r->a, list[i].payload, r->rows, &head, &changes, &change_count, NULL) ==
                         ERR_OK;
             if (read)
-                rc = seen_cap(r->st, head.epoch, changes, change_count, d);
+                rc = seen_cap(r->st, head.epoch, EPOCH_TODAY, changes, change_count, d);
             if (read && !rc)
                 rc = changes_see(r, p, v, changes, change_count, &head, list[i].server_seq, &any);
             if (!any)
@@ -750,8 +750,8 @@ enum err rebuild_note(struct rebuild *r, const struct change *finalise, int64_t 
                                 .seen = finalise->seen,
                                 .received_ms = now_ms};
     uint64_t base = UINT64_MAX;
-    rc = cstore_epoch_base(r->st, 0, &base,
-                           d); /* a handheld keeps what the centre lost, whatever epoch it is in */
+    /* A handheld keeps what the centre lost, whatever epoch it is in. */
+    rc = cstore_epoch_base(r->st, 0, EPOCH_TODAY, &base, d);
     s.capped = !rc && base != UINT64_MAX;
     return rc ? rc : cstore_submission_put(r->st, &s, d);
 }

@@ -193,7 +193,7 @@ static enum err frame_replay(struct replay *p, uint64_t seq, struct diag *d)
     if (b->as_inc)
         rc = changes_rename(p->st, &p->work, &device, b->as_inc, &in, d);
     if (!rc)
-        rc = seen_cap(p->st, in.head.epoch, in.changes, in.change_count, d);
+        rc = seen_cap(p->st, in.head.epoch, b->came_epoch, in.changes, in.change_count, d);
     const struct frame_apply w = {.st = p->st,
                                   .a = &p->work,
                                   .forms = &p->forms,

@@ -435,7 +435,7 @@ static enum err release_apply(struct releasing *x, struct diag *d)
     if (!rc && as_inc)
         rc = changes_rename(x->st, x->a, &x->device, as_inc, &x->in, d);
     if (!rc)
-        rc = seen_cap(x->st, x->in.head.epoch, x->in.changes, x->in.change_count, d);
+        rc = seen_cap(x->st, x->in.head.epoch, EPOCH_TODAY, x->in.changes, x->in.change_count, d);
     const struct frame_apply w = {.st = x->st,
                                   .a = x->a,
                                   .forms = &x->s->forms,
@@ -449,6 +449,7 @@ static enum err release_apply(struct releasing *x, struct diag *d)
         rc = frame_apply(&w, &conflict, d);
     x->batch.as_inc = as_inc;
     x->batch.server_seq = w.seq;
+    x->batch.came_epoch = cstore_counters(x->st)->epoch;
     x->batch.change_count = x->in.change_count;
     x->batch.status = conflict ? RECEIPT_CONFLICTS : RECEIPT_STORED;
     x->batch.cause = ERR_OK;

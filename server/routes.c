@@ -196,6 +196,11 @@ static enum err get_down(struct call *c, struct diag *d)
         bytes_max = DOWN_MIN;
     if (!query_u64(c, "z", &dict) || dict > UINT16_MAX)
         dict = 0;
+    if (epoch) {
+        enum err rc = srv_epoch_hear(c->server, c->st, (uint32_t)epoch, cursor, d);
+        if (rc)
+            return rc;
+    }
     const struct down_ask ask = {&c->device,        c->person.area,  cursor,
                                  (size_t)bytes_max, (uint32_t)epoch, (uint16_t)dict};
     return down_build(c->server, c->st, c->a, &ask, &c->reply->body, &any, d);

@@ -49,9 +49,11 @@ enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, 
  * numbered before. Sequences go on where they are. */
 enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int64_t now_ms, struct str why,
                             struct diag *d) MUST_USE;
-/* The last server sequence that means the same now as in `epoch`; UINT64_MAX when no other has begun since.
+/* The last server sequence that means the same in `upto` as in `epoch`; UINT64_MAX when no other began between.
  */
-enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint64_t *base_out, struct diag *d) MUST_USE;
+enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint32_t upto, uint64_t *base_out,
+                           struct diag *d) MUST_USE;
+#define EPOCH_TODAY UINT32_MAX
 /* Who did what to what, for good. */
 enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
                       struct diag *d) MUST_USE;
@@ -122,6 +124,7 @@ struct batch_row {
     struct str reason;
     struct str receipt;  /* the signed frame that answers it */
     uint32_t epoch;      /* under which that was signed */
+    uint32_t came_epoch; /* in which its changes were applied */
     uint32_t as_inc;     /* its changes are those of this incarnation; 0 = its author's own */
     enum err cause;      /* QUARANTINED */
     uint64_t server_seq; /* of all its changes; 0 = they were not applied */
@@ -296,8 +299,8 @@ enum err cstore_submissions(struct cstore *s, struct arena *a, struct str form_i
                             const struct submission_row *before, uint32_t limit, struct submission_row **out,
                             uint32_t *count_out, struct diag *d) MUST_USE;
 
-/* Whether the findings of a visit follow from its answers (judging.c). `said`, `found`: the handheld's and the
- * centre's, when they differ. */
+/* Whether the findings of a visit follow from its answers (judging.c). `said`, `found`: the handheld's and
+ * the centre's, when they differ. */
 enum judged { JUDGED_SAME = 1, JUDGED_DIFFERS, JUDGED_NOT, JUDGED_WAITS };
 struct judged_row {
     struct row_id visit;

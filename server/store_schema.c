@@ -37,7 +37,7 @@ const struct migration cstore_migrations[] = {
      "  copy INTEGER NOT NULL, batch_id BLOB NOT NULL, hash BLOB NOT NULL, status INTEGER NOT NULL,"
      "  reason TEXT NOT NULL, cause INTEGER NOT NULL, server_seq INTEGER NOT NULL,"
      "  change_count INTEGER NOT NULL, received_ms INTEGER NOT NULL, again INTEGER NOT NULL DEFAULT 0,"
-     "  epoch INTEGER NOT NULL, as_inc INTEGER NOT NULL, receipt BLOB NOT NULL, frame BLOB NOT NULL,"
+     "  epoch INTEGER NOT NULL, came_epoch INTEGER NOT NULL, as_inc INTEGER NOT NULL, receipt BLOB NOT NULL, frame BLOB NOT NULL,"
      "  payload BLOB NOT NULL, PRIMARY KEY (county, device, inc, bseq, copy)) STRICT;"
      "CREATE INDEX batch_apart ON batch (county, received_ms) WHERE status = 3;"
      "CREATE INDEX batch_applied ON batch (county, server_seq) WHERE server_seq > 0;"

@@ -205,14 +205,17 @@ enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int
     return rc;
 }
 
-enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint64_t *base_out, struct diag *d)
+enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint32_t upto, uint64_t *base_out,
+                           struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
-    enum err rc = statement(s, "SELECT min(base) FROM epoch WHERE county = ?1 AND epoch > ?2", &q, d);
+    enum err rc = statement(s, "SELECT min(base) FROM epoch WHERE county = ?1 AND epoch > ?2 AND epoch <= ?3",
+                            &q, d);
     if (rc)
         return rc;
     bind_i64(q, 2, epoch);
+    bind_i64(q, 3, upto);
     rc = stmt_step(q, &row, d);
     if (!rc)
         *base_out = row && !col_null(q, 0) ? col_u64(q, 0) : UINT64_MAX;
@@ -467,14 +470,14 @@ enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct di
 {
     CHECK(s->txn.open && b->batch_seq > 0 && b->receipt.n > 0 && b->status != 0);
     struct stmt *q = NULL;
-    enum err rc =
-        statement(s,
-                  "INSERT INTO batch (county, device, inc, bseq, batch_id, hash, status, reason, server_seq,"
-                  " change_count, received_ms, receipt, frame, payload, cause, epoch, as_inc, copy)"
-                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
-                  "  CASE WHEN ?18 = 0 THEN 0 ELSE (SELECT coalesce(max(copy), 0) + 1 FROM batch"
-                  "   WHERE county = ?1 AND device = ?2 AND inc = ?3 AND bseq = ?4) END)",
-                  &q, d);
+    enum err rc = statement(
+        s,
+        "INSERT INTO batch (county, device, inc, bseq, batch_id, hash, status, reason, server_seq,"
+        " change_count, received_ms, receipt, frame, payload, cause, epoch, as_inc, came_epoch, copy)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+        "  ?19, CASE WHEN ?18 = 0 THEN 0 ELSE (SELECT coalesce(max(copy), 0) + 1 FROM batch"
+        "   WHERE county = ?1 AND device = ?2 AND inc = ?3 AND bseq = ?4) END)",
+        &q, d);
     if (rc)
         return rc;
     bind_u64(q, 2, b->device);
@@ -494,6 +497,7 @@ enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct di
     bind_i64(q, 16, b->epoch);
     bind_i64(q, 17, b->as_inc);
     bind_i64(q, 18, b->copy);
+    bind_i64(q, 19, b->came_epoch);
     rc = stmt_run(q, d);
     stmt_done(q);
     return rc;
@@ -506,7 +510,8 @@ enum err cstore_batch_settle(struct cstore *s, const struct batch_row *b, struct
     enum err rc = statement(
         s,
         "UPDATE batch SET status = ?6, reason = ?7, cause = ?8, server_seq = ?9, change_count = ?10,"
-        " receipt = ?11, epoch = ?12, as_inc = ?13 WHERE county = ?1 AND device = ?2 AND inc = ?3"
+        " receipt = ?11, epoch = ?12, as_inc = ?13, came_epoch = ?14 WHERE county = ?1 AND device = ?2 AND "
+        "inc = ?3"
         " AND bseq = ?4 AND copy = ?5",
         &q, d);
     if (rc)
@@ -523,6 +528,7 @@ enum err cstore_batch_settle(struct cstore *s, const struct batch_row *b, struct
     bind_blob(q, 11, b->receipt.p, b->receipt.n);
     bind_i64(q, 12, b->epoch);
     bind_i64(q, 13, b->as_inc);
+    bind_i64(q, 14, b->came_epoch);
     rc = stmt_run(q, d);
     stmt_done(q);
     return rc;
@@ -530,7 +536,7 @@ enum err cstore_batch_settle(struct cstore *s, const struct batch_row *b, struct
 
 #define BATCH_COLUMNS                                                                                   \
     "SELECT device, inc, bseq, batch_id, hash, status, reason, server_seq, change_count, received_ms, " \
-    "receipt, cause, epoch, as_inc, copy"
+    "receipt, cause, epoch, as_inc, copy, came_epoch"
 #define BATCH_OF " FROM batch WHERE county = ?1 AND device = ?2 AND inc = ?3"
 #define BATCH_LEDGER BATCH_COLUMNS BATCH_OF " AND copy = 0"
 
@@ -546,7 +552,8 @@ static enum err batch_read_row(struct stmt *q, struct arena *a, struct batch_row
                           .received_ms = col_i64(q, 9),
                           .epoch = (uint32_t)col_i64(q, 12),
                           .as_inc = (uint32_t)col_i64(q, 13),
-                          .copy = (uint32_t)col_i64(q, 14)};
+                          .copy = (uint32_t)col_i64(q, 14),
+                          .came_epoch = (uint32_t)col_i64(q, 15)};
     if (!col_bytes(q, 3, b.batch_id, BATCH_ID_SIZE) || !col_bytes(q, 4, b.hash, sizeof b.hash))
         return damaged(d, "batch");
     if (keep(a, col_text(q, 6), &b.reason) || keep(a, col_blob(q, 10), &b.receipt))
@@ -664,7 +671,7 @@ enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uin
 static enum err batch_read_whole(struct stmt *q, struct arena *a, struct batch_row *out, struct diag *d)
 {
     enum err rc = batch_read_row(q, a, out, d);
-    if (!rc && (keep(a, col_blob(q, 15), &out->frame) || keep(a, col_blob(q, 16), &out->payload)))
+    if (!rc && (keep(a, col_blob(q, 16), &out->frame) || keep(a, col_blob(q, 17), &out->payload)))
         rc = no_memory(d);
     if (!rc)
         out->payload = none_as_empty(out->payload);

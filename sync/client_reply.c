@@ -372,6 +372,11 @@ static enum err take_receipt(struct sync_client *c, const struct frame *f, struc
         return rc;
     if (r.device != c->config.device || r.inc != c->config.inc)
         return diag_set(&c->why, ERR_CORRUPT, "The receipt is for another handheld.");
+    /* It was set back and does not know it. What proves that goes with a request that only we can make. */
+    if (r.epoch < c->epoch && !c->behind_told) {
+        c->behind = c->behind_told = true;
+        return ERR_OK;
+    }
     if (r.epoch < c->epoch)
         return diag_set(&c->why, ERR_CORRUPT,
                         "The receipt is from before the centre was restored; it does not count.");
@@ -460,6 +465,8 @@ bool reply_take(struct sync_client *c)
             client_fail(c, rc);
             return false;
         }
+        if (c->behind)
+            return false;
         if (c->expect != EXPECT_NOTHING)
             return true;
     }
@@ -512,6 +519,12 @@ static void end_of_down(struct sync_client *c)
 void reply_end(struct sync_client *c)
 {
     buf_clear(&c->reply);
+    if (c->behind) {
+        c->behind = c->caught_up = c->renewed = false;
+        c->frame = STR_NONE;
+        c->phase = PHASE_DOWN;
+        return;
+    }
     switch (c->phase) {
     case PHASE_SEND:
     case PHASE_OFFSET:
