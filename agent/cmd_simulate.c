@@ -11,6 +11,7 @@
 #include "risk/backtest.h"
 #include "risk/judge.h"
 #include "risk/simulate.h"
+#include "risk/stats.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -198,31 +199,6 @@ static enum err live(struct simulation *s, struct chance *c, uint32_t i, uint32_
     return rc;
 }
 
-static void sift(double *v, uint32_t from, uint32_t count)
-{
-    for (uint32_t child; (child = 2 * from + 1) < count; from = child) {
-        if (child + 1 < count && v[child + 1] > v[child])
-            child++;
-        if (v[from] >= v[child])
-            return;
-        double t = v[from];
-        v[from] = v[child];
-        v[child] = t;
-    }
-}
-
-static void sort(double *v, uint32_t count)
-{
-    for (uint32_t i = count / 2; i-- > 0;)
-        sift(v, i, count);
-    for (uint32_t n = count; n > 1;) {
-        double t = v[--n];
-        v[n] = v[0];
-        v[0] = t;
-        sift(v, 0, n);
-    }
-}
-
 /* At the same visits as the rules, people flag the households that seem to have least: as many as the rules
  * flagged, so that both make the same work. */
 static enum err judge_by_people(struct simulation *s, struct chance *c, uint32_t step, struct diag *d)
@@ -243,7 +219,7 @@ static enum err judge_by_people(struct simulation *s, struct chance *c, uint32_t
             least[i] = seen < least[i] ? seen : least[i];
         }
     }
-    sort(least, s->households);
+    stats_sort(least, s->households);
     double line = flagged ? least[flagged - 1] : -INFINITY;
     for (uint32_t i = 0; i < s->households; i++)
         for (uint32_t v = 0; v < count; v++)

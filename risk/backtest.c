@@ -3,6 +3,7 @@
 
 #include "platform/base/map.h"
 #include "platform/base/num.h"
+#include "risk/stats.h"
 
 #include <math.h>
 
@@ -118,77 +119,49 @@ static void compare(struct backtest *out, const struct backtest_household *h, ui
 
 /* -- the score -------------------------------------------------------------------------------------- */
 
-struct scored {
-    double score;
-    bool truth;
-};
-
-static void sift(struct scored *v, uint32_t from, uint32_t count)
-{
-    for (uint32_t child; (child = 2 * from + 1) < count; from = child) {
-        if (child + 1 < count && v[child + 1].score > v[child].score)
-            child++;
-        if (v[from].score >= v[child].score)
-            return;
-        struct scored t = v[from];
-        v[from] = v[child];
-        v[child] = t;
-    }
-}
-
-static void sort(struct scored *v, uint32_t count)
-{
-    for (uint32_t i = count / 2; i-- > 0;)
-        sift(v, i, count);
-    for (uint32_t n = count; n > 1;) {
-        struct scored t = v[--n];
-        v[n] = v[0];
-        v[0] = t;
-        sift(v, 0, n);
-    }
-}
-
 /* The chance that one in need scores higher than one who is not, ties counted half; error after Hanley and
- * McNeil 1982. */
-static void area(struct backtest *out, struct scored *v, uint32_t count)
+ * McNeil 1982. `need` and `other`: scores of the two, sorted. */
+static void area(struct backtest *out, const double *need, uint32_t need_count, const double *other,
+                 uint32_t other_count)
 {
-    double need = 0, other = 0, wins = 0;
-    sort(v, count);
-    for (uint32_t i = 0; i < count;) {
-        double here_need = 0, here_other = 0;
-        uint32_t k = i;
-        for (; k < count && v[k].score == v[i].score; k++) {
-            here_need += v[k].truth;
-            here_other += !v[k].truth;
-        }
-        wins += here_need * (other + here_other / 2);
-        need += here_need;
-        other += here_other;
-        i = k;
-    }
+    double wins = 0, n = need_count, m = other_count;
+    uint32_t below = 0, upto = 0; /* of the others: below this score, and at most it */
     out->auc = out->auc_error = NAN;
-    if (need <= 0 || other <= 0)
+    if (need_count == 0 || other_count == 0)
         return;
-    double auc = wins / (need * other), q1 = auc / (2 - auc), q2 = 2 * auc * auc / (1 + auc);
+    for (uint32_t i = 0; i < need_count; i++) {
+        while (below < other_count && other[below] < need[i])
+            below++;
+        while (upto < other_count && other[upto] <= need[i])
+            upto++;
+        wins += below + (upto - below) / 2.0;
+    }
+    double auc = wins / (n * m), q1 = auc / (2 - auc), q2 = 2 * auc * auc / (1 + auc);
     out->auc = auc;
-    out->auc_error = sqrt((auc * (1 - auc) + (need - 1) * (q1 - auc * auc) + (other - 1) * (q2 - auc * auc)) /
-                          (need * other));
+    out->auc_error = sqrt((auc * (1 - auc) + (n - 1) * (q1 - auc * auc) + (m - 1) * (q2 - auc * auc)) /
+                          (n * m));
+}
+
+static void judge_scores(struct backtest *out, const struct backtest_household *h, uint32_t count,
+                         double *need, double *other)
+{
+    uint32_t needs = 0, others = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (isnan(h[i].score))
+            continue;
+        if (h[i].truth)
+            need[needs++] = h[i].score;
+        else
+            other[others++] = h[i].score;
+    }
+    stats_sort(need, needs);
+    stats_sort(other, others);
+    area(out, need, needs, other, others);
 }
 
 /* -- time ------------------------------------------------------------------------------------------- */
 
-static double middle_of(const struct scored *v, uint32_t count, uint32_t percent)
-{
-    uint64_t product = (uint64_t)count * percent, whole = product / 100;
-    if (count == 0)
-        return NAN;
-    if (product % 100 == 0 && whole > 0 && whole < count)
-        return (v[whole - 1].score + v[whole].score) / 2;
-    return v[whole < count ? whole : count - 1].score;
-}
-
-static void times(struct backtest *out, const struct backtest_household *h, uint32_t count,
-                  struct scored *room)
+static void times(struct backtest *out, const struct backtest_household *h, uint32_t count, double *room)
 {
     uint32_t n = 0, on_time = 0, dated = 0;
     double sum = 0;
@@ -201,14 +174,14 @@ static void times(struct backtest *out, const struct backtest_household *h, uint
         double delay = (double)(h[i].flagged_day - h[i].onset_day);
         on_time += delay <= ON_TIME_DAYS;
         sum += delay;
-        room[n++].score = delay;
+        room[n++] = delay;
     }
-    sort(room, n);
+    stats_sort(room, n);
     out->timed = n;
     out->lead_mean = n ? sum / n : NAN;
-    out->lead_p25 = middle_of(room, n, 25);
-    out->lead_p50 = middle_of(room, n, 50);
-    out->lead_p75 = middle_of(room, n, 75);
+    out->lead_p25 = stats_percentile(room, n, 25);
+    out->lead_p50 = stats_percentile(room, n, 50);
+    out->lead_p75 = stats_percentile(room, n, 75);
     out->on_time = share_of(on_time, dated);
 }
 
@@ -252,20 +225,16 @@ enum err backtest_run(struct arena *a, const struct backtest_household *h, uint3
 {
     struct backtest b = {.households = count};
     struct backtest_counts counts = {0};
-    struct scored *scored = ARENA_ARRAY(a, struct scored, (size_t)count + 1);
-    uint32_t n = 0;
-    if (!scored)
+    double *room = ARENA_ARRAY(a, double, (size_t)count + 1);
+    double *other = ARENA_ARRAY(a, double, (size_t)count + 1);
+    if (!room || !other)
         return ERR_NOMEM;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         count_one(&counts, h[i].flagged, h[i].truth);
-        b.labelled += h[i].truth;
-        if (!isnan(h[i].score))
-            scored[n++] = (struct scored){h[i].score, h[i].truth};
-    }
     b.all = rates_of(STR(""), counts);
     compare(&b, h, count);
-    area(&b, scored, n);
-    times(&b, h, count, scored);
+    judge_scores(&b, h, count, room, other);
+    times(&b, h, count, room);
     enum err rc = group_rates(a, &b, h, count);
     if (!rc)
         *out = b;

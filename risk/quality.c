@@ -6,6 +6,7 @@
 
 #include "platform/base/civil.h"
 #include "risk/pack_impl.h"
+#include "risk/stats.h"
 
 #include <math.h>
 
@@ -254,42 +255,6 @@ static enum err add_flag(struct run *r, uint32_t row, struct str subject, struct
     return f->text_zh.p && f->text_en.p ? ERR_OK : ERR_NOMEM;
 }
 
-static void sift(double *v, uint32_t from, uint32_t count)
-{
-    for (uint32_t child; (child = 2 * from + 1) < count; from = child) {
-        if (child + 1 < count && v[child + 1] > v[child])
-            child++;
-        if (v[from] >= v[child])
-            return;
-        double t = v[from];
-        v[from] = v[child];
-        v[child] = t;
-    }
-}
-
-static void sort(double *v, uint32_t count)
-{
-    for (uint32_t i = count / 2; i-- > 0;)
-        sift(v, i, count);
-    for (uint32_t n = count; n > 1;) {
-        double t = v[--n];
-        v[n] = v[0];
-        v[0] = t;
-        sift(v, 0, n);
-    }
-}
-
-/* Stata: with n p / 100 whole the mean of that value and the next, else the next one up. */
-static double percentile(const double *sorted, uint32_t count, uint32_t percent)
-{
-    uint64_t product = (uint64_t)count * percent, whole = product / 100;
-    if (count == 0)
-        return NAN;
-    if (product % 100 == 0 && whole > 0 && whole < count)
-        return (sorted[whole - 1] + sorted[whole]) / 2;
-    return sorted[whole < count ? whole : count - 1];
-}
-
 struct moments {
     double mean, variance; /* of a sample: n - 1 */
     uint32_t count;
@@ -481,8 +446,9 @@ static enum err outliers_of(struct run *r, const struct groups *g, uint32_t grou
         return ERR_NOMEM;
     uint32_t n = numbers_of(r, g, group, column, v, rows);
     memcpy(sorted, v, n * sizeof(*v));
-    sort(sorted, n);
-    double p25 = percentile(sorted, n, 25), p50 = percentile(sorted, n, 50), p75 = percentile(sorted, n, 75);
+    stats_sort(sorted, n);
+    double p25 = stats_percentile(sorted, n, 25), p50 = stats_percentile(sorted, n, 50),
+           p75 = stats_percentile(sorted, n, 75);
     double low = p25 - r->c->numbers[0] * (p75 - p25), high = p75 + r->c->numbers[0] * (p75 - p25);
     if (r->c->numbers[1] > 0) {
         struct moments m = moments_of(v, n);
