@@ -2,6 +2,7 @@
  * to in pack_compile.c; both go on after a mistake, so that an author sees all of them at once. Nothing
  * unknown is passed over in silence: a key nobody reads is a mistake, because it is usually a misspelt one.
  */
+#include "risk/clock.h"
 #include "risk/pack_impl.h"
 
 #include "platform/base/civil.h"
@@ -748,7 +749,7 @@ static void warn_unused(struct pack_loader *l)
 {
     const struct pack *p = l->pack;
     for (uint32_t i = 0; i < p->params.count; i++)
-        if (!p->params.at[i].used)
+        if (!p->params.at[i].used && !clock_is_param(p->params.at[i].name))
             PACK_WARNING(l, p->params.at[i].line, pack_where(l, "params", p->params.at[i].name, ""),
                          "No expression and no sentence uses this parameter.");
     for (uint32_t i = 0; i < p->inputs.count; i++)

@@ -69,7 +69,8 @@ static enum err author_of(struct cstore *st, struct arena *a, const struct frame
 static bool kind_from_device(enum row_kind kind)
 {
     return kind == ROW_HOUSEHOLD || kind == ROW_INTERVIEW || kind == ROW_REPEAT || kind == ROW_VISIT ||
-           kind == ROW_FINDING || kind == ROW_COMMENT || kind == ROW_LEAD || kind == ROW_ENTITY;
+           kind == ROW_FINDING || kind == ROW_COMMENT || kind == ROW_LEAD || kind == ROW_ENTITY ||
+           kind == ROW_STEP || kind == ROW_INDICATOR;
 }
 
 struct rules {

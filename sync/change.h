@@ -80,9 +80,11 @@ enum row_kind {
     ROW_DEPARTMENT = 7, /* a department's record about a household; fields: enum department_field */
     ROW_PUBLISHED = 8,  /* a form, list or pack that devices should hold; fields: enum published_field */
     ROW_COMMENT = 9, /* what was said beside an answer; its parent is the visit; fields: enum comment_field */
-    ROW_LEAD = 10,
-    ROW_ENTITY = 11 /* what one visit said about one entity of a list (ODK entities); its parent is the visit;
-                       fields: enum entity_field. The entity as it is now follows from all of them. */
+    ROW_LEAD = 10,   /* a sign of risk that somebody verifies; its parent is the household; enum lead_field */
+    ROW_ENTITY = 11, /* what one visit said about one entity of a list (ODK entities); its parent is the
+                       visit; fields: enum entity_field. The entity as it is now follows from all of them. */
+    ROW_STEP = 12,   /* one step that was taken about a lead, its parent; enum step_field */
+    ROW_INDICATOR = 13 /* what was seen of one indicator of a lead, its parent; enum indicator_field */
 };
 
 struct row_birth {
@@ -157,6 +159,37 @@ enum finding_field {
     FINDING_PACK = 7,
     FINDING_PACK_VERSION = 8,
     FINDING_PARAMS = 9 /* JSON */
+};
+/* A lead is made once and hardly changed; what becomes of it are rows of their own below it, so that two who
+ * work on it never overwrite each other. Codes of channels and steps: risk/clock.h. */
+enum lead_field {
+    LEAD_CHANNEL = 1,
+    LEAD_OPENED = 2,     /* ISO date or instant */
+    LEAD_DEADLINE = 3,   /* ISO date, as a department asks */
+    LEAD_SOURCE = 4,     /* which department */
+    LEAD_INDICATORS = 5, /* JSON object: the evidence by name, as in department_field */
+    LEAD_NOTE = 6,
+    LEAD_PERSON = 7 /* number; "" = the centre */
+};
+enum step_field {
+    STEP_CODE = 1,
+    STEP_AT = 2,     /* ISO date or instant */
+    STEP_PERSON = 3, /* number */
+    STEP_REMARK = 4,
+    STEP_RESULT = 5,    /* "confirmed", "refuted", "partly" */
+    STEP_CATEGORY = 6,  /* suggested: code of the rule pack */
+    STEP_FOLLOW_UP = 7, /* what is to be done */
+    STEP_OF_VISIT = 8   /* id of the visit's row: 32 hex digits */
+};
+enum indicator_field {
+    INDICATOR_NAME = 1,
+    INDICATOR_RESULT = 2, /* "confirmed", "refuted", "unclear" */
+    INDICATOR_NOTE = 3,
+    INDICATOR_PHOTO = 4,    /* name of an attachment */
+    INDICATOR_POSITION = 5, /* "latitude longitude [altitude [accuracy]]" */
+    INDICATOR_AT = 6,       /* ISO instant */
+    INDICATOR_PERSON = 7,   /* number */
+    INDICATOR_OF_VISIT = 8
 };
 enum assignment_field {
     ASSIGNMENT_DEVICE = 1,

@@ -1,5 +1,6 @@
 # Unit tests of risk/: one line each, such as  ds_unit_test(session ds_risk)
 ds_unit_test(pack ds_risk)
+ds_unit_test(clock ds_risk)
 ds_unit_test(judge ds_risk)
 ds_unit_test(table ds_risk)
 ds_unit_test(quality ds_risk)
