@@ -70,6 +70,8 @@ static enum err touch_tell(struct down *w, const struct touch *t, struct diag *d
 {
     struct record_row row;
     struct record r;
+    struct arena_mark mark = arena_mark(w->a);
+    uint32_t before = w->told.count;
     enum err rc = cstore_record(w->st, w->a, t->row, &row, d);
     if (rc == ERR_NOT_FOUND)
         return ERR_OK;
@@ -84,6 +86,8 @@ static enum err touch_tell(struct down *w, const struct touch *t, struct diag *d
         }
     }
     w->looked_at++;
+    if (w->told.count == before) /* a handheld's own rows can be many, and are told of once */
+        arena_release(w->a, mark);
     return rc;
 }
 

@@ -59,7 +59,7 @@ static struct {
     uint64_t device;
     uint32_t inc, person;
     struct str token;
-    uint64_t batch_seq, seq;
+    uint64_t batch_seq, seq, cursor;
     unsigned char prev[8];
     struct str frame;
     bool receipted;
@@ -335,6 +335,7 @@ static void exchange(struct sync_client *c, const struct step *s, struct arena *
 
 static void take_receipt(const struct step *s)
 {
+    w.cursor = s->receipt.cursor; /* there is nothing but what this handheld made */
     for (uint32_t i = 0; i < s->receipt.item_count; i++) {
         if (s->receipt.items[i].status == RECEIPT_QUARANTINED)
             fprintf(stderr, "%.*s\n", STR_ARG(s->receipt.items[i].reason));
@@ -343,14 +344,14 @@ static void take_receipt(const struct step *s)
     }
 }
 
-static void run(struct arena *a, uint64_t cursor)
+static void run(struct arena *a)
 {
     struct sync_config config = {.device = w.device,
                                  .inc = w.inc,
                                  .keys = srv_centre(w.server)->keys,
                                  .seal = w.seal,
                                  .token = w.token,
-                                 .cursor = cursor,
+                                 .cursor = w.cursor,
                                  .epoch = 1,
                                  .metered = true};
     struct sync_client *c = NULL;
@@ -401,7 +402,7 @@ static void round_run(size_t size, uint64_t cut_up, uint64_t cut_down)
     frame_next(&a, size);
     atomic_store(&w.cut_up, cut_up);
     atomic_store(&w.cut_down, cut_down);
-    run(&a, UINT64_C(1) << 40); /* no downlink */
+    run(&a);
     WANT(w.receipted);
     arena_free(&a);
 }
