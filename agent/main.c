@@ -64,6 +64,7 @@ int main(int argc, char **argv)
             rc = posix_seam_open(&options, &seam, &d);
         if (!rc)
             rc = db_vfs_register(NULL);
+        seam.vfs = "doorstep";
         if (rc)
             return cli_fail(argv[1], rc, &d);
         int code = commands[i]->run(argc - 1, argv + 1, &seam);

@@ -11,8 +11,8 @@ static const struct migration sealed_migrations[] = {
         "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_seq INTEGER NOT NULL, "
         "next_counter INTEGER NOT NULL,"
         "  next_batch INTEGER NOT NULL, hlc_last INTEGER NOT NULL, hlc_received INTEGER NOT NULL, cursor "
-        "INTEGER NOT NULL) STRICT;"
-        "INSERT INTO counters VALUES(1, 1, 1, 1, 0, 0, 0);"
+        "INTEGER NOT NULL, set_backs INTEGER NOT NULL, set_back_base INTEGER NOT NULL) STRICT;"
+        "INSERT INTO counters VALUES(1, 1, 1, 1, 0, 0, 0, 0, 0);"
         /* state: of visits, 0 draft, 1 finalised. visit: the draft that made the row, 0 once committed. */
         "CREATE TABLE row(key INTEGER PRIMARY KEY, device INTEGER NOT NULL, inc INTEGER NOT NULL, counter "
         "INTEGER NOT NULL,"
@@ -43,7 +43,7 @@ static const struct migration sealed_migrations[] = {
         "INTEGER NOT NULL,"
         "  seen INTEGER NOT NULL, val BLOB, batch INTEGER NOT NULL DEFAULT 0) STRICT;"
         "CREATE INDEX chg_visit ON chg(visit, seq) WHERE batch = 0;"
-        "CREATE INDEX chg_row ON chg(row);"
+        "CREATE INDEX chg_row ON chg(row, fld);"
         "CREATE INDEX chg_batch ON chg(batch) WHERE batch > 0;"
         /* batch: our own count; inc, bseq: what the frame is called. numbered: it names rows by the centre's
            numbers. sent: a first byte of it may have left. status as in receipts, 0 = none, 9 = set aside and
@@ -203,14 +203,16 @@ enum err counters_load(struct store *s, struct counters *c, struct diag *d)
     bool row = false;
 
     enum err rc = db_prepare(s->db,
-                             "SELECT next_seq, next_counter, hlc_last, hlc_received, cursor FROM counters",
+                             "SELECT next_seq, next_counter, hlc_last, hlc_received, cursor, set_backs, "
+                             "set_back_base FROM counters",
                              &q, d);
     if (!rc)
         rc = stmt_step(q, &row, d);
     if (!rc) {
         CHECK(row);
-        *c = (struct counters){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1), col_i64(q, 2), col_i64(q, 3),
-                               (uint64_t)col_i64(q, 4)};
+        *c = (struct counters){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1), col_i64(q, 2),
+                               col_i64(q, 3),           (uint64_t)col_i64(q, 4), (uint64_t)col_i64(q, 5),
+                               (uint64_t)col_i64(q, 6)};
     }
     stmt_done(q);
     return rc;
@@ -221,14 +223,17 @@ enum err counters_save(struct store *s, const struct counters *c, struct diag *d
     struct stmt *q = NULL;
     enum err rc = db_prepare(
         s->db,
-        "UPDATE counters SET next_seq = ?, next_counter = ?, hlc_last = ?, hlc_received = ?, cursor = ?", &q,
-        d);
+        "UPDATE counters SET next_seq = ?, next_counter = ?, hlc_last = ?, hlc_received = ?, cursor = ?, "
+        "set_backs = ?, set_back_base = ?",
+        &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)c->next_seq);
         bind_i64(q, 2, c->next_counter);
         bind_i64(q, 3, c->hlc_last);
         bind_i64(q, 4, c->hlc_received);
         bind_i64(q, 5, (int64_t)c->cursor);
+        bind_i64(q, 6, (int64_t)c->set_backs);
+        bind_i64(q, 7, (int64_t)c->set_back_base);
         rc = stmt_run(q, d);
     }
     stmt_done(q);
@@ -336,9 +341,9 @@ enum err change_append(struct store *s, struct counters *c, const struct own_cha
     c->hlc_last = hlc_next(c->hlc_last, s->seam->wall_ms(s->seam->self), c->hlc_received);
     enum err rc = db_prepare(s->db,
                              "INSERT INTO chg(seq, visit, row, fld, op, status, person, role, hlc, seen, val)"
-                             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, coalesce((SELECT min(seen) FROM chg"
-                             "  WHERE visit = ?2 AND row = ?3 AND fld = ?4 AND batch = 0 AND ?5 <> 5), ?10), "
-                             "?11)",
+                             " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, coalesce((SELECT seen FROM chg"
+                             "  WHERE visit = ?2 AND row = ?3 AND fld = ?4 AND batch = 0 AND ?5 <> 5"
+                             "  ORDER BY seq LIMIT 1), ?10), ?11)",
                              &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)c->next_seq++);

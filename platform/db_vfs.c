@@ -2,6 +2,10 @@
  * field, so that a test can break a database at operation 1, 2, 3 ... Always true: locks and shared memory
  * are those of "unix", and so a second process may work beside us; nothing is memory-mapped except the shared
  * memory of the WAL, because a card that fails under a mapping stops the process instead of giving an error.
+ *
+ * A WAL grows by 128 KiB of zeros at a time: to sync a file that has become longer costs the file system a
+ * second write, of its own books, and so every answer would wait for two writes instead of one. SQLite stops
+ * reading a WAL at the first frame that is not of this round, and zeros never are.
  */
 #include "platform/db.h"
 
@@ -17,7 +21,11 @@ struct file {
     sqlite3_file base;
     struct vfs *vfs;
     const char *path;
+    bool wal;
+    sqlite3_int64 room; /* of a WAL: how long the file is at least */
 };
+
+#define WAL_STEP (128 << 10)
 
 static struct vfs *vfs_of(sqlite3_vfs *v)
 {
@@ -61,15 +69,40 @@ static int file_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
     return rc ? rc : inner(f)->pMethods->xRead(inner(f), p, n, at);
 }
 
+/* Where a disk has no room for zeros there may be room for what is to be written: that write decides. */
+static void wal_room(sqlite3_file *f, sqlite3_int64 end)
+{
+    static const char zeros[8192];
+    struct file *own = (struct file *)(void *)f;
+    const sqlite3_io_methods *m = inner(f)->pMethods;
+    sqlite3_int64 size = 0;
+    if (!own->wal || end <= own->room || m->xFileSize(inner(f), &size) != SQLITE_OK)
+        return;
+    sqlite3_int64 wanted = size;
+    if (end > size)
+        wanted = (end + WAL_STEP - 1) / WAL_STEP * WAL_STEP;
+    while (size < wanted) {
+        int step = wanted - size < (int)sizeof zeros ? (int)(wanted - size) : (int)sizeof zeros;
+        if (m->xWrite(inner(f), zeros, step, size) != SQLITE_OK)
+            return;
+        size += step;
+    }
+    own->room = wanted;
+}
+
 static int file_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
     int rc = ask_file(f, "write", SQLITE_IOERR_WRITE);
-    return rc ? rc : inner(f)->pMethods->xWrite(inner(f), p, n, at);
+    if (rc)
+        return rc;
+    wal_room(f, at + n);
+    return inner(f)->pMethods->xWrite(inner(f), p, n, at);
 }
 
 static int file_truncate(sqlite3_file *f, sqlite3_int64 n)
 {
     int rc = ask_file(f, "truncate", SQLITE_IOERR_TRUNCATE);
+    ((struct file *)(void *)f)->room = 0;
     return rc ? rc : inner(f)->pMethods->xTruncate(inner(f), n);
 }
 
@@ -171,6 +204,8 @@ static int vfs_open(sqlite3_vfs *v, sqlite3_filename path, sqlite3_file *f, int 
     CHECK(inner(f)->pMethods->iVersion >= 2);
     file->vfs = own;
     file->path = path;
+    file->wal = (flags & SQLITE_OPEN_WAL) != 0;
+    file->room = 0;
     f->pMethods = &file_methods;
     return SQLITE_OK;
 }

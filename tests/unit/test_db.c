@@ -969,6 +969,54 @@ static void saver(const struct db_options *o, int64_t first, int pipe_fd)
     }
 }
 
+/* What lies on the disk at this moment, opened elsewhere: as after a power cut. */
+static int64_t answers_after_a_cut(const struct place *p, const struct db_options *o)
+{
+    char from[320], to[320];
+    struct db_options copy = *o;
+    static const char *const parts[] = {"", "-wal"};
+    for (size_t i = 0; i < 2; i++) {
+        struct buf bytes;
+        (void)snprintf(from, sizeof from, "%s%s", p->path, parts[i]);
+        (void)snprintf(to, sizeof to, "%s/cut.db%s", p->folder, parts[i]);
+        file_read(from, &bytes);
+        file_write(to, buf_str(&bytes));
+        buf_free(&bytes);
+    }
+    (void)snprintf(to, sizeof to, "%s/cut.db", p->folder);
+    copy.path = to;
+    struct db *db = must_open(&copy);
+    const int64_t rows = ask(db, "SELECT count(*) FROM answer");
+    must_check(db);
+    db_close(db);
+    return rows;
+}
+
+/* A sync is quick when the file does not become longer by it. */
+static void a_wal_grows_by_steps_and_is_read_to_the_last_commit(void **state)
+{
+    struct place *p = *state;
+    struct db_options o = options(p);
+    char path[320];
+    struct stat st;
+    off_t before = -1;
+    int longer = 0;
+    struct db *db = must_open(&o);
+    (void)snprintf(path, sizeof path, "%s-wal", p->path);
+    for (int visit = 0; visit < 600; visit++) { /* more than one round of the WAL */
+        assert_int_equal(save_visit(db, visit, NULL), ERR_OK);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size % (128 << 10), 0);
+        longer += st.st_size != before;
+        before = st.st_size;
+        if (visit % 60 == 7)
+            assert_int_equal(answers_after_a_cut(p, &o), 3 * (visit + 1));
+    }
+    assert_in_range(longer, 2, 33);
+    assert_in_range(st.st_size, 1, 4 << 20);
+    db_close(db);
+}
+
 static void a_killed_process_loses_no_visit_that_it_reported(void **state)
 {
     struct place *p = *state;
@@ -1048,6 +1096,7 @@ int main(void)
         BOTH(a_backup_is_whole_and_sealed_with_the_same_key),
         BOTH(whatever_operation_fails_what_was_saved_is_there),
         BOTH(a_full_card_stops_saving_and_loses_nothing),
+        BOTH(a_wal_grows_by_steps_and_is_read_to_the_last_commit),
         BOTH(a_killed_process_loses_no_visit_that_it_reported),
     };
     return cmocka_run_group_tests(tests, start, NULL);
