@@ -279,7 +279,7 @@ static void add_text(struct reading *r, struct str piece, bool as_written)
     buf_put_str(&r->text, piece);
 }
 
-/* Elements, and texts that do not look like layout. */
+/* Elements, and texts that do not look like layout, and somewhat more: growing means to copy them all. */
 static uint32_t expected_nodes(struct str xml, uint32_t max)
 {
     const char *p = xml.p, *end = xml.p + xml.n, *tag;
@@ -290,6 +290,7 @@ static uint32_t expected_nodes(struct str xml, uint32_t max)
         count += before != '>' && before != ' ' && before != '\n' && before != '\t';
         p = tag + 1;
     }
+    count += count / 8 + 8;
     return count < max ? count : max;
 }
 
