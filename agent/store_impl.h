@@ -27,8 +27,9 @@ struct store {
 };
 
 struct visit_rows {
-    VEC(int64_t) keys; /* database key by (session key - SESSION_KEY_BASE) */
-    uint64_t cursor;   /* when the interview was read: what the person sees is no newer */
+    VEC(int64_t) keys;  /* database key by (session key - SESSION_KEY_BASE) */
+    uint64_t cursor;    /* when the interview was read: what the person sees is no newer */
+    uint64_t set_backs; /* what the cursor counts by */
 };
 
 /* The counters that every transaction moves; read and written inside it, because another process may be
@@ -39,7 +40,13 @@ struct counters {
     int64_t hlc_last;
     int64_t hlc_received;
     uint64_t cursor;
+    uint64_t set_backs, set_back_base; /* how often the centre was set back; as far as all its orders agree */
 };
+/* What the person of a visit has seen, in the centre's order of today. */
+static inline uint64_t seen_in_visit(const struct counters *c, const struct visit_rows *r)
+{
+    return c->set_backs == r->set_backs || r->cursor < c->set_back_base ? r->cursor : c->set_back_base;
+}
 enum err counters_load(struct store *s, struct counters *c, struct diag *d) MUST_USE;
 enum err counters_save(struct store *s, const struct counters *c, struct diag *d) MUST_USE;
 /* Begins a transaction that makes rows or changes: knows who this device is by now. */

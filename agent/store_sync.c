@@ -872,6 +872,9 @@ static enum err take_epoch(struct store *s, struct counters *c, const struct ste
         return ERR_OK;
     }
     c->cursor = step->cursor;
+    if (!c->set_backs || step->cursor_from < c->set_back_base)
+        c->set_back_base = step->cursor_from;
+    c->set_backs++;
     enum err rc = forget_numbers(s, d);
     if (!rc)
         rc = order_forget(s, step->cursor_from, d);

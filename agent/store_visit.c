@@ -584,6 +584,7 @@ enum err store_visit_open(struct store *s, struct arena *a, const struct visit_s
     /* The cursor before the records: of what arrives in between it claims nothing. */
     enum err rc = counters_load(s, &c, d);
     v.rows->cursor = rc ? 0 : c.cursor;
+    v.rows->set_backs = rc ? 0 : c.set_backs;
     if (!rc && (start->household || !start->fresh))
         rc = find_interview(s, form_id(start->form), start->household, &f, d);
     if (!rc && start->interview && f.interview != start->interview)
@@ -675,7 +676,7 @@ static enum err save_row_add(struct store *s, struct counters *c, struct visit *
 static enum err save_one(struct store *s, struct counters *c, struct visit *v,
                          const struct session_change *change, struct diag *d)
 {
-    struct own_change own = {.visit = v->key, .status = (uint8_t)change->status, .seen = v->rows->cursor};
+    struct own_change own = {.visit = v->key, .status = (uint8_t)change->status, .seen = seen_in_visit(c, v->rows)};
 
     switch (change->op) {
     case SESSION_ROW_ADD: return save_row_add(s, c, v, change, d);
@@ -1039,7 +1040,7 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
     struct own_change finalise = {.visit = v->key,
                                   .row = v->key,
                                   .op = CHANGE_FINALISE,
-                                  .seen = v->rows->cursor};
+                                  .seen = seen_in_visit(c, v->rows)};
 
     enum err rc = drop_overwritten(s, v->key, d);
     if (!rc)
