@@ -58,7 +58,9 @@ static inline int64_t minus(uint64_t a, uint64_t b)
 
 /* Tokens of a column, in their low two bits. */
 enum { COLUMN_PLAIN = 0, COLUMN_RUN = 1, COLUMN_PACKED = 2 };
-#define COLUMN_WIDTH_MAX 32 /* bits of a packed value */
+#define COLUMN_WIDTH_MAX \
+    32 /* bits of a packed value; the byte that says so has a shift in its two high bits */
+#define COLUMN_SHIFT_AT 6
 
 /* What writer and reader both know of the groups once rows and births are told: the kind of each one's row
  * when it was born in this payload, in this group or one before, else 0; and the groups ordered by that. */
@@ -92,6 +94,23 @@ enum err field_walk_init(struct field_walk *w, struct arena *a, const struct cha
 bool field_walk_next(struct field_walk *w, uint32_t *change_out);
 /* To be told what the field of the change last given is, before the next one. */
 void field_walk_said(struct field_walk *w, uint32_t field);
+
+/* Whether an operation is expected: a visit's last group of changes ends by finalising it. */
+static inline bool finalise_expected(const struct group_kinds *k, const bool *born, const uint32_t *group,
+                                     uint32_t g, uint32_t i)
+{
+    return k->kind[g] == ROW_VISIT && !born[g] && i + 1 == group[g + 1];
+}
+/* How many changes more a clock is expected to stand for after change `at`: up to the next finalising one; 0
+ * when there is none. *from moves along. */
+static inline uint32_t clock_stands(const struct change *ch, uint32_t n, uint32_t at, uint32_t *from)
+{
+    if (*from < at)
+        *from = at;
+    while (*from < n - 1 && ch[*from].op != CHANGE_FINALISE)
+        ++*from;
+    return ch[*from].op == CHANGE_FINALISE ? *from - at : 0;
+}
 
 /* The order of values: by the kind of the row, then by field, then as the changes come. */
 struct value_place {

@@ -49,14 +49,15 @@ static enum err reader_state(const struct scan *s)
 
 static void get_packed(struct reader *r, uint64_t *v, uint64_t n)
 {
-    unsigned width = read_u8(r), bits = 0;
+    unsigned head = read_u8(r), bits = 0;
+    unsigned width = head & ((1u << COLUMN_SHIFT_AT) - 1), shift = head >> COLUMN_SHIFT_AT;
     uint64_t have = 0;
     if (!width || width > COLUMN_WIDTH_MAX)
         r->failed = true;
     for (uint64_t i = 0; i < n && !r->failed; i++) {
         for (; bits < width; bits += 8)
             have |= (uint64_t)read_u8(r) << bits;
-        v[i] = have & ((UINT64_C(1) << width) - 1);
+        v[i] = (have & ((UINT64_C(1) << width) - 1)) << shift;
         have >>= width;
         bits -= width;
     }
@@ -375,8 +376,10 @@ static void get_ops(struct scan *s, bool *valued)
     for (uint32_t i = 0, g = 0; i < s->n && !s->r->failed; i++) {
         if (birth_at(s, i, &g))
             continue;
-        uint64_t op = s->col[k] & ~(uint64_t)OP_OTHERWISE;
-        bool otherwise = s->col[k++] & OP_OTHERWISE;
+        uint64_t told = s->col[k++] ^
+                        (finalise_expected(&s->kinds, s->born, s->group, g, i) ? CHANGE_FINALISE : 0);
+        uint64_t op = told & ~(uint64_t)OP_OTHERWISE;
+        bool otherwise = told & OP_OTHERWISE;
         if (op > CHANGE_FINALISE || (otherwise && op_has_value((unsigned)op)))
             s->r->failed = true;
         s->ch[i].op = (enum change_op)op;
@@ -444,11 +447,12 @@ static enum err get_hlcs(struct scan *s)
         return ERR_NOMEM;
     get_column(s->r, stood, (uint32_t)moves);
     get_column(s->r, s->col, (uint32_t)moves);
-    uint32_t at = 0;
+    uint32_t at = 0, mark = 0;
     for (uint64_t m = 0; m < moves && !s->r->failed; m++) {
-        if (stood[m] >= s->n - 1 - at)
+        uint64_t more = (uint64_t)unzigzag(stood[m]) + clock_stands(s->ch, s->n, at, &mark);
+        if (more >= s->n - 1 - at)
             return malformed(s);
-        uint32_t next = at + (uint32_t)stood[m] + 1;
+        uint32_t next = at + (uint32_t)more + 1;
         put_hlc(s, at, next, hlc);
         at = next;
         int64_t after = hlc_after(s, hlc, s->col[m]);
@@ -561,6 +565,9 @@ static enum err get_all(struct scan *s)
         return rc;
     if (s->au)
         get_row_numbers(s);
+    rc = find_kinds(s);
+    if (rc)
+        return rc;
     get_ops(s, valued);
     get_statuses(s);
     get_whos(s);
@@ -571,8 +578,6 @@ static enum err get_all(struct scan *s)
     if (s->au)
         get_server_seqs(s);
     rc = reader_state(s);
-    if (!rc)
-        rc = find_kinds(s);
     if (rc)
         return rc;
     rc = get_fields(s);

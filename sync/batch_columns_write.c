@@ -63,14 +63,14 @@ static unsigned bits_of(uint64_t v)
 }
 
 /* All values in as many bits as the largest needs, the first value in the lowest bits. */
-static void put_packed(struct buf *b, const uint64_t *v, uint32_t n, unsigned width)
+static void put_packed(struct buf *b, const uint64_t *v, uint32_t n, unsigned width, unsigned shift)
 {
     uint64_t waiting = 0;
     unsigned bits = 0;
     buf_put_uv(b, (uint64_t)(n - 1) << 2 | COLUMN_PACKED);
-    buf_put_char(b, (char)width);
+    buf_put_char(b, (char)(width | shift << COLUMN_SHIFT_AT));
     for (uint32_t i = 0; i < n; i++) {
-        waiting |= v[i] << bits;
+        waiting |= v[i] >> shift << bits;
         for (bits += width; bits >= 8; bits -= 8, waiting >>= 8)
             buf_put_char(b, (char)waiting);
     }
@@ -91,12 +91,15 @@ static void put_column(struct buf *b, const uint64_t *v, uint32_t n)
     put_tokens(b, v, n);
     for (uint32_t i = 0; i < n; i++)
         largest |= v[i];
-    unsigned width = bits_of(largest);
+    unsigned shift = 0;
+    while (largest && shift < 3 && !(largest >> shift & 1)) /* a bit that none has */
+        shift++;
+    unsigned width = bits_of(largest >> shift);
     size_t packed = ((size_t)n * width + 7) / 8 + 4;
     if (b->failed || !width || width > COLUMN_WIDTH_MAX || packed >= (b->n - at) * 7 / 8)
         return;
     b->n = at;
-    put_packed(b, v, n, width);
+    put_packed(b, v, n, width, shift);
 }
 
 /* A column that is all zero is left out, and the flag stays away. */
@@ -394,7 +397,8 @@ static void put_ops(struct writer *w)
     uint32_t k = 0;
     for (uint32_t i = 0, g = 0; i < w->n; i++)
         if (!birth_at(w, i, &g))
-            w->col[k++] = (uint64_t)w->ch[i].op | (otherwise(&w->ch[i]) ? OP_OTHERWISE : 0);
+            w->col[k++] = ((uint64_t)w->ch[i].op | (otherwise(&w->ch[i]) ? OP_OTHERWISE : 0)) ^
+                          (finalise_expected(&w->kinds, w->born, w->group, g, i) ? CHANGE_FINALISE : 0);
     put_flagged(w, COLUMNS_OP, k);
 }
 
@@ -446,11 +450,11 @@ static void put_hlcs(struct writer *w)
     buf_put_uv(w->out, step);
     if (step & 1)
         buf_put_uv(w->out, fine);
-    uint32_t moves = 0, from = 0;
+    uint32_t moves = 0, from = 0, mark = 0;
     for (uint32_t i = 1; i < w->n; i++) {
         if (hlc_at(w, i) == hlc_at(w, i - 1))
             continue;
-        w->col[moves++] = i - from - 1;
+        w->col[moves++] = zigzag((int64_t)(i - from - 1) - clock_stands(w->ch, w->n, from, &mark));
         from = i;
     }
     if (!moves)
@@ -560,6 +564,9 @@ static enum err put_all(struct writer *w)
         return rc;
     if (w->au)
         put_row_numbers(w);
+    rc = find_kinds(w);
+    if (rc)
+        return rc;
     put_ops(w);
     put_statuses(w);
     put_whos(w);
@@ -567,9 +574,6 @@ static enum err put_all(struct writer *w)
     put_seens(w);
     if (w->au)
         put_server_seqs(w);
-    rc = find_kinds(w);
-    if (rc)
-        return rc;
     rc = put_fields(w);
     if (!rc)
         rc = put_values(w);
