@@ -148,6 +148,30 @@ enum err attach_put(struct store *s, struct str file_name, struct str bytes,
     return rc;
 }
 
+enum err attach_file(struct store *s, const struct seam *seam, struct arena *a, struct str path,
+                     struct str *name_out, struct diag *d)
+{
+    struct buf bytes;
+    struct diag said = {0};
+    char name[ATTACH_NAME_MAX];
+    const char *z = arena_z(a, path);
+    buf_init(&bytes, ATTACHMENT_SIZE_MAX);
+    enum err rc = z ? seam->file_read(seam->self, z, &bytes, &said) : no_memory(&said);
+    if (rc == ERR_LIMIT)
+        rc = diag_set(d, rc, "%s is too large: at most %u MiB can be attached; take it smaller", z,
+                      ATTACHMENT_SIZE_MAX >> 20);
+    else if (rc)
+        rc = diag_set(d, rc, "%s", said.text);
+    if (!rc)
+        rc = attach_put(s, path, buf_str(&bytes), name, d);
+    if (!rc) {
+        *name_out = arena_str(a, str_of(name));
+        rc = name_out->p ? ERR_OK : no_memory(d);
+    }
+    buf_free(&bytes);
+    return rc;
+}
+
 static enum err pieces_read(struct store *s, const unsigned char *hash, uint64_t from, uint64_t to,
                             struct buf *out, struct diag *d)
 {

@@ -20,6 +20,9 @@
  * all of them together, are too large. */
 enum err attach_put(struct store *s, struct str file_name, struct str bytes,
                     char name_out[static ATTACH_NAME_MAX], struct diag *d) MUST_USE;
+/* The same for a file of this machine; the name lives in `a`. */
+enum err attach_file(struct store *s, const struct seam *seam, struct arena *a, struct str path,
+                     struct str *name_out, struct diag *d) MUST_USE;
 /* ERR_NOT_FOUND when it is not here (any more). */
 enum err attach_get(struct store *s, struct str name, struct buf *out, struct diag *d) MUST_USE;
 /* Links every file that the submission names to the visit; before store_visit_finalise. */

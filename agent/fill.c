@@ -47,25 +47,7 @@ static enum err attach_line(void *self, struct str path, struct arena *a, struct
                             struct diag *d)
 {
     struct work *w = self;
-    struct buf bytes;
-    char name[ATTACH_NAME_MAX];
-    const char *z = arena_z(a, path);
-    struct diag said = {0};
-    buf_init(&bytes, ATTACHMENT_SIZE_MAX);
-    enum err rc = z ? w->o.seam->file_read(w->o.seam->self, z, &bytes, &said) : ERR_NOMEM;
-    if (rc == ERR_LIMIT)
-        rc = diag_set(d, rc, "%s is too large: at most %u MiB can be attached; take it smaller", z,
-                      ATTACHMENT_SIZE_MAX >> 20);
-    else if (rc)
-        rc = diag_set(d, rc, "%s", said.text);
-    if (!rc)
-        rc = attach_put(w->o.store, path, buf_str(&bytes), name, d);
-    if (!rc) {
-        *name_out = arena_str(a, str_of(name));
-        rc = name_out->p ? ERR_OK : ERR_NOMEM;
-    }
-    buf_free(&bytes);
-    return rc;
+    return attach_file(w->o.store, w->o.seam, a, path, name_out, d);
 }
 
 static void scripted_json(const struct script *script, const struct work *w, const struct work_result *r,

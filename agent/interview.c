@@ -1,12 +1,14 @@
 /* See interview.h. The walk is the session's; here a stop is shown, a line is read and carried out. What a
  * line does is told to the walk by `enum go`, so that no screen calls another.
  */
+#include "agent/leads.h"
 #include "agent/interview.h"
 
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "agent/attach.h"
 #include "agent/interview_words.h"
 #include "agent/term.h"
 
@@ -444,9 +446,23 @@ static enum go give_answer(struct ui *ui, struct place p, struct str value)
     return save(ui) ? GO_NEXT : GO_AGAIN;
 }
 
+/* What is typed is the file's path; the answer is the name that it is kept under. */
+static enum go take_file(struct ui *ui, struct place p, struct str path)
+{
+    struct diag d = {0};
+    struct str name;
+    if (attach_file(ui->w->o.store, ui->w->o.seam, &ui->scratch, path, &name, &d)) {
+        complain(ui, &d);
+        return GO_AGAIN;
+    }
+    return give_answer(ui, p, name);
+}
+
 static enum go take_answer(struct ui *ui, struct place p, const struct question_view *v, struct str typed)
 {
     char today[16];
+    if (v->control == CONTROL_UPLOAD)
+        return take_file(ui, p, typed);
     if (v->control == CONTROL_TRIGGER)
         return give_answer(ui, p, is_yes(typed) ? STR("OK") : STR(""));
     if (v->type == FIELD_DATE && (str_eq_z(typed, "today") || str_eq_z(typed, "今天")))
@@ -825,7 +841,7 @@ static enum go ask(struct ui *ui, struct place p, uint32_t number, uint32_t ques
         struct str typed = read_line(ui);
         if (command(ui, &p, typed, &go))
             return go;
-        if (typed.n == 0 || v.readonly || v.control == CONTROL_UPLOAD)
+        if (typed.n == 0 || v.readonly)
             return GO_NEXT;
         show = false;
         if (str_eq_z(typed, ":more")) {
@@ -1029,6 +1045,30 @@ static void ask_reason(struct ui *ui)
         audit_reason(w->audit, str_of(w->o.reason));
 }
 
+static struct str lead_line(void *self)
+{
+    return read_line(self);
+}
+
+static bool lead_ended(void *self)
+{
+    return ((struct ui *)self)->eof;
+}
+
+/* The visit is sealed by now: what stands open about the household is told apart from it. */
+static void ask_leads(struct ui *ui, const struct work_result *r)
+{
+    struct diag d = {0};
+    const struct lead_asking q = {.w = ui->w,
+                                  .zh = ui->zh,
+                                  .category = r->judged ? r->judgement.category : STR(""),
+                                  .self = ui,
+                                  .read_line = lead_line,
+                                  .ended = lead_ended};
+    if (lead_ask(&q, &d))
+        complain(ui, &d);
+}
+
 static enum go finish(struct ui *ui)
 {
     struct work_result r;
@@ -1046,6 +1086,7 @@ static enum go finish(struct ui *ui)
         return GO_AGAIN;
     }
     print_findings(&r, ui->zh);
+    ask_leads(ui, &r);
     show_notes(ui);
     print_receipt(ui->w, &r, tally, ui->zh);
     return GO_NEXT;
