@@ -1,7 +1,7 @@
 /* A choice list from GeoJSON: each feature of the collection is an item with its geometry, its id and its
  * properties. It is brought into the shape of a CSV list and is one from then on, so a property that only
  * some features have is blank in the others. A position becomes "latitude longitude 0 0", as forms write it;
- * of a polygon the outer ring counts.
+ * of a polygon the outer ring counts. Not streamed: the document is held whole.
  */
 #include "forms/form.h"
 #include "forms/list_impl.h"
