@@ -129,7 +129,7 @@ enum visit_field {
 /* What a visit says of its submission: "h" and the first bytes of the SHA-256 in hexadecimal. It guards
  * against a mistake in the rebuilding, not against forgery (the frame is signed), and travels with every
  * visit. */
-#define VISIT_CHECK_BYTES 3
+#define VISIT_CHECK_BYTES 2
 #define VISIT_CHECK_SIZE (1 + 2 * VISIT_CHECK_BYTES)
 void visit_check_write(const unsigned char sha256[static 32], char out[static VISIT_CHECK_SIZE]);
 enum comment_field {
