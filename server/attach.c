@@ -52,6 +52,17 @@ static enum err open_part(struct server *s, struct arena *a, const struct frame 
     return rc;
 }
 
+/* Names are first come, first served: nobody takes those of another's visit. */
+static enum err links_are_own(const struct frame *f, const struct part *p, struct diag *why)
+{
+    struct row_id visit;
+    for (uint32_t i = 0; i < p->link_count; i++)
+        if (!row_id_read((struct str){(const char *)p->links[i].visit, ROW_ID_SIZE}, &visit) ||
+            visit.device != f->device)
+            return diag_set(why, ERR_DENIED, "A file is named for a visit that another handheld made.");
+    return ERR_OK;
+}
+
 static enum err keep_part(struct server *s, struct cstore *st, struct arena *a, const struct frame *f,
                           const struct part *p, struct receipt_part *item, struct diag *d)
 {
@@ -136,6 +147,8 @@ enum err srv_part(struct server *s, struct cstore *st, struct arena *a, struct s
     memcpy(item.batch_id, f.batch_id, BATCH_ID_SIZE);
     rc = device.revoked_ms ? diag_set(&why, ERR_DENIED, "This handheld was revoked.")
                            : open_part(s, a, &f, &p, &why);
+    if (!rc)
+        rc = links_are_own(&f, &p, &why);
     if (rc == ERR_NOMEM)
         return diag_set(d, rc, "Out of memory while reading a part of an attachment.");
     if (rc)

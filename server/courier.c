@@ -115,6 +115,16 @@ static enum err put_for(struct answering *x, const struct visitor *v, enum piece
     return rc || !x->writing ? rc : bundle_put(&x->out, &p, d);
 }
 
+/* It may also be authentic and of no use, and then its author has to hear of it. */
+static bool has_part(struct answering *x, const struct frame *f)
+{
+    struct buf receipt;
+    buf_init(&receipt, FRAME_SIZE_MAX);
+    bool has = srv_part_receipt(x->s, x->st, &x->work, f->batch_id, &receipt, NULL) == ERR_OK;
+    buf_free(&receipt);
+    return has;
+}
+
 /* A part of an attachment; its receipt is not in the ledger, so it is written down at once. */
 static enum err take_part(struct answering *x, const struct frame *f, struct diag *d)
 {
@@ -128,7 +138,9 @@ static enum err take_part(struct answering *x, const struct frame *f, struct dia
         rc = refuse(x, f, &why, d);
     } else {
         x->n->stored++;
-        struct part_taken *part = x->parts.count < PARTS_NAMED_MAX ? vec_push(&x->memory, &x->parts) : NULL;
+        struct part_taken *part = has_part(x, f) && x->parts.count < PARTS_NAMED_MAX
+                                      ? vec_push(&x->memory, &x->parts)
+                                      : NULL;
         if (part) {
             *part = (struct part_taken){.device = f->device, .inc = f->inc, .item.batch_seq = f->batch_seq};
             memcpy(part->item.batch_id, f->batch_id, BATCH_ID_SIZE);
@@ -413,15 +425,6 @@ static bool was_answered(const struct answering *x, const struct piece *p)
         if (x->visitors.at[i].device == p->device && x->visitors.at[i].inc == p->inc)
             return x->writing;
     return false;
-}
-
-static bool has_part(struct answering *x, const struct frame *f)
-{
-    struct buf receipt;
-    buf_init(&receipt, FRAME_SIZE_MAX);
-    bool has = srv_part_receipt(x->s, x->st, &x->work, f->batch_id, &receipt, NULL) == ERR_OK;
-    buf_free(&receipt);
-    return has;
 }
 
 /* Nothing in it is needed any more: what goes to the centre is here, what came from it was answered anew. */

@@ -112,6 +112,7 @@ const struct migration cstore_migrations[] = {
      "CREATE TABLE attachment_piece ("
      "  county INTEGER NOT NULL, hash BLOB NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL,"
      "  at INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (county, hash, device, inc, at)) STRICT;"
+     "CREATE INDEX attachment_begun ON attachment_piece (county, device, hash) WHERE device <> 0;"
      "CREATE TABLE attachment_link ("
      "  county INTEGER NOT NULL, visit BLOB NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL,"
      "  size INTEGER NOT NULL, added_ms INTEGER NOT NULL, PRIMARY KEY (county, visit, name))"

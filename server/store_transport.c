@@ -147,7 +147,7 @@ enum err cstore_upload_usage(struct cstore *s, uint64_t device, uint32_t inc, st
     enum err rc = statement(s,
                             "SELECT count(*), coalesce(sum(have), 0),"
                             " count(*) FILTER (WHERE device = ?2 AND inc = ?3),"
-                            " coalesce(sum(have) FILTER (WHERE device = ?2 AND inc = ?3), 0)"
+                            " coalesce(sum(total) FILTER (WHERE device = ?2 AND inc = ?3), 0)"
                             " FROM upload WHERE county = ?1",
                             &q, d);
     if (rc)
@@ -323,6 +323,37 @@ static enum err complete(struct cstore *s, struct arena *a, const struct frame *
     return whole_put(s, f, p, now_ms, d);
 }
 
+/* Parts that are here have receipts and do not come again, so they stay for as long as it takes: what a
+ * device begins is bounded instead. */
+static enum err begun_look(struct cstore *s, const struct frame *f, const struct part *p, bool *bad_out,
+                           struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s,
+                            "SELECT count(*), coalesce(sum(length(bytes)), 0), (SELECT count(DISTINCT hash)"
+                            "  FROM attachment_piece WHERE county = ?1 AND device = ?3 AND device <> 0"
+                            "  AND hash <> ?2)"
+                            " FROM attachment_piece" OWN_PIECES " AND at <> ?5",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_blob(q, 2, p->hash, SHA256_SIZE);
+    bind_u64(q, 3, f->device);
+    bind_i64(q, 4, f->inc);
+    bind_u64(q, 5, p->at);
+    rc = stmt_step(q, &row, d);
+    uint64_t parts = rc ? 0 : col_u64(q, 0), bytes = rc ? 0 : col_u64(q, 1), files = rc ? 0 : col_u64(q, 2);
+    stmt_done(q);
+    if (!rc && parts == 0 && files >= FILES_BEGUN_MAX)
+        return diag_set(d, ERR_LIMIT,
+                        "Parts of %llu files of this handheld are here and none of them is whole; they come "
+                        "first.",
+                        (unsigned long long)files);
+    *bad_out = !rc && (parts >= FILE_PARTS_MAX || bytes + p->bytes.n > p->size);
+    return !rc && *bad_out ? pieces_do(s, "DELETE FROM attachment_piece" OWN_PIECES, f, p, d) : rc;
+}
+
 enum err cstore_part_put(struct cstore *s, struct arena *a, const struct frame *f, const struct part *p,
                          int64_t now_ms, bool *bad_out, struct diag *d)
 {
@@ -332,8 +363,10 @@ enum err cstore_part_put(struct cstore *s, struct arena *a, const struct frame *
     *bad_out = false;
     enum err rc = is_whole(s, p->hash, &whole, d);
     if (!rc && !whole)
+        rc = begun_look(s, f, p, bad_out, d);
+    if (!rc && !whole && !*bad_out)
         rc = piece_put(s, f, p, d);
-    if (!rc && !whole)
+    if (!rc && !whole && !*bad_out)
         rc = complete(s, a, f, p, now_ms, bad_out, d);
     if (!rc && whole) /* another device was faster */
         rc = pieces_do(s, "DELETE FROM attachment_piece" OWN_PIECES, f, p, d);

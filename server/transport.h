@@ -27,7 +27,8 @@ enum err cstore_upload_bytes(struct cstore *s, struct arena *a, const struct upl
                              struct str *bytes_out, struct diag *d) MUST_USE;
 enum err cstore_upload_drop(struct cstore *s, const struct upload_row *u, struct diag *d) MUST_USE;
 struct upload_usage {
-    uint64_t count, bytes, count_all, bytes_all;
+    uint64_t count, bytes;         /* of one device, as large as they will be */
+    uint64_t count_all, bytes_all; /* as large as they are */
 };
 enum err cstore_upload_usage(struct cstore *s, uint64_t device, uint32_t inc, struct upload_usage *out,
                              struct diag *d) MUST_USE;
@@ -75,8 +76,11 @@ struct attachment_row {
     uint64_t size;
     bool whole;
 };
-/* A part as a device sent it. *bad_out: it completes the file, and the file has another hash; its parts of
- * this device are gone then. */
+#define FILES_BEGUN_MAX 32 /* of one device, whose parts are not all here */
+#define FILE_PARTS_MAX 1024
+/* A part as a device sent it. ERR_LIMIT: it has begun too many files. *bad_out: it completes the file, and
+ * the file has another hash, or there is more of it than it has bytes; its parts of this device are gone
+ * then. */
 enum err cstore_part_put(struct cstore *s, struct arena *a, const struct frame *f, const struct part *p,
                          int64_t now_ms, bool *bad_out, struct diag *d) MUST_USE;
 /* Who sent the object frame of this id. ERR_NOT_FOUND: it was not taken here. */

@@ -98,7 +98,7 @@ enum err upload_put(struct server *s, struct cstore *st, const struct device_row
                     const unsigned char id[static BATCH_ID_SIZE], uint64_t at, uint64_t total,
                     struct str bytes, struct upload_state *out, struct diag *d)
 {
-    struct upload_row u;
+    struct upload_row u = named(s, carrier, id, total);
     *out = (struct upload_state){0};
     if (total > FRAME_SIZE_MAX || total < FRAME_HEAD_SIZE || at > total)
         return diag_set(d, total > FRAME_SIZE_MAX ? ERR_LIMIT : ERR_USAGE, "No frame has %llu bytes.",

@@ -170,6 +170,7 @@ static void a_device_can_fill_its_own_share_only(void **state)
     OK(cstore_upload_usage(k.st, h.device, h.inc, &use, &w->d));
     desk_end(&k);
     assert_true(use.count <= UPLOADS_OF_DEVICE_MAX);
+    assert_true(use.bytes <= UPLOAD_BYTES_OF_DEVICE_MAX); /* as large as they will be */
     assert_int_equal(use.count_all, use.count + 1);
     is_offset(look(w, &other, frame), 200, "20000");
     assert_int_equal(put(w, &other, frame, 20000, frame.n).status, 200);
@@ -283,15 +284,17 @@ static void the_same_photo_of_two_visits_is_kept_once(void **state)
     struct world *w = *state;
     struct handheld h = enrolled(w, "A", ""), other = enrolled(w, "B", "");
     struct str file = random_text(w, 900);
-    struct row_id one = {h.device, h.inc, 5}, two = {other.device, other.inc, 6};
+    struct row_id one = {h.device, h.inc, 5}, two = {other.device, other.inc, 6},
+                  three = {h.device, h.inc, 7};
     struct attachment_counts n;
     assert_int_equal(part_sent(w, &h, part_frame(w, &h, file, 0, 900, one, "a.jpg", false)), RECEIPT_STORED);
     assert_int_equal(part_sent(w, &other, part_frame(w, &other, file, 0, 900, two, "b.jpg", false)),
                      RECEIPT_STORED);
     /* a visit that names a file that is here already sends the name alone */
-    assert_int_equal(part_sent(w, &h, part_frame(w, &h, file, 900, 0, two, "c.jpg", false)), RECEIPT_STORED);
+    assert_int_equal(part_sent(w, &h, part_frame(w, &h, file, 900, 0, three, "c.jpg", false)),
+                     RECEIPT_STORED);
     assert_true(arrived_whole(w, one, "a.jpg", file) && arrived_whole(w, two, "b.jpg", file) &&
-                arrived_whole(w, two, "c.jpg", file));
+                arrived_whole(w, three, "c.jpg", file));
     struct desk k = desk_begin(w, NULL);
     OK(cstore_attachment_counts(k.st, &n, &w->d));
     desk_end(&k);
@@ -327,6 +330,59 @@ static void nobody_spoils_what_another_sends(void **state)
     buf_free(&frame);
     assert_int_equal(part_sent(w, &h, part_frame(w, &h, file, 1000, 1000, visit, "", false)), RECEIPT_STORED);
     assert_true(arrived_whole(w, visit, "a.jpg", file));
+}
+
+static void nobody_takes_a_name_in_anothers_visit(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "A", ""), liar = enrolled(w, "B", "");
+    struct str file = random_text(w, 500), other = random_text(w, 600);
+    struct row_id visit = {h.device, h.inc, 5};
+    assert_int_equal(part_sent(w, &liar, part_frame(w, &liar, other, 0, 600, visit, "a.jpg", false)),
+                     RECEIPT_QUARANTINED);
+    assert_int_equal(part_sent(w, &h, part_frame(w, &h, file, 0, 500, visit, "a.jpg", false)),
+                     RECEIPT_STORED);
+    assert_true(arrived_whole(w, visit, "a.jpg", file));
+}
+
+static void a_file_has_no_more_bytes_than_it_has(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "A", "");
+    struct str file = random_text(w, 3000);
+    struct row_id visit = {h.device, h.inc, 5};
+    enum receipt_status status = RECEIPT_STORED;
+    for (size_t at = 1; status == RECEIPT_STORED; at++) {
+        assert_in_range(at, 1, 4);
+        status = part_sent(w, &h, part_frame(w, &h, file, at, 1000, visit, "", false));
+    }
+    assert_int_equal(status, RECEIPT_QUARANTINED);
+    for (size_t at = 0; at < 3000; at += 1000) /* and as it should be */
+        assert_int_equal(part_sent(w, &h, part_frame(w, &h, file, at, 1000, visit, "a.jpg", false)),
+                         RECEIPT_STORED);
+    assert_true(arrived_whole(w, visit, "a.jpg", file));
+}
+
+static void a_device_begins_so_many_files_and_ends_them(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "A", ""), other = enrolled(w, "B", "");
+    struct str files[FILES_BEGUN_MAX + 1];
+    struct row_id visit = {h.device, h.inc, 5};
+    for (int i = 0; i < FILES_BEGUN_MAX; i++) {
+        files[i] = random_text(w, 2000);
+        assert_int_equal(part_sent(w, &h, part_frame(w, &h, files[i], 0, 1000, visit, "", false)),
+                         RECEIPT_STORED);
+    }
+    files[FILES_BEGUN_MAX] = random_text(w, 2000);
+    struct str one_more = part_frame(w, &h, files[FILES_BEGUN_MAX], 0, 1000, visit, "", false);
+    assert_int_equal(send_frame(w, &h, one_more).status, 413);
+    assert_int_equal(part_sent(w, &other, part_frame(w, &other, files[0], 0, 1000, visit, "", false)),
+                     RECEIPT_STORED);
+    assert_int_equal(part_sent(w, &h, part_frame(w, &h, files[3], 1000, 1000, visit, "a.jpg", false)),
+                     RECEIPT_STORED);
+    assert_true(arrived_whole(w, visit, "a.jpg", files[3]));
+    assert_int_equal(part_sent(w, &h, one_more), RECEIPT_STORED);
 }
 
 static void a_part_that_nobody_signed_is_refused(void **state)
@@ -395,6 +451,9 @@ int main(void)
         TEST(parts_come_in_any_order_and_twice),
         TEST(the_same_photo_of_two_visits_is_kept_once),
         TEST(nobody_spoils_what_another_sends),
+        TEST(nobody_takes_a_name_in_anothers_visit),
+        TEST(a_file_has_no_more_bytes_than_it_has),
+        TEST(a_device_begins_so_many_files_and_ends_them),
         TEST(a_part_that_nobody_signed_is_refused),
         TEST(a_patch_goes_to_who_holds_the_earlier_version),
     };
