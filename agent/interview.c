@@ -1,6 +1,7 @@
 /* See interview.h. The walk is the session's; here a stop is shown, a line is read and carried out. What a
  * line does is told to the walk by `enum go`, so that no screen calls another.
  */
+#include "agent/leads.h"
 #include "agent/interview.h"
 
 #include <stdio.h>
@@ -1044,6 +1045,30 @@ static void ask_reason(struct ui *ui)
         audit_reason(w->audit, str_of(w->o.reason));
 }
 
+static struct str lead_line(void *self)
+{
+    return read_line(self);
+}
+
+static bool lead_ended(void *self)
+{
+    return ((struct ui *)self)->eof;
+}
+
+/* The visit is sealed by now: what stands open about the household is told apart from it. */
+static void ask_leads(struct ui *ui, const struct work_result *r)
+{
+    struct diag d = {0};
+    const struct lead_asking q = {.w = ui->w,
+                                  .zh = ui->zh,
+                                  .category = r->judged ? r->judgement.category : STR(""),
+                                  .self = ui,
+                                  .read_line = lead_line,
+                                  .ended = lead_ended};
+    if (lead_ask(&q, &d))
+        complain(ui, &d);
+}
+
 static enum go finish(struct ui *ui)
 {
     struct work_result r;
@@ -1061,6 +1086,7 @@ static enum go finish(struct ui *ui)
         return GO_AGAIN;
     }
     print_findings(&r, ui->zh);
+    ask_leads(ui, &r);
     show_notes(ui);
     print_receipt(ui->w, &r, tally, ui->zh);
     return GO_NEXT;

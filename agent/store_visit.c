@@ -1000,6 +1000,22 @@ static enum err merge_row(struct store *s, struct arena *a, int64_t key, const s
     return rc;
 }
 
+enum err row_born(struct store *s, struct counters *c, const struct row *row, struct row_id parent,
+                  struct diag *d)
+{
+    return birth_change(s, c, 0, row, parent, NULL, d);
+}
+
+enum err row_merged(struct store *s, struct arena *a, int64_t key, struct diag *d)
+{
+    struct logged log = {0};
+    enum err rc = changes_select(s, a,
+                                 "SELECT " CHANGE_COLUMNS
+                                 " FROM chg WHERE batch = 0 AND visit = 0 AND row = ?1 ORDER BY seq",
+                                 key, 0, &log, d);
+    return rc ? rc : merge_row(s, a, key, log.changes.at, log.changes.count, d);
+}
+
 /* The visit's changes, and the interview's birth where this visit is its first. */
 static enum err merge_visit(struct store *s, struct arena *a, const struct visit *v, struct diag *d)
 {

@@ -2,6 +2,7 @@
 #include "agent/work.h"
 
 #include "agent/form_file.h"
+#include "agent/leads.h"
 #include "agent/work_impl.h"
 
 #include <stdarg.h>
@@ -488,6 +489,8 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
         store_visit_reserve(o->store, &w->visit);
         rc = open_session(w, language, d);
     }
+    if (!rc)
+        rc = lead_notes(w, d);
     if (!rc)
         work_judge_open(w);
     if (rc)

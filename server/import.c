@@ -7,6 +7,7 @@
  */
 #include "platform/base/json.h"
 #include "platform/base/map.h"
+#include "server/leads.h"
 #include "server/parts.h"
 
 #define CODE_BYTES_MAX 64
@@ -16,6 +17,7 @@
 
 struct importing {
     struct desk *k;
+    bool leads; /* departments' alerts instead of their records */
     struct import_result result;
     uint32_t errors;
     int64_t now_ms;
@@ -270,8 +272,9 @@ enum err import_households(struct desk *k, struct str text, bool dry_run, struct
 
 struct department {
     struct str household, source, as_of, values;
+    struct str deadline; /* of an alert */
     uint32_t line;
-    uint32_t column[3]; /* of household, source, as_of; 0 in JSON */
+    uint32_t column[4]; /* of household, source, as_of (opened), deadline; 0 in JSON */
 };
 
 static enum err department_find(struct importing *x, struct row_id household, struct str source,
@@ -298,6 +301,29 @@ static enum err department_find(struct importing *x, struct row_id household, st
     return ERR_NOT_FOUND;
 }
 
+/* The same alert again changes nothing; one of another day is another lead. */
+static enum err alert_keep(struct importing *x, const struct department *p, struct row_id household,
+                           struct diag *d)
+{
+    struct cases c = {.st = x->k->st, .a = x->k->a};
+    const struct row_birth birth = {.kind = ROW_LEAD, .parent = household};
+    const struct case_field fields[] = {{LEAD_CHANNEL, STR("department")},
+                                        {LEAD_SOURCE, p->source},
+                                        {LEAD_OPENED, p->as_of},
+                                        {LEAD_DEADLINE, p->deadline.n ? p->deadline : STR_NONE},
+                                        {LEAD_INDICATORS, p->values}};
+    struct case_edit edit = {.fields = fields, .field_count = 5};
+    enum err rc = lead_find(x->k, household, p->source, p->as_of, &edit.row, d);
+    bool is_new = rc == ERR_NOT_FOUND;
+    if (is_new)
+        edit.birth = &birth;
+    if (!rc || is_new)
+        rc = cases_edit(&c, x->k->epoch, x->now_ms, &edit, d);
+    if (!rc)
+        count_edit(x, is_new, edit.changed);
+    return rc;
+}
+
 static enum err department_keep(struct importing *x, const struct department *p, struct diag *d)
 {
     struct row_id household = {0};
@@ -307,7 +333,12 @@ static enum err department_keep(struct importing *x, const struct department *p,
     if (p->source.n == 0 || !is_text(p->source))
         row_error(x, p->line, p->column[1], "the source (which department) is missing or too long", STR_NONE);
     if (!is_date(p->as_of))
-        row_error(x, p->line, p->column[2], "as_of must be a date such as 2026-11-05", p->as_of);
+        row_error(x, p->line, p->column[2],
+                  x->leads ? "opened must be a date such as 2026-11-05"
+                           : "as_of must be a date such as 2026-11-05",
+                  p->as_of);
+    if (p->deadline.n && !is_date(p->deadline))
+        row_error(x, p->line, p->column[3], "deadline must be a date such as 2026-11-05", p->deadline);
     enum err rc = p->household.n ? household_find(x, p->household, &household, d) : ERR_OK;
     if (rc == ERR_NOT_FOUND) {
         row_error(x, p->line, p->column[0], "no household has this code; import the households first",
@@ -316,6 +347,8 @@ static enum err department_keep(struct importing *x, const struct department *p,
     }
     if (rc || x->errors)
         return x->errors > errors ? ERR_OK : rc;
+    if (x->leads)
+        return alert_keep(x, p, household, d);
     struct cases c = {.st = x->k->st, .a = x->k->a};
     const struct row_birth birth = {.kind = ROW_DEPARTMENT, .parent = household};
     const struct case_field fields[] = {{DEPARTMENT_SOURCE, p->source},
@@ -349,14 +382,15 @@ static enum err departments_csv(struct importing *x, struct str text, struct dia
 {
     struct csv csv;
     struct str names[CSV_FIELDS_MAX], cells[CSV_FIELDS_MAX];
-    uint32_t name_count = 0, count = 0, at[3] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
-    static const char *const wanted[] = {"household", "source", "as_of"};
+    uint32_t name_count = 0, count = 0, at[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    const char *const wanted[] = {"household", "source", x->leads ? "opened" : "as_of",
+                                  x->leads ? "deadline" : NULL};
     csv_open(&csv, text);
     enum err rc = csv_row(&csv, x->k->a, names, &name_count, d);
     for (uint32_t i = 0; !rc && i < name_count; i++) {
         names[i] = str_trim(names[i]);
-        for (int w = 0; w < 3; w++) {
-            if (str_eq_z(names[i], wanted[w]))
+        for (int w = 0; w < 4; w++) {
+            if (wanted[w] && str_eq_z(names[i], wanted[w]))
                 at[w] = i;
         }
     }
@@ -374,7 +408,7 @@ static enum err departments_csv(struct importing *x, struct str text, struct dia
             row_error(x, csv.line, name_count + 1, "the row has more columns than the header", STR_NONE);
         buf_init(&values, 1u << 20);
         for (uint32_t i = 0; i < count && i < name_count; i++) {
-            if (i == at[0] || i == at[1] || i == at[2] || str_trim(cells[i]).n == 0)
+            if (i == at[0] || i == at[1] || i == at[2] || i == at[3] || str_trim(cells[i]).n == 0)
                 continue;
             buf_put_z(&values, values.n ? "," : "{");
             buf_put_json(&values, names[i]);
@@ -383,8 +417,8 @@ static enum err departments_csv(struct importing *x, struct str text, struct dia
         }
         buf_put_z(&values, values.n ? "}" : "{}");
         struct department p = {.line = csv.line, .values = buf_str(&values)};
-        struct str *parts[] = {&p.household, &p.source, &p.as_of};
-        for (int w = 0; w < 3; w++) {
+        struct str *parts[] = {&p.household, &p.source, &p.as_of, &p.deadline};
+        for (int w = 0; w < 4; w++) {
             *parts[w] = at[w] < count ? str_trim(cells[at[w]]) : STR_NONE;
             p.column[w] = at[w] + 1;
         }
@@ -437,8 +471,9 @@ static enum err departments_json(struct importing *x, struct str text, struct di
         struct department p = {.line = r->line,
                                .household = json_text(r, "household"),
                                .source = json_text(r, "source"),
-                               .as_of = json_text(r, "as_of")};
-        if (!values_write(json_get(r, "values"), &values))
+                               .as_of = json_text(r, x->leads ? "opened" : "as_of"),
+                               .deadline = x->leads ? json_text(r, "deadline") : STR("")};
+        if (!values_write(json_get(r, x->leads ? "indicators" : "values"), &values))
             row_error(x, r->line, 0, "values must be an object of texts, numbers and yes/no values",
                       STR_NONE);
         p.values = buf_str(&values);
@@ -449,10 +484,10 @@ static enum err departments_json(struct importing *x, struct str text, struct di
     return rc;
 }
 
-enum err import_departments(struct desk *k, struct str text, bool dry_run, struct import_result *out,
-                            struct diag *d)
+static enum err import_records(struct desk *k, struct str text, bool leads, bool dry_run,
+                               struct import_result *out, struct diag *d)
 {
-    struct importing x = {.k = k, .now_ms = k->seam->wall_ms(k->seam->self)};
+    struct importing x = {.k = k, .leads = leads, .now_ms = k->seam->wall_ms(k->seam->self)};
     struct str start = str_trim(text);
     if (str_starts(start, STR("\xEF\xBB\xBF")))
         start = str_trim(str_sub(start, 3, start.n));
@@ -460,7 +495,19 @@ enum err import_departments(struct desk *k, struct str text, bool dry_run, struc
     enum err rc = cstore_begin(k->st, d);
     if (!rc)
         rc = is_json ? departments_json(&x, text, d) : departments_csv(&x, text, d);
-    return finish(&x, rc, dry_run, STR("departments"), out, d);
+    return finish(&x, rc, dry_run, leads ? STR("leads") : STR("departments"), out, d);
+}
+
+enum err import_departments(struct desk *k, struct str text, bool dry_run, struct import_result *out,
+                            struct diag *d)
+{
+    return import_records(k, text, false, dry_run, out, d);
+}
+
+enum err import_leads(struct desk *k, struct str text, bool dry_run, struct import_result *out,
+                      struct diag *d)
+{
+    return import_records(k, text, true, dry_run, out, d);
 }
 
 /* ---- assignments ---- */

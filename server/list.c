@@ -1,12 +1,13 @@
 /* Overviews of the centre for people (tables, aligned also where Chinese and Latin letters mix) and for
  * programs (JSON). Read only.
  */
+#include "server/leads.h"
 #include "server/parts.h"
 #include "server/transport.h"
 
 #define PAGE 256
 #define CELL_WIDTH_MAX 64
-#define COLUMNS_MAX 10
+#define COLUMNS_MAX 11
 #define ROWS_MAX 20000 /* of one list; whoever needs more takes the export */
 
 /* ---- status ---- */
@@ -432,6 +433,115 @@ static enum err judgements(struct listing *l, struct diag *d)
     return rc;
 }
 
+/* ---- leads ---- */
+
+static enum err code_of(struct listing *l, struct row_id household, struct str *out, struct diag *d)
+{
+    struct record r;
+    enum err rc = record_get(l, household, &r, d);
+    *out = rc ? STR("") : record_value(&r, HOUSEHOLD_CODE);
+    return rc;
+}
+
+static enum err lead_line(void *self, const struct lead_record *x, struct diag *d)
+{
+    struct listing *l = self;
+    struct str code;
+    const struct lead_step_about *state = lead_step_about(lead_times_state(&x->times));
+    enum err rc = code_of(l, x->household, &code, d);
+    const struct str cells[] = {text_u64(l->k->a, x->number),
+                                code,
+                                str_of(lead_channel_name(x->times.channel)),
+                                x->source,
+                                str_sub(x->opened, 0, 10),
+                                str_of(l->chinese ? state->zh : state->en),
+                                x->result,
+                                x->category,
+                                x->seen,
+                                x->follow_up,
+                                x->indicators};
+    return rc ? rc : table_row(l->k, &l->table, cells);
+}
+
+static enum err leads(struct listing *l, struct diag *d)
+{
+    return leads_each(l->k, lead_line, l, d);
+}
+
+static struct str text_day(struct arena *a, int64_t day)
+{
+    char text[16];
+    return day == LEAD_NEVER ? STR("") : arena_str(a, (struct str){text, civil_write_date(day, text)});
+}
+
+static struct str text_i64(struct arena *a, int64_t v)
+{
+    struct buf b;
+    buf_init(&b, 24);
+    buf_printf(&b, "%lld", (long long)v);
+    struct str s = arena_str(a, buf_str(&b));
+    buf_free(&b);
+    return s;
+}
+
+static enum err clock_lines(void *self, const struct lead_record *x, struct diag *d)
+{
+    struct listing *l = self;
+    struct str code;
+    enum err rc = code_of(l, x->household, &code, d);
+    for (int i = 0; !rc && i < CLOCKS; i++) {
+        const struct clock_about *about = clock_about((enum clock_name)i);
+        const struct clock *c = &x->clocks[i];
+        const struct str cells[] = {text_u64(l->k->a, x->number), code,
+                                    str_of(about->code),          str_of(l->chinese ? about->zh : about->en),
+                                    text_day(l->k->a, c->due),    str_of(clock_state_name(c->state)),
+                                    text_i64(l->k->a, c->left)};
+        if (c->state != CLOCK_OFF)
+            rc = table_row(l->k, &l->table, cells);
+    }
+    return rc;
+}
+
+static enum err clocks(struct listing *l, struct diag *d)
+{
+    return leads_each(l->k, clock_lines, l, d);
+}
+
+static struct str group_words(struct listing *l, uint32_t groups)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    for (int g = 0; g < MUST_GROUPS; g++)
+        if (groups >> g & 1)
+            buf_printf(&b, "%s%s", b.n ? "; " : "", must_visit_text((enum must_visit)g, l->chinese));
+    struct str s = arena_str(l->k->a, buf_str(&b));
+    buf_free(&b);
+    return s;
+}
+
+static enum err queue(struct listing *l, struct diag *d)
+{
+    struct queue_entry *list = NULL;
+    uint32_t count = 0;
+    enum err rc = queue_read(l->k, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count && i < ROWS_MAX; i++) {
+        const struct queue_entry *q = &list[i];
+        const struct str cells[] = {text_u64(l->k->a, i + 1u),
+                                    q->code,
+                                    q->area,
+                                    q->name,
+                                    q->place.lead_overdue ? STR("overdue")
+                                    : q->place.lead_open  ? STR("open")
+                                                          : STR(""),
+                                    q->place.level,
+                                    group_words(l, q->place.groups),
+                                    text_day(l->k->a, q->place.last_visit),
+                                    text_day(l->k->a, q->place.assigned_due)};
+        rc = table_row(l->k, &l->table, cells);
+    }
+    return rc;
+}
+
 static enum err quarantine(struct listing *l, struct diag *d)
 {
     struct quarantined *list = NULL;
@@ -499,6 +609,11 @@ static const char *const finding_names[] = {"household", "visit", "severity", "s
 static const char *const entity_names[] = {"list", "id", "action", "label", "values", "base_version",
                                            "branch", "visit", "instance"};
 static const char *const comment_names[] = {"household", "at", "place", "text", "instance"};
+static const char *const lead_names[] = {"lead",     "household", "channel", "source",    "opened",    "state",
+                                         "result",   "category",  "seen",    "follow_up", "indicators"};
+static const char *const clock_names[] = {"lead", "household", "clock", "name", "due", "state", "left"};
+static const char *const queue_names[] = {"place", "household", "area", "name", "lead", "level", "groups",
+                                          "last_visit", "due"};
 static const char *const judgement_names[] = {"household", "visit", "findings", "why", "instance", "said",
                                               "found"};
 static const char *const quarantine_names[] = {"device", "batch", "received", "bytes", "kind", "reason"};
@@ -517,6 +632,9 @@ static const struct {
     {"visits",     NAMES(visit_names),      visits},
     {"findings",   NAMES(finding_names),    findings},
     {"judgements", NAMES(judgement_names),  judgements},
+    {"leads",      NAMES(lead_names),       leads},
+    {"clocks",     NAMES(clock_names),      clocks},
+    {"queue",      NAMES(queue_names),      queue},
     {"entities",   NAMES(entity_names),     entities},
     {"comments",   NAMES(comment_names),    comments},
     {"quarantine", NAMES(quarantine_names), quarantine},
@@ -546,7 +664,8 @@ enum err list_of(struct desk *k, struct str what, bool json, struct str language
     }
     return diag_set(
         d, ERR_USAGE,
-        "There is no list \"%.*s\"; there are households, visits, findings, judgements, entities, "
+        "There is no list \"%.*s\"; there are households, visits, findings, judgements, leads, clocks, "
+        "queue, entities, "
         "comments, quarantine, devices and published.",
         STR_ARG(what));
 }

@@ -14,6 +14,7 @@
 #include "platform/http_serve.h"
 #include "platform/posix/posix_seam.h"
 #include "platform/posix/posix_stream.h"
+#include "server/leads.h"
 #include "server/courier.h"
 #include "server/parts.h"
 
@@ -408,12 +409,13 @@ static enum err call_import(struct run *r, struct diag *d)
     struct str text, what = r->arguments[1];
     struct import_result n;
     bool dry = given(r, OPTION_DRY_RUN);
-    bool households = str_eq_z(what, "households");
-    if (!households && !str_eq_z(what, "departments"))
-        return diag_set(d, ERR_USAGE, "What is imported is households or departments.");
+    bool households = str_eq_z(what, "households"), leads = str_eq_z(what, "leads");
+    if (!households && !leads && !str_eq_z(what, "departments"))
+        return diag_set(d, ERR_USAGE, "What is imported is households, departments or leads.");
     enum err rc = file_in(r, r->arguments[2], &text, d);
     if (!rc)
         rc = households ? import_households(&r->desk, text, dry, &n, d)
+             : leads    ? import_leads(&r->desk, text, dry, &n, d)
                         : import_departments(&r->desk, text, dry, &n, d);
     if (rc)
         return rc;
@@ -426,6 +428,16 @@ static enum err call_import(struct run *r, struct diag *d)
                    dry ? "would be imported" : "imported", (unsigned long long)n.rows,
                    (unsigned long long)n.added, (unsigned long long)n.changed, (unsigned long long)n.same);
     return ERR_OK;
+}
+
+static enum err call_lead(struct run *r, struct diag *d)
+{
+    uint64_t number = 0;
+    if (!str_to_u64(r->arguments[1], &number))
+        return diag_set(d, ERR_USAGE, "A lead is named by its number; see: doorstepd list DIR leads");
+    return lead_step_note(&r->desk, number, r->arguments[2],
+                          given(r, OPTION_VALUE) ? r->option[OPTION_VALUE] : STR(""),
+                          given(r, OPTION_BY) ? r->option[OPTION_BY] : STR(""), d);
 }
 
 static enum err call_assign(struct run *r, struct diag *d)
@@ -819,13 +831,16 @@ static const struct command commands[] = {
      BIT(OPTION_ID) | BIT(OPTION_TRAIN) | BIT(OPTION_JSON), true, call_publish,
      "check a form, a list or a rule pack and hand it to every handheld",
      "doorstepd publish /srv/doorstep form monitoring.xform.xml"},
-    {"import", "DIR households|departments FILE", 3, 3, BIT(OPTION_DRY_RUN) | BIT(OPTION_JSON), true,
+    {"import", "DIR households|departments|leads FILE", 3, 3, BIT(OPTION_DRY_RUN) | BIT(OPTION_JSON), true,
      call_import,
      "read a register; mistakes are told by row and column, and then nothing is imported",
      "doorstepd import /srv/doorstep households households.csv --dry-run"},
     {"assign", "DIR", 1, 1, BIT(OPTION_HOUSEHOLD) | BIT(OPTION_PERSON) | BIT(OPTION_DUE), true, call_assign,
      "hand a household to a person",
      "doorstepd assign /srv/doorstep --household H0001 --person 1 --due 2026-12-31"},
+    {"lead", "DIR NUMBER STEP", 3, 3, BIT(OPTION_BY) | BIT(OPTION_VALUE), true, call_lead,
+     "note a step that was taken here about a lead, such as township, county or record",
+     "doorstepd lead /srv/doorstep 17 township --by 李主任 --value 材料齐全"},
     {"courier", "take|show DIR CARD...", 3, 8,
      BIT(OPTION_BUNDLE) | BIT(OPTION_REMOVE) | BIT(OPTION_JSON), false, call_courier,
      "take in what memory cards bring, and write receipts and downlink for the way back; or show it",
@@ -833,7 +848,8 @@ static const struct command commands[] = {
     {"status", "DIR", 1, 1, BIT(OPTION_JSON), true, call_status,
      "counts of what the centre holds",
      "doorstepd status /srv/doorstep --json"},
-    {"list", "DIR households|visits|findings|entities|comments|quarantine|devices|published", 2, 2,
+    {"list", "DIR households|visits|findings|judgements|leads|clocks|queue|entities|comments|quarantine|devices|published",
+     2, 2,
      BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE), true, call_list,
      "what the centre holds, as a table",
      "doorstepd list /srv/doorstep findings --language zh"},

@@ -250,6 +250,10 @@ enum err import_households(struct desk *k, struct str csv, bool dry_run, struct 
  * values}]}. */
 enum err import_departments(struct desk *k, struct str text, bool dry_run, struct import_result *out,
                             struct diag *d) MUST_USE;
+/* Departments' alerts as leads: CSV (household, source, opened, [deadline], then one column per indicator) or JSON
+ * {"records":[{household, source, opened, deadline, indicators}]}. */
+enum err import_leads(struct desk *k, struct str text, bool dry_run, struct import_result *out,
+                      struct diag *d) MUST_USE;
 /* `due`: ISO date or "". */
 enum err assign_household(struct desk *k, struct str code, uint32_t person, struct str due, bool *changed_out,
                           struct diag *d) MUST_USE;
@@ -397,6 +401,7 @@ struct down_ask {
     uint64_t cursor;
     size_t bytes_max; /* about, before sealing */
     uint32_t epoch;   /* that the cursor is of; 0 = today's */
+    bool own_too;     /* also what the device itself said */
     uint16_t dict;    /* a dictionary that the device says it holds; 0 = none */
 };
 /* One frame of what the device may see after its cursor; when that is nothing, a frame that says so.
