@@ -474,7 +474,7 @@ static enum err page_key_make(struct store *s, const char *path, const char *db_
 }
 
 struct identity_texts {
-    struct str about, seal, sign, epoch;
+    struct str about, seal, sign, epoch, told;
 };
 
 static enum err identity_read(struct store *s, struct arena *a, struct identity *id, struct identity_texts *t,
@@ -487,7 +487,7 @@ static enum err identity_read(struct store *s, struct arena *a, struct identity 
                   {"keyset", &id->keyset}, {"seal", &t->seal},
                   {"sign", &t->sign},      {"token", &id->by.token},
                   {"epoch", &t->epoch},    {"certificate", &id->by.certificate},
-                  {"over", &id->over}};
+                  {"over", &id->over},     {"told", &t->told}};
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof wanted / sizeof *wanted; i++)
         rc = meta_get(s, wanted[i].name, a, wanted[i].out, d);
@@ -544,6 +544,7 @@ enum err store_refresh(struct store *s, struct diag *d)
         return rc;
     }
     id.cursor = c.cursor;
+    id.retell = t.told.n && str_to_u64(t.told, &id.told);
     arena_free(&s->texts);
     s->texts = texts;
     s->id = id;
@@ -919,7 +920,8 @@ static enum err identity_write(struct store *s, const struct identity *id, struc
     if (!rc)
         rc = keys_write(s, id, d);
     if (!rc)
-        rc = db_exec(s->db, "DELETE FROM meta WHERE name IN ('over', 'next_seal', 'next_sign', 'epoch')", d);
+        rc = db_exec(s->db,
+                     "DELETE FROM meta WHERE name IN ('over', 'next_seal', 'next_sign', 'epoch', 'told')", d);
     /* The first time that the centre signed: what passes from here on can be told apart from a clock that
      * jumps. */
     if (!rc)

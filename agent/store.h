@@ -47,6 +47,8 @@ struct identity {
     struct key_pair_p256 sign;
     uint64_t cursor;
     uint32_t epoch;
+    bool retell; /* the centre was set back: it tells everything again, from `told` on */
+    uint64_t told;
     struct str over; /* why this incarnation is over: "copy", "restored", "revoked"; "" = it is not */
 };
 const struct identity *store_identity(const struct store *s);
@@ -151,7 +153,7 @@ struct visit {
     struct saved_interview now;
     /* As it was before this visit; empty when !revisit. */
     struct saved_interview prev;
-    uint64_t row_key_next; /* for the session */
+    uint64_t row_key_next;  /* for the session */
     struct str instance_id; /* for a new visit: made of the id its row will have; "" = none was set aside */
     /* private */
     struct row_id reserved;
@@ -163,8 +165,9 @@ struct visit {
  * version. */
 enum err store_draft_form(struct store *s, struct str form_id, int64_t household,
                           unsigned char hash_out[static SHA256_SIZE], bool *any_out, struct diag *d) MUST_USE;
-/* Sets aside the id that the visit's row will have, so that the submission's instanceID can be made of it: such
- * a name travels for nothing. Where that fails (a full card, not enrolled yet) the name is drawn as ever. */
+/* Sets aside the id that the visit's row will have, so that the submission's instanceID can be made of it:
+ * such a name travels for nothing. Where that fails (a full card, not enrolled yet) the name is drawn as
+ * ever. */
 void store_visit_reserve(struct store *s, struct visit *v);
 /* Reads only: a visit that is opened and left without an answer never was. */
 enum err store_visit_open(struct store *s, struct arena *a, const struct visit_start *start,

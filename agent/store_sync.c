@@ -860,6 +860,15 @@ static enum err order_forget(struct store *s, uint64_t base, struct diag *d)
     return rc ? rc : run_i64(s, "UPDATE chg SET seen = min(seen, ?1)", (int64_t)base, d);
 }
 
+/* How far everything was told again; at the cursor this is over. */
+static enum err take_again(struct store *s, const struct counters *c, const struct step *step, struct diag *d)
+{
+    if (!s->id.retell || step->cursor_from != s->id.told)
+        return ERR_OK;
+    return step->cursor >= c->cursor ? db_exec(s->db, "DELETE FROM meta WHERE name = 'told'", d)
+                                     : meta_put_i64(s, "told", (int64_t)step->cursor, d);
+}
+
 /* After the centre was set back to a backup its row numbers begin anew, and its order from where the downlink
  * goes on. */
 static enum err take_epoch(struct store *s, struct counters *c, const struct step *step, struct diag *d)
@@ -867,6 +876,9 @@ static enum err take_epoch(struct store *s, struct counters *c, const struct ste
     if (step->epoch < s->id.epoch)
         return diag_set(d, ERR_STATE, "another sync of this device was faster: run it again");
     if (step->epoch == s->id.epoch) {
+        enum err told = take_again(s, c, step, d);
+        if (told)
+            return told;
         if (step->cursor > c->cursor) /* another process may have been faster */
             c->cursor = step->cursor;
         return ERR_OK;
@@ -880,6 +892,8 @@ static enum err take_epoch(struct store *s, struct counters *c, const struct ste
         rc = order_forget(s, step->cursor_from, d);
     if (!rc)
         rc = hear_epoch(s, step->epoch, d);
+    if (!rc)
+        rc = meta_put_i64(s, "told", 0, d);
     return rc ? rc : meta_put_i64(s, "epoch", step->epoch, d);
 }
 

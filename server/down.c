@@ -36,7 +36,7 @@ static enum err version_tell(struct down *w, const struct record_row *row, uint3
 {
     const struct device_row *device = w->ask->device;
     bool own = v->device == device->device && v->inc == device->inc;
-    if (own)
+    if (own && !w->ask->own_too)
         return ERR_OK;
     struct told *t = vec_push(w->a, &w->told);
     if (!t)

@@ -250,7 +250,8 @@ enum err import_households(struct desk *k, struct str csv, bool dry_run, struct 
  * values}]}. */
 enum err import_departments(struct desk *k, struct str text, bool dry_run, struct import_result *out,
                             struct diag *d) MUST_USE;
-/* Departments' alerts as leads: CSV (household, source, opened, [deadline], then one column per indicator) or JSON
+/* Departments' alerts as leads: CSV (household, source, opened, [deadline], then one column per indicator) or
+ * JSON
  * {"records":[{household, source, opened, deadline, indicators}]}. */
 enum err import_leads(struct desk *k, struct str text, bool dry_run, struct import_result *out,
                       struct diag *d) MUST_USE;
@@ -273,6 +274,10 @@ struct export_result {
 };
 enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
                     struct export_result *out, struct diag *d) MUST_USE;
+/* The same tables for the public: only answers that the form marks with ds:public, no texts, photos,
+ * positions, names or ids; rows are numbered. ERR_STATE when nothing is marked. */
+enum err export_public(struct desk *k, struct str form_id, const struct export_sink *sink,
+                       struct export_result *out, struct diag *d) MUST_USE;
 enum err export_xml(struct desk *k, struct str form_id, const struct export_sink *sink,
                     struct export_result *out, struct diag *d) MUST_USE;
 

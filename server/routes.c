@@ -31,7 +31,7 @@ static enum err take_changes(struct call *c, struct str frame, struct diag *d)
     if (x.device.revoked_ms || x.caught_up || !wants_down || x.duplicate || !x.epoch)
         return ERR_OK;
     /* What rides along is a gift: when it cannot be made, the receipt still counts. */
-    const struct down_ask ask = {&x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX, x.epoch, 0};
+    const struct down_ask ask = {&x.device, x.person.area, cursor, SRV_REPLY_DOWN_MAX, x.epoch, false, 0};
     buf_init(&down, FRAME_SIZE_MAX);
     rc = down_build(c->server, c->st, c->a, &ask, &down, &any, NULL);
     if (!rc && any && down.n <= SRV_REPLY_DOWN_MAX)
@@ -201,8 +201,10 @@ static enum err get_down(struct call *c, struct diag *d)
         if (rc)
             return rc;
     }
-    const struct down_ask ask = {&c->device,        c->person.area,  cursor,
-                                 (size_t)bytes_max, (uint32_t)epoch, (uint16_t)dict};
+    uint64_t own = 0;
+    (void)query_u64(c, "o", &own);
+    const struct down_ask ask = {&c->device,      c->person.area, cursor,        (size_t)bytes_max,
+                                 (uint32_t)epoch, own == 1,       (uint16_t)dict};
     return down_build(c->server, c->st, c->a, &ask, &c->reply->body, &any, d);
 }
 

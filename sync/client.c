@@ -193,7 +193,8 @@ static void request_send(struct sync_client *c)
         return;
     buf_clear(&c->path);
     buf_put_z(&c->path, "/v1/b");
-    client_put_cursor(c, '?');
+    if (!c->config.own_too) /* what rides along is never told again */
+        client_put_cursor(c, '?');
     client_request(c, "POST", FRAME_REPLY_MAX);
     c->step.body = c->frame;
     c->step.authorization = STR(""); /* the frame's signature says more than a token could */
@@ -210,6 +211,8 @@ static void request_down(struct sync_client *c)
     buf_put_u64(&c->path, c->cursor);
     buf_put_z(&c->path, "&m=");
     buf_put_u64(&c->path, room < DOWN_BYTES ? room : DOWN_BYTES);
+    if (c->config.own_too)
+        buf_put_z(&c->path, "&o=1");
     buf_put_z(&c->path, "&e=");
     buf_put_u64(&c->path, c->epoch);
     if (c->config.dict.id) {

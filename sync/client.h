@@ -37,6 +37,7 @@ struct sync_config {
     /* batch_seq of the oldest frame that was sent and has no receipt, 0 = none: the run then begins by asking
      * for the receipts from there on, so that nothing large goes twice. */
     uint64_t unsure_from;
+    bool own_too; /* the downlink shall also hold what this device itself said: it is told everything again */
     struct frame_dict dict; /* of the centre, held here; id 0 = none. Its bytes outlive the client */
 };
 

@@ -527,6 +527,19 @@ static void set_back(struct version *v, uint64_t last)
         v->seen = last;
 }
 
+/* A mark says no more than the versions that are left: what is told again must not pass for known. */
+static void remark(struct record *r, struct version_mark *m, uint64_t last)
+{
+    const struct record_cell *cell = record_cell(r, m->field);
+    m->seq = 0;
+    m->seen = m->seen > last ? last : m->seen;
+    for (uint32_t i = 0; cell && i < cell->count; i++) {
+        const struct version *v = &cell->versions[i];
+        if (v->device == m->device && v->inc == m->inc && v->seq > m->seq)
+            m->seq = v->seq;
+    }
+}
+
 void record_set_back(struct record *r, uint64_t last)
 {
     if (r->born)
@@ -535,8 +548,7 @@ void record_set_back(struct record *r, uint64_t last)
         for (uint32_t k = 0; k < r->cells[i].count; k++)
             set_back(&r->cells[i].versions[k], last);
     for (uint32_t i = 0; i < r->mark_count; i++)
-        if (r->marks[i].seen > last)
-            r->marks[i].seen = last;
+        remark(r, &r->marks[i], last);
 }
 
 static bool handed_over(const struct record_handover *w, const struct version *v)

@@ -106,8 +106,9 @@ bool record_disputed(const struct record *r, enum field_policy policy);
 /* Birth; false when the ROW_CREATE has not arrived yet. */
 bool record_birth(const struct record *r, struct row_birth *out);
 
-/* The centre's order begins anew above `last` (it was set back to a backup): places in its order beyond it
- * are unknown again, and nobody has seen more than that. */
+/* The centre's order begins anew above `last` (it was set back to a backup), and is told anew from its
+ * beginning: places beyond it are unknown, nobody has seen more than that, and what is told again does not
+ * pass for known. */
 void record_set_back(struct record *r, uint64_t last);
 /* Versions of one author, by sequence, become another's: work that the centre never had goes over to another
  * incarnation of its device. What else the author did here counts as far as it is still kept. ERR_NOMEM. */
