@@ -42,6 +42,7 @@ struct exporting {
     struct desk *k;
     const struct export_sink *sink;
     struct str form_id;
+    bool open; /* for the public */
     struct version_form versions[VERSIONS_MAX];
     uint32_t version_count;
     VEC(struct file) files;
@@ -142,6 +143,43 @@ static enum err column_for(struct exporting *x, uint32_t file, const struct form
     return ERR_OK;
 }
 
+/* ---- for the public ---- */
+
+/* Only what is one of few words, a number or a day: a text, a photo or a position may hold anything. */
+static bool type_is_open(enum field_type t)
+{
+    static const enum field_type open[] = {FIELD_INT,        FIELD_DECIMAL,     FIELD_BOOLEAN, FIELD_DATE,
+                                           FIELD_SELECT_ONE, FIELD_SELECT_MANY, FIELD_RANK};
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+        if (open[i] == t)
+            return true;
+    return false;
+}
+
+static bool marked(const struct form *f, uint32_t number)
+{
+    struct str v = form_field_extra(f, number, FORM_NS_DOORSTEP, "public");
+    return str_eq_z(v, "true()") || str_eq_z(v, "true");
+}
+
+/* The form must say so, and so must every later version that still asks it. */
+static bool is_open(const struct exporting *x, const struct version_form *v, const struct form_field *f)
+{
+    if (!marked(v->form, f->number))
+        return false;
+    if (!type_is_open(f->type)) {
+        desk_line(x->k, "warning", "%.*s is marked public, but it is no number, day or choice: left out",
+                  STR_ARG(f->path));
+        return false;
+    }
+    for (const struct version_form *later = x->versions; later < v; later++) {
+        const struct form_field *same = form_field_by_path(later->form, f->path);
+        if (same && !marked(later->form, same->number))
+            return false;
+    }
+    return true;
+}
+
 static enum err version_columns(struct exporting *x, struct version_form *v, struct diag *d)
 {
     uint32_t fields = form_field_count(v->form), repeats = form_repeat_count(v->form), root = 0;
@@ -159,7 +197,7 @@ static enum err version_columns(struct exporting *x, struct version_form *v, str
     for (uint32_t i = 0; !rc && i < fields; i++) {
         const struct form_field *f = form_field(v->form, i);
         v->file_of_field[i] = UINT32_MAX;
-        if (f->attribute)
+        if (f->attribute || (x->open && !is_open(x, v, f)))
             continue;
         v->file_of_field[i] = f->repeat == FORM_NO_REPEAT ? root : v->file_of_repeat[f->repeat];
         rc = column_for(x, v->file_of_field[i], f, &v->column_of_field[i]);
@@ -283,7 +321,7 @@ static enum err header_write(struct exporting *x, uint32_t at, struct diag *d)
     struct buf b, name;
     buf_init(&b, ROW_TEXT_MAX);
     buf_init(&name, 64u << 10);
-    buf_put_z(&b, at == 0 ? "SubmissionDate," : "");
+    buf_put_z(&b, at == 0 && !x->open ? "SubmissionDate," : "");
     for (uint32_t i = 0; i < f->columns.count; i++) {
         const struct field_column *c = &f->columns.at[i];
         for (int part = 0; part < (c->type == FIELD_GEOPOINT ? 4 : 1); part++) {
@@ -301,9 +339,10 @@ static enum err header_write(struct exporting *x, uint32_t at, struct diag *d)
             buf_put_char(&b, ',');
         }
     }
-    buf_put_z(&b, at == 0 ? "KEY,SubmitterID,SubmitterName,AttachmentsPresent,AttachmentsExpected,Status,"
-                            "ReviewState,DeviceID,Edits,FormVersion\n"
-                          : "PARENT_KEY,KEY\n");
+    buf_put_z(&b, at == 0 && x->open ? "KEY\n"
+                  : at == 0 ? "KEY,SubmitterID,SubmitterName,AttachmentsPresent,AttachmentsExpected,Status,"
+                              "ReviewState,DeviceID,Edits,FormVersion\n"
+                            : "PARENT_KEY,KEY\n");
     enum err rc = b.failed ? diag_set(d, b.failed, "The header of %.*s is too long.", STR_ARG(f->name))
                            : x->sink->write(x->sink->self, at, buf_str(&b), d);
     x->result.bytes += b.n;
@@ -375,12 +414,14 @@ static enum err line_write(struct exporting *x, const struct csv_line *l, const 
     struct buf b, ref;
     buf_init(&b, ROW_TEXT_MAX);
     buf_init(&ref, 64u << 10);
-    if (l->file == 0) {
+    if (l->file == 0 && !x->open) {
         instant_put(&b, s->received_ms);
         buf_put_char(&b, ',');
     }
     cells_put(x, l, s, &ref, &b);
-    if (l->file == 0) {
+    if (l->file == 0 && x->open) {
+        buf_put_csv(&b, l->key);
+    } else if (l->file == 0) {
         buf_put_csv(&b, l->key);
         buf_printf(&b, ",%u,", who->person);
         buf_put_csv(&b, who->name);
@@ -435,6 +476,23 @@ static const struct csv_line *line_of(const struct lines *ls, uint64_t key)
     return key < ls->count && ls->at[key].row_key == key ? &ls->at[key] : NULL;
 }
 
+/* Nothing that leads back to the visit. */
+static struct str number_text(const struct exporting *x)
+{
+    struct buf b;
+    buf_init(&b, 32);
+    buf_put_u64(&b, x->result.submissions + 1);
+    struct str s = arena_str(x->k->a, buf_str(&b));
+    buf_free(&b);
+    return s;
+}
+
+/* A table of which nothing is public is not begun: even how many rows it has is not told. */
+static bool is_written(const struct exporting *x, uint32_t file)
+{
+    return !x->open || x->files.at[file].columns.count > 0;
+}
+
 static enum err lines_make(struct exporting *x, const struct submission_row *s, const struct version_form *v,
                            const struct saved_interview *in, struct lines *out)
 {
@@ -450,7 +508,7 @@ static enum err lines_make(struct exporting *x, const struct submission_row *s, 
         if (!l->cells)
             return ERR_NOMEM;
         if (!row) {
-            l->key = s->instance_id;
+            l->key = x->open ? number_text(x) : s->instance_id;
             l->ref = x->files.at[0].path;
         } else {
             const struct csv_line *parent = line_of(&ls, row->parent_key);
@@ -501,7 +559,8 @@ static enum err submission_csv(struct exporting *x, const struct submission_row 
     if (!rc)
         rc = lines_make(x, s, v, &in, &lines);
     for (uint32_t i = 0; !rc && i < lines.count; i++)
-        rc = line_write(x, &lines.at[i], s, v, &who, d);
+        if (is_written(x, lines.at[i].file))
+            rc = line_write(x, &lines.at[i], s, v, &who, d);
     x->result.submissions += !rc;
     return rc ? diag_set(d, rc, "Visit %.*s could not be exported.", STR_ARG(s->instance_id)) : ERR_OK;
 }
@@ -594,31 +653,54 @@ static enum err attachments_write(struct exporting *x, const struct submission_r
     return rc ? rc : log_write(x, s, d);
 }
 
-enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
-                    struct export_result *out, struct diag *d)
+static enum err tables(struct desk *k, struct str form_id, bool open, const struct export_sink *sink,
+                       struct export_result *out, struct diag *d)
 {
     struct exporting *x = ARENA_NEW(k->a, struct exporting);
     if (!x)
         return diag_set(d, ERR_NOMEM, "Out of memory while preparing the export.");
-    *x = (struct exporting){.k = k, .sink = sink, .form_id = form_id};
+    *x = (struct exporting){.k = k, .sink = sink, .form_id = form_id, .open = open};
     enum err rc = versions_load(x, d);
+    uint32_t written = 0;
     if (!rc)
         rc = each_submission(x, status_columns, d);
+    for (uint32_t i = 0; i < x->files.count; i++)
+        written += is_written(x, i);
+    if (!rc && !written)
+        rc = diag_set(
+            d, ERR_STATE,
+            "No question of form %.*s is for the public: its binds say so with ds:public=\"true()\".",
+            STR_ARG(form_id));
     for (uint32_t i = 0; !rc && i < x->files.count; i++) {
+        if (!is_written(x, i))
+            continue;
         rc = sink->begin(sink->self, i, x->files.at[i].name, d);
         if (!rc)
             rc = header_write(x, i, d);
     }
     if (!rc)
         rc = each_submission(x, submission_csv, d);
-    if (!rc)
+    if (!rc && !open)
         rc = each_submission(x, attachments_write, d);
     for (uint32_t i = 0; !rc && i < x->files.count; i++)
-        rc = sink->end(sink->self, i, d);
-    x->result.files = x->files.count;
+        if (is_written(x, i))
+            rc = sink->end(sink->self, i, d);
+    x->result.files = written;
     if (!rc)
         *out = x->result;
     return rc;
+}
+
+enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
+                    struct export_result *out, struct diag *d)
+{
+    return tables(k, form_id, false, sink, out, d);
+}
+
+enum err export_public(struct desk *k, struct str form_id, const struct export_sink *sink,
+                       struct export_result *out, struct diag *d)
+{
+    return tables(k, form_id, true, sink, out, d);
 }
 
 /* ---- XML ---- */

@@ -54,6 +54,7 @@ enum option {
     OPTION_FORCE,
     OPTION_REPLAY,
     OPTION_TRAIN,
+    OPTION_PUBLIC,
     OPTION_COUNT
 };
 
@@ -74,6 +75,7 @@ static const struct option_row {
     [OPTION_DUE] = {"--due",        "DATE",      "by when, such as 2026-12-31"},
     [OPTION_JSON] = {"--json",       NULL,        "for programs"},
     [OPTION_CSV] = {"--csv",        NULL,        "one table per form and per repeat"},
+    [OPTION_PUBLIC] = {"--public",     NULL,        "only what the form marks as public; rows are numbered"},
     [OPTION_XML] = {"--xml",        NULL,        "one document per visit, byte by byte as at the door"},
     [OPTION_FORM] = {"--form",       "ID",        "the form's id"},
     [OPTION_OUT] = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
@@ -553,9 +555,10 @@ static enum err call_export(struct run *r, struct diag *d)
                                      .begin = folder_begin,
                                      .write = folder_write,
                                      .end = folder_end};
-    bool csv = given(r, OPTION_CSV);
-    if (csv == given(r, OPTION_XML))
-        return diag_set(d, ERR_USAGE, "Say one of --csv and --xml. Example: %s", r->command->example);
+    bool csv = given(r, OPTION_CSV), open = given(r, OPTION_PUBLIC);
+    if (csv + given(r, OPTION_XML) + open != 1)
+        return diag_set(d, ERR_USAGE, "Say one of --csv, --xml and --public. Example: %s",
+                        r->command->example);
     enum err rc = need(r, OPTION_FORM, d);
     if (!rc)
         rc = need(r, OPTION_OUT, d);
@@ -564,8 +567,9 @@ static enum err call_export(struct run *r, struct diag *d)
     folder.dir = arena_z(&r->memory, r->option[OPTION_OUT]);
     rc = folder.dir ? r->seam.dir_make(r->seam.self, folder.dir, d) : ERR_NOMEM;
     if (!rc)
-        rc = csv ? export_csv(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
-                 : export_xml(&r->desk, r->option[OPTION_FORM], &sink, &n, d);
+        rc = csv    ? export_csv(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
+             : open ? export_public(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
+                    : export_xml(&r->desk, r->option[OPTION_FORM], &sink, &n, d);
     folder_drop(&folder);
     if (rc)
         return rc;
@@ -869,7 +873,7 @@ static const struct command commands[] = {
      "let go of answers in removed rows, once every handheld knows of the removal",
      "doorstepd tidy /srv/doorstep"},
     {"export", "DIR", 1, 1,
-     BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_FORM) | BIT(OPTION_OUT) | BIT(OPTION_JSON), true,
+     BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_PUBLIC) | BIT(OPTION_FORM) | BIT(OPTION_OUT) | BIT(OPTION_JSON), true,
      call_export,
      "finalised visits as tables or documents",
      "doorstepd export /srv/doorstep --csv --form monitoring -o exported"},
