@@ -6,6 +6,24 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* The same bytes as a part of an attachment: what is taken lies within its file, and is written the same. */
+static void part_of_a_file(struct arena *a, struct str bytes)
+{
+    struct part p;
+    struct diag d = {0};
+    struct buf again;
+    enum err rc = part_read(a, bytes, &p, &d);
+    CHECK(!rc || d.text[0] != '\0');
+    if (rc)
+        return;
+    CHECK(p.size <= ATTACHMENT_SIZE_MAX && p.at <= p.size && p.bytes.n <= p.size - p.at);
+    for (uint32_t i = 0; i < p.link_count; i++)
+        CHECK(attachment_name_ok(p.links[i].name));
+    buf_init(&again, bytes.n);
+    CHECK(part_write(&p, &again) == ERR_OK && str_eq(buf_str(&again), bytes));
+    buf_free(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena a;
@@ -27,7 +45,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             CHECK(r.items[i].batch_seq == s.items[i].batch_seq &&
                   r.items[i].server_seq == s.items[i].server_seq && r.items[i].status == s.items[i].status &&
                   str_eq(r.items[i].reason, s.items[i].reason));
+        CHECK(r.part_count == s.part_count);
+        for (uint32_t i = 0; i < r.part_count; i++)
+            CHECK(r.parts[i].status == s.parts[i].status && str_eq(r.parts[i].reason, s.parts[i].reason));
     }
+    part_of_a_file(&a, (struct str){(const char *)data, size});
     buf_free(&again);
     arena_free(&a);
     return 0;
