@@ -921,7 +921,9 @@ static enum err identity_write(struct store *s, const struct identity *id, struc
         rc = keys_write(s, id, d);
     if (!rc)
         rc = db_exec(s->db,
-                     "DELETE FROM meta WHERE name IN ('over', 'next_seal', 'next_sign', 'epoch', 'told')", d);
+                     "DELETE FROM meta WHERE name IN ('over', 'next_seal', 'next_sign', 'epoch', 'told', "
+                     "'contiguous')",
+                     d);
     /* The first time that the centre signed: what passes from here on can be told apart from a clock that
      * jumps. */
     if (!rc)

@@ -635,6 +635,35 @@ static enum err look_ahead(struct store *s, const struct receipt *r, struct diag
     return rc || r->contiguous < tail.batch_seq ? rc : identity_over(s, OVER_RESTORED, d);
 }
 
+/* The centre once had more of us than it has now: a backup was put back there, whether anybody said so or
+ * not. What it may lack goes again. A receipt that is older than the last one says nothing. */
+static enum err look_behind(struct store *s, const struct receipt *r, struct diag *d)
+{
+    struct arena a;
+    struct str told, anchor;
+    struct stmt *q = NULL;
+    int64_t had = 0, last_ms = 0;
+
+    arena_init(&a, 64u << 10);
+    enum err rc = meta_get(s, "contiguous", &a, &told, d);
+    if (!rc)
+        rc = meta_get(s, "anchor_ms", &a, &anchor, d);
+    bool known = !rc && str_to_i64(told, &had);
+    bool newer = !rc && (!str_to_i64(anchor, &last_ms) || r->server_time_ms >= last_ms);
+    arena_free(&a);
+    if (!rc && known && newer && (int64_t)r->contiguous < had)
+        rc = db_prepare(
+            s->db,
+            "UPDATE outbox SET status = 0, sent = 1 WHERE inc = ? AND bseq > ? AND status IN (1, 2, 3)", &q,
+            d);
+    if (!rc && q) {
+        bind_i64(q, 1, r->inc);
+        bind_i64(q, 2, (int64_t)r->contiguous);
+        rc = stmt_run(q, d);
+    }
+    return rc || !newer ? rc : meta_put_i64(s, "contiguous", (int64_t)r->contiguous, d);
+}
+
 static enum err take_refusal(struct store *s, enum err refused, struct diag *d)
 {
     return refused == ERR_OK ? ERR_OK : identity_over(s, refused == ERR_EXISTS ? OVER_COPY : OVER_REVOKED, d);
@@ -664,6 +693,8 @@ enum err store_receipt(struct store *s, const struct step *step, bool *cut_again
     enum err rc = work_begin(s, &t, &c, d);
     if (!rc)
         rc = hear_epoch(s, r->epoch, d);
+    if (!rc)
+        rc = look_behind(s, r, d);
     for (uint32_t i = 0; !rc && i < r->item_count; i++)
         rc = take_item(s, &use, &r->items[i], d);
     if (!rc)
