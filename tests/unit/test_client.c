@@ -800,7 +800,7 @@ static void any_mixture_of_faults(void **state)
         FLIPPED_BIT, REPLY_CUT, NOT_READY,    TOKEN_OVER_SIGNED, OTHERS_RECEIPT, PORTAL_EMPTY};
     uint32_t x = 12345;
     make_outbox(w, 4, 40);
-    for (int round = 0; round < 60; round++) {
+    for (int round = 0; round < 60 / THINNED(4); round++) {
         sync_client_close(w->client);
         w->client = NULL;
         w->exchange = 0;

@@ -113,7 +113,7 @@ static void every_flipped_bit_is_noticed(void **state)
     for (int k = 0; k < 2; k++) { /* plain, and compressed */
         struct buf b = make(payloads[k]), payload;
         buf_init(&payload, FRAME_RAW_MAX);
-        for (size_t i = 0; i < b.n * 8; i++) {
+        for (size_t i = 0; i < b.n * 8; i += THINNED(5)) {
             b.p[i / 8] ^= (char)(1 << i % 8);
             assert_int_not_equal(receive(buf_str(&b), &payload), ERR_OK);
             b.p[i / 8] ^= (char)(1 << i % 8);
@@ -133,7 +133,7 @@ static void a_changed_frame_signed_anew_does_not_open(void **state)
     buf_init(&payload, FRAME_RAW_MAX);
     buf_init(&message, 1000);
     size_t covered = b.n - SIGNATURE_SIZE;
-    for (size_t i = 0; i < covered * 8; i += 3) {
+    for (size_t i = 0; i < covered * 8; i += 3 * THINNED(3)) {
         b.p[i / 8] ^= (char)(1 << i % 8);
         struct frame f;
         size_t size;
@@ -401,7 +401,7 @@ static void a_receipt_may_be_signed_only(void **state)
     assert_int_equal(receive(buf_str(&b), &payload), ERR_OK);
     assert_true(str_eq_z(buf_str(&payload), "stored"));
     buf_clear(&payload);
-    for (size_t i = 0; i < b.n * 8; i++) {
+    for (size_t i = 0; i < b.n * 8; i += THINNED(5)) {
         b.p[i / 8] ^= (char)(1 << i % 8);
         assert_int_not_equal(receive(buf_str(&b), &payload), ERR_OK);
         b.p[i / 8] ^= (char)(1 << i % 8);
