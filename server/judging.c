@@ -346,3 +346,146 @@ enum err judging_end(struct rebuild *r, const struct record *visit, const struct
     buf_free(&found);
     return rc;
 }
+
+/* ---- the whole county ---- */
+
+#define REPLAY_PAGE 64
+
+struct replaying {
+    struct rebuild r;
+    struct arena work; /* of one interview */
+    struct form_cache forms;
+    struct replay_result n;
+};
+
+struct newest {
+    struct record visit;
+    struct submission_row s;
+    uint32_t visits;
+};
+
+static enum err newest_of(struct replaying *x, struct row_id interview, struct newest *out, struct diag *d)
+{
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    struct str ended = STR("");
+    enum err rc = cstore_records(x->r.st, &x->work, RECORDS_OF_PARENT, interview, ROW_VISIT, 0, FINDINGS_PAGE,
+                                 &rows, &count, d);
+    out->visits = 0;
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        struct record v;
+        rc = record_unpack(&x->work, rows[i].row, rows[i].packed, &v, d);
+        if (rc || record_deleted(&v) || !record_value(&v, VISIT_ENDED).n)
+            continue;
+        out->visits++;
+        if (str_cmp(record_value(&v, VISIT_ENDED), ended) >= 0) {
+            ended = record_value(&v, VISIT_ENDED);
+            out->visit = v;
+        }
+    }
+    return rc;
+}
+
+static void count_level(struct replay_result *n, const struct judgement *j)
+{
+    struct str level = str_of(judgement_level(j));
+    n->judged++;
+    n->red += str_eq_z(level, "red");
+    n->yellow += str_eq_z(level, "yellow");
+    n->blue += str_eq_z(level, "blue");
+    n->unknown += str_eq_z(level, "unknown");
+    n->none += str_eq_z(level, "none");
+}
+
+static enum err replay_compare(struct replaying *x, const struct newest *v, const struct judgement *j)
+{
+    struct buf said, found;
+    buf_init(&said, FINDINGS_BYTES_MAX);
+    buf_init(&found, FINDINGS_BYTES_MAX);
+    enum err rc = said_at_the_door(&x->r, &v->visit, &said);
+    if (!rc)
+        rc = found_here(&x->r, j, &found);
+    bool same = !rc && str_eq(buf_str(&said), buf_str(&found));
+    x->n.same += same;
+    x->n.differing += !same;
+    buf_free(&said);
+    buf_free(&found);
+    return rc == ERR_NOMEM ? rc : ERR_OK;
+}
+
+static enum err replay_one(struct replaying *x, const struct record_row *interview, struct diag *d)
+{
+    struct newest v = {0};
+    struct judge_input in = {0};
+    struct session_host host;
+    struct session *now = NULL;
+    struct judgement j;
+    const struct cached_form *form = NULL;
+    const struct pack *pack = NULL;
+    unsigned char pack_hash[SHA256_SIZE], form_hash[SHA256_SIZE];
+    struct str why = STR_NONE;
+    struct diag quiet = {0};
+    enum err rc = newest_of(x, interview->row, &v, d);
+    if (rc || !v.visits || !hex_read(record_value(&v.visit, VISIT_PACK), pack_hash, sizeof pack_hash))
+        return rc;
+    if (!hex_read(record_value(&v.visit, VISIT_FORM), form_hash, sizeof form_hash) ||
+        form_cache_get(&x->forms, x->r.st, form_hash, &form, NULL) ||
+        pack_of(&x->r, form_hash, pack_hash, &pack) ||
+        !day_of(record_value(&v.visit, VISIT_ENDED), &in.today)) {
+        x->n.left_out++;
+        return ERR_OK;
+    }
+    rc = cstore_submission(x->r.st, &x->work, v.visit.row, &v.s, d);
+    if (!rc)
+        rc = household_seen(&x->r, interview->household, &v.s, &in, &why);
+    if (!rc)
+        rc = interview_open_now(&x->r, form, interview->row, &host, &now, &quiet);
+    in.now = now;
+    if (!rc)
+        rc = judge_household(&x->work, pack, &in, &j, &quiet);
+    if (!rc)
+        count_level(&x->n, &j);
+    if (!rc && (v.visits > 1 || why.p))
+        x->n.not_compared++;
+    else if (!rc)
+        rc = replay_compare(x, &v, &j);
+    session_close(now);
+    if (rc && rc != ERR_NOMEM) {
+        x->n.left_out++;
+        rc = ERR_OK;
+    }
+    return rc ? diag_set(d, rc, "Out of memory while judging again.") : ERR_OK;
+}
+
+enum err judging_replay(struct desk *k, struct replay_result *out, struct diag *d)
+{
+    struct replaying x = {.r = {.st = k->st, .seam = k->seam}};
+    struct arena page;
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    uint64_t after = 0, done = 0;
+    enum err rc = ERR_OK;
+    x.r.a = &x.work;
+    x.r.forms = &x.forms;
+    arena_init(&x.work, 256u << 20);
+    arena_init(&page, 256u << 20);
+    do {
+        struct arena_mark mark = arena_mark(&page);
+        rc = cstore_records(k->st, &page, RECORDS_OF_KIND, (struct row_id){0}, ROW_INTERVIEW, after,
+                            REPLAY_PAGE, &rows, &count, d);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            struct arena_mark one = arena_mark(&x.work);
+            after = rows[i].number;
+            rc = replay_one(&x, &rows[i], d);
+            arena_release(&x.work, one);
+            desk_progress(k, ++done);
+        }
+        arena_release(&page, mark);
+    } while (!rc && count == REPLAY_PAGE);
+    form_cache_free(&x.forms);
+    arena_free(&page);
+    arena_free(&x.work);
+    if (!rc)
+        *out = x.n;
+    return rc;
+}

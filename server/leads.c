@@ -317,7 +317,7 @@ enum err lead_find(struct desk *k, struct row_id household, struct str source, s
 enum err lead_step_note(struct desk *k, uint64_t number, struct str code, struct str note, struct str by,
                         struct diag *d)
 {
-    struct row_id lead;
+    struct row_id lead = {0};
     struct record_row row;
     enum lead_step step;
     char at[40];

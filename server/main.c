@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -762,6 +763,37 @@ static enum err call_review(struct run *r, struct diag *d)
     return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
 }
 
+/* Peak memory is told by the machine, so that flat can be seen to be flat. */
+static enum err call_replay(struct run *r, struct diag *d)
+{
+    struct replay_result n;
+    struct rusage use = {0};
+    int64_t begun = r->seam.mono_ms(r->seam.self);
+    enum err rc = judging_replay(&r->desk, &n, d);
+    if (rc)
+        return rc;
+    int64_t ms = r->seam.mono_ms(r->seam.self) - begun;
+    (void)getrusage(RUSAGE_SELF, &use);
+    unsigned long long judged = n.judged, rate = judged * 60000 / (unsigned long long)(ms > 0 ? ms : 1);
+    if (given(r, OPTION_JSON))
+        buf_printf(&r->out,
+                   "{\"judged\":%llu,\"same\":%llu,\"differing\":%llu,\"not_compared\":%llu,\"left_out\":%llu,"
+                   "\"ms\":%lld,\"a_minute\":%llu,\"peak_kib\":%ld}\n",
+                   judged, (unsigned long long)n.same, (unsigned long long)n.differing,
+                   (unsigned long long)n.not_compared, (unsigned long long)n.left_out, (long long)ms, rate,
+                   use.ru_maxrss);
+    else
+        buf_printf(&r->out,
+                   "%llu judged again: %llu the same, %llu DIFFER, %llu not compared, %llu left out\n"
+                   "red %llu, yellow %llu, blue %llu, cannot judge %llu, none %llu\n"
+                   "%lld ms, %llu a minute, at most %ld KiB of memory\n",
+                   judged, (unsigned long long)n.same, (unsigned long long)n.differing,
+                   (unsigned long long)n.not_compared, (unsigned long long)n.left_out, (unsigned long long)n.red,
+                   (unsigned long long)n.yellow, (unsigned long long)n.blue, (unsigned long long)n.unknown,
+                   (unsigned long long)n.none, (long long)ms, rate, use.ru_maxrss);
+    return ERR_OK;
+}
+
 static enum err call_check(struct run *r, struct diag *d)
 {
     unsigned char now[SHA256_SIZE], again[SHA256_SIZE];
@@ -866,6 +898,9 @@ static const struct command commands[] = {
     {"check", "DIR", 1, 1, BIT(OPTION_JSON) | BIT(OPTION_REPLAY), true, call_check,
      "check the database, and tell its state as one hash",
      "doorstepd check /srv/doorstep --replay"},
+    {"replay", "DIR", 1, 1, BIT(OPTION_JSON), true, call_replay,
+     "judge every interview again and compare with what its handheld found",
+     "doorstepd replay /srv/doorstep"},
     {"restore", "DIR", 1, 1, 0, true, call_restore,
      "say that a backup was put back: handhelds then send again what it lacks",
      "doorstepd restore /srv/doorstep"},

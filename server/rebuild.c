@@ -624,6 +624,28 @@ static enum err unknown_read(struct rebuild *r, struct parts *p, struct str text
     return ERR_OK;
 }
 
+enum err interview_open_now(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                            struct session_host *host, struct session **out, struct diag *d)
+{
+    struct parts p = {0};
+    const struct view nobody = {.device = UINT64_MAX};
+    buf_init(&p.statuses, 1u << 20);
+    enum err rc = parts_load(r, interview, &p, d);
+    if (!rc && p.list.count > 1)
+        qsort(p.list.at + 1, p.list.count - 1, sizeof(struct piece), by_row);
+    if (!rc) {
+        parts_name(f, &p);
+        rc = parts_place(r, &p);
+    }
+    for (uint32_t i = 0; !rc && i < p.list.count; i++)
+        if (i == 0 || p.list.at[i].key)
+            rc = cells_add(r, f, &nobody, &p, i);
+    if (!rc)
+        rc = parts_open(r, f, &p, host, out, d);
+    buf_free(&p.statuses);
+    return rc;
+}
+
 static bool check_is(struct str bytes, struct str stated)
 {
     unsigned char hash[SHA256_SIZE];
