@@ -130,8 +130,8 @@ struct row_value {
 };
 enum err visit_child(struct store *s, struct counters *c, const struct visit *v, enum row_kind kind,
                      const struct row_value *values, uint32_t count, struct diag *d) MUST_USE;
-/* A row that belongs to no visit, in the transaction that inserted it: its birth; then, once its values are in
- * the log, its record. */
+/* A row that belongs to no visit, in the transaction that inserted it: its birth; then, once its values are
+ * in the log, its record. */
 enum err row_born(struct store *s, struct counters *c, const struct row *row, struct row_id parent,
                   struct diag *d) MUST_USE;
 enum err row_merged(struct store *s, struct arena *a, int64_t key, struct diag *d) MUST_USE;

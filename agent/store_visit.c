@@ -676,7 +676,9 @@ static enum err save_row_add(struct store *s, struct counters *c, struct visit *
 static enum err save_one(struct store *s, struct counters *c, struct visit *v,
                          const struct session_change *change, struct diag *d)
 {
-    struct own_change own = {.visit = v->key, .status = (uint8_t)change->status, .seen = seen_in_visit(c, v->rows)};
+    struct own_change own = {.visit = v->key,
+                             .status = (uint8_t)change->status,
+                             .seen = seen_in_visit(c, v->rows)};
 
     switch (change->op) {
     case SESSION_ROW_ADD: return save_row_add(s, c, v, change, d);

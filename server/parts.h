@@ -200,12 +200,13 @@ enum err judging_end(struct rebuild *r, const struct record *visit, const struct
 /* The interview as the records are now, for judging; `host` lives as long as the session. */
 enum err interview_open_now(struct rebuild *r, const struct cached_form *f, struct row_id interview,
                             struct session_host *host, struct session **out, struct diag *d) MUST_USE;
-/* Every interview that was judged at the door, judged again as it is now, by the pack of its newest visit and on
- * that visit's day. Compared with what is stored where nothing but that visit has a say: one visit, no newer
- * values of departments. Reads only. */
+/* Every interview that was judged at the door, judged again as it is now, by the pack of its newest visit and
+ * on that visit's day. Compared with what is stored where nothing but that visit has a say: one visit, no
+ * newer values of departments. Reads only. */
 struct desk;
 struct replay_result {
-    uint64_t judged, same, differing, not_compared, left_out; /* left_out: no pack or form of theirs is here */
+    uint64_t judged, same, differing, not_compared,
+        left_out; /* left_out: no pack or form of theirs is here */
     uint64_t red, yellow, blue, unknown, none;
 };
 enum err judging_replay(struct desk *k, struct replay_result *out, struct diag *d) MUST_USE;

@@ -49,7 +49,8 @@ enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, 
  * numbered before. Sequences go on where they are. */
 enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int64_t now_ms, struct str why,
                             struct diag *d) MUST_USE;
-/* The last server sequence that means the same in `upto` as in `epoch`; UINT64_MAX when no other began between.
+/* The last server sequence that means the same in `upto` as in `epoch`; UINT64_MAX when no other began
+ * between.
  */
 enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint32_t upto, uint64_t *base_out,
                            struct diag *d) MUST_USE;
