@@ -553,18 +553,20 @@ enum err attach_part_next(struct store *s, uint64_t after, uint64_t *number_out,
 
 /* ---- delivered ---- */
 
-static enum err take_part(struct store *s, const struct receipt_part *part, struct diag *d)
+static enum err take_part(struct store *s, const struct receipt_part *part, uint32_t epoch, struct diag *d)
 {
     struct stmt *q = NULL;
-    enum err rc = db_prepare(s->db,
-                             "UPDATE part SET status = ?1, reason = ?2, frame = x'' WHERE batch_id = ?3"
-                             " AND status = 0",
-                             &q, d);
+    enum err rc =
+        db_prepare(s->db,
+                   "UPDATE part SET status = ?1, reason = ?2, frame = x'', epoch = ?4 WHERE batch_id = ?3"
+                   " AND status = 0",
+                   &q, d);
     if (rc)
         return rc;
     bind_i64(q, 1, part->status);
     bind_text(q, 2, part->reason);
     bind_blob(q, 3, part->batch_id, BATCH_ID_SIZE);
+    bind_i64(q, 4, epoch);
     return stmt_run(q, d);
 }
 
@@ -576,13 +578,13 @@ static enum err take_part(struct store *s, const struct receipt_part *part, stru
     " AND (SELECT count(*) FROM part p WHERE p.hash = f.hash AND p.at < max(f.size, 1)) >="  \
     "  max(1, (f.size + ?2 - 1) / ?2)"
 
-static enum err mark_delivered(struct store *s, struct diag *d)
+static enum err mark_delivered(struct store *s, int64_t server_time_ms, struct diag *d)
 {
     struct stmt *q = NULL;
     enum err rc = db_prepare(s->db, DELIVERED, &q, d);
     if (rc)
         return rc;
-    bind_i64(q, 1, s->seam->wall_ms(s->seam->self));
+    bind_i64(q, 1, server_time_ms > 0 ? server_time_ms : 1);
     bind_i64(q, 2, PART_SIZE_MAX);
     return stmt_run(q, d);
 }
@@ -594,12 +596,48 @@ enum err attach_receipt(struct store *s, const struct receipt *r, struct diag *d
         return ERR_OK;
     enum err rc = txn_begin(&t, s->db, d);
     for (uint32_t i = 0; !rc && i < r->part_count; i++)
-        rc = take_part(s, &r->parts[i], d);
+        rc = take_part(s, &r->parts[i], r->epoch, d);
     if (!rc)
-        rc = mark_delivered(s, d);
+        rc = mark_delivered(s, r->server_time_ms, d);
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);
+    return rc;
+}
+
+/* What the centre had before it was set back it may have lost: files whose bytes are still here go again. */
+enum err attach_set_back(struct store *s, uint32_t epoch, struct diag *d)
+{
+#define TOLD_BEFORE                                                          \
+    " WHERE hash IN (SELECT hash FROM part WHERE status > 0 AND epoch < ?1)" \
+    " AND hash IN (SELECT hash FROM attachment_piece)"
+    static const char *const sql[] = {"UPDATE attachment SET delivered_ms = 0" TOLD_BEFORE,
+                                      "UPDATE attachment_link SET part = 0" TOLD_BEFORE,
+                                      "DELETE FROM part" TOLD_BEFORE,
+                                      "UPDATE part SET epoch = ?1 WHERE status > 0 AND epoch < ?1"};
+#undef TOLD_BEFORE
+    enum err rc = ERR_OK;
+    for (size_t i = 0; !rc && i < sizeof sql / sizeof *sql; i++) {
+        struct stmt *q = NULL;
+        rc = db_prepare(s->db, sql[i], &q, d);
+        if (rc)
+            break;
+        bind_i64(q, 1, epoch);
+        rc = stmt_run(q, d);
+    }
+    return rc;
+}
+
+/* The centre's time, as it was last told: no clock of ours cuts the retention short. */
+static enum err centre_time(struct store *s, int64_t *out, struct diag *d)
+{
+    struct arena a;
+    struct str text;
+    arena_init(&a, 64u << 10);
+    enum err rc = meta_get(s, "anchor_ms", &a, &text, d);
+    if (!rc && !str_to_i64(text, out))
+        *out = 0;
+    arena_free(&a);
     return rc;
 }
 
@@ -615,12 +653,14 @@ enum err attach_forget(struct store *s, struct diag *d)
          " (SELECT hash FROM attachment WHERE delivered_ms > 0 AND delivered_ms < ?2)"),
         "DELETE FROM attachment_piece WHERE hash NOT IN (SELECT hash FROM attachment)",
     };
-    int64_t now_ms = s->seam->wall_ms(s->seam->self), any = 0;
+    int64_t now_ms = s->seam->wall_ms(s->seam->self), centre_ms = 0, any = 0;
     struct txn t = {0};
     enum err rc = ask_i64(s, "SELECT EXISTS (SELECT 1 FROM attachment)", &any, d);
     if (rc || !any)
         return rc;
     rc = txn_begin(&t, s->db, d);
+    if (!rc)
+        rc = centre_time(s, &centre_ms, d);
     for (size_t i = 0; !rc && i < sizeof sql / sizeof *sql; i++) {
         struct stmt *q = NULL;
         rc = db_prepare(s->db, sql[i], &q, d);
@@ -629,7 +669,7 @@ enum err attach_forget(struct store *s, struct diag *d)
         if (i == 0)
             bind_i64(q, 1, now_ms - ATTACH_LOOSE_MS);
         if (i == 1)
-            bind_i64(q, 2, now_ms - ATTACH_KEEP_MS);
+            bind_i64(q, 2, centre_ms - ATTACH_KEEP_MS);
         rc = stmt_run(q, d);
     }
     if (!rc)

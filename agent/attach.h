@@ -33,7 +33,9 @@ enum err attach_part_next(struct store *s, uint64_t after, uint64_t *number_out,
                           bool *any_out, struct diag *d) MUST_USE;
 /* What a verified receipt says about parts. */
 enum err attach_receipt(struct store *s, const struct receipt *r, struct diag *d) MUST_USE;
-/* Drops what was delivered long ago and what nothing names. */
+/* Inside a transaction: the centre tells of a later epoch than it did. */
+enum err attach_set_back(struct store *s, uint32_t epoch, struct diag *d) MUST_USE;
+/* Drops what was delivered long ago, by the centre's time, and what nothing names. */
 enum err attach_forget(struct store *s, struct diag *d) MUST_USE;
 
 struct attach_status {

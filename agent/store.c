@@ -76,10 +76,11 @@ static const struct migration sealed_migrations[] = {
         "CREATE TABLE attachment_link(visit INTEGER NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, "
         "part INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(visit, name)) STRICT, WITHOUT ROWID;"
         "CREATE INDEX attachment_link_hash ON attachment_link(hash);"
-        /* object frames; status as in receipts, 0 = none. frame: empty once it has a receipt */
+        /* object frames; status as in receipts, 0 = none. frame: empty once it has a receipt; epoch: of that */
         "CREATE TABLE part(n INTEGER PRIMARY KEY, hash BLOB NOT NULL, at INTEGER NOT NULL, inc INTEGER NOT "
-        "NULL, batch_id BLOB NOT NULL, frame BLOB NOT NULL, status INTEGER NOT NULL DEFAULT 0, reason TEXT) "
-        "STRICT;"
+        "NULL, batch_id BLOB NOT NULL, frame BLOB NOT NULL, status INTEGER NOT NULL DEFAULT 0, reason TEXT, "
+        "epoch INTEGER NOT NULL DEFAULT 0) STRICT;"
+        "CREATE INDEX part_told ON part(epoch) WHERE status > 0;"
         "CREATE INDEX part_hash ON part(hash, at);"
         "CREATE INDEX part_waiting ON part(n) WHERE status = 0;"},
 };

@@ -1,5 +1,6 @@
 /* Travel: cutting frames from the log, keeping receipts, and taking in what the centre sends.
  */
+#include "agent/attach.h"
 #include "agent/store_impl.h"
 
 #define CUT_CHANGES_MAX 4000 /* changes of one frame */
@@ -430,7 +431,7 @@ static enum err mark_frame(struct store *s, const struct receipt_use *use, const
 {
     static const char sql[] =
         "UPDATE outbox SET status = ?1, reason = ?2, receipt = ?3, receipt_ms = ?4, "
-        "epoch = ?7 WHERE bseq = ?5 AND batch_id = ?6 AND inc = ?8 AND status IN (0, 3) "
+        "epoch = ?7 WHERE bseq = ?5 AND batch_id = ?6 AND inc = ?8 AND status IN (0, 3) AND epoch <= ?7 "
         "RETURNING numbered, batch";
     struct stmt *q = NULL;
     enum err rc = db_prepare(s->db, sql, &q, d);
@@ -610,13 +611,14 @@ static enum err take_item(struct store *s, struct receipt_use *use, const struct
 }
 
 /* The centre was set back to a backup: of what it had receipted it may have lost the end. All of it counts as
- * sent and unsure, until a receipt of this epoch names it. */
+ * sent and unsure, until a receipt of this epoch names it; one of an earlier epoch does so no more. */
 static enum err hear_epoch(struct store *s, uint32_t epoch, struct diag *d)
 {
     struct stmt *q = NULL;
     enum err rc =
         db_prepare(s->db,
-                   "UPDATE outbox SET status = 0, sent = 1 WHERE epoch < ?1 AND epoch > 0 AND inc = ?2 "
+                   "UPDATE outbox SET status = 0, sent = 1, epoch = ?1"
+                   " WHERE epoch < ?1 AND epoch > 0 AND inc = ?2 "
                    "AND status IN (1, 2, 3)",
                    &q, d);
     if (!rc) {
@@ -624,7 +626,7 @@ static enum err hear_epoch(struct store *s, uint32_t epoch, struct diag *d)
         bind_i64(q, 2, s->id.by.inc);
         rc = stmt_run(q, d);
     }
-    return rc;
+    return rc ? rc : attach_set_back(s, epoch, d);
 }
 
 /* The centre has more of us than we know: our data were put back from a backup. */
@@ -660,6 +662,8 @@ static enum err look_behind(struct store *s, const struct receipt *r, struct dia
         bind_i64(q, 1, r->inc);
         bind_i64(q, 2, (int64_t)r->contiguous);
         rc = stmt_run(q, d);
+        if (!rc)
+            rc = attach_set_back(s, r->epoch + 1, d);
     }
     return rc || !newer ? rc : meta_put_i64(s, "contiguous", (int64_t)r->contiguous, d);
 }

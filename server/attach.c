@@ -52,14 +52,23 @@ static enum err open_part(struct server *s, struct arena *a, const struct frame 
     return rc;
 }
 
-/* Names are first come, first served: nobody takes those of another's visit. */
-static enum err links_are_own(const struct frame *f, const struct part *p, struct diag *why)
+/* Names are first come, first served: nobody takes those of another person's visit. A handheld that was
+ * enrolled anew sends what is left of its earlier name. */
+static enum err links_are_own(struct cstore *st, struct arena *a, const struct device_row *author,
+                              const struct part *p, struct diag *why)
 {
-    struct row_id visit;
-    for (uint32_t i = 0; i < p->link_count; i++)
-        if (!row_id_read((struct str){(const char *)p->links[i].visit, ROW_ID_SIZE}, &visit) ||
-            visit.device != f->device)
-            return diag_set(why, ERR_DENIED, "A file is named for a visit that another handheld made.");
+    for (uint32_t i = 0; i < p->link_count; i++) {
+        struct row_id visit;
+        struct device_row other;
+        bool read = row_id_read((struct str){(const char *)p->links[i].visit, ROW_ID_SIZE}, &visit);
+        if (read && visit.device == author->device)
+            continue;
+        enum err rc = read ? cstore_device(st, a, visit.device, visit.inc, &other, why) : ERR_NOT_FOUND;
+        if (rc && rc != ERR_NOT_FOUND)
+            return rc;
+        if (rc || other.person != author->person)
+            return diag_set(why, ERR_DENIED, "A file is named for a visit that another person made.");
+    }
     return ERR_OK;
 }
 
@@ -148,9 +157,9 @@ enum err srv_part(struct server *s, struct cstore *st, struct arena *a, struct s
     rc = device.revoked_ms ? diag_set(&why, ERR_DENIED, "This handheld was revoked.")
                            : open_part(s, a, &f, &p, &why);
     if (!rc)
-        rc = links_are_own(&f, &p, &why);
-    if (rc == ERR_NOMEM)
-        return diag_set(d, rc, "Out of memory while reading a part of an attachment.");
+        rc = links_are_own(st, a, &device, &p, &why);
+    if (rc == ERR_NOMEM || rc == ERR_IO || rc == ERR_BUSY)
+        return diag_set(d, rc, "A part of an attachment could not be read or looked at just now.");
     if (rc)
         set_aside(&item, rc, str_of(why.text));
     else

@@ -61,9 +61,13 @@ static bool next_part(struct device_test *t, uint64_t after, struct cut_part *ou
 static void receipted(struct device_test *t, const struct cut_part *p, enum receipt_status status)
 {
     struct receipt_part item = {.status = status, .reason = STR("set aside")};
-    const struct receipt r = {.parts = &item, .part_count = 1};
+    const struct receipt r = {.parts = &item,
+                              .part_count = 1,
+                              .epoch = t->epoch,
+                              .server_time_ms = t->seam->wall_ms(t->seam->self)};
     memcpy(item.batch_id, p->id, BATCH_ID_SIZE);
     OK(attach_receipt(t->store, &r, &t->d));
+    OK(anchor_put(t->store, r.server_time_ms, &t->d));
 }
 
 static struct attach_status files(struct device_test *t)
@@ -166,9 +170,57 @@ static void a_file_goes_only_after_receipts_and_time(void **state)
     OK(attach_forget(t->store, &t->d));
     OK(attach_get(t->store, name, &back, &t->d));
     sim_advance(t->sim, ATTACH_KEEP_MS + 1000);
+    OK(attach_forget(t->store, &t->d)); /* a clock of ours that jumps says nothing */
+    OK(attach_get(t->store, name, &back, &t->d));
+    OK(anchor_put(t->store, t->seam->wall_ms(t->seam->self), &t->d));
     OK(attach_forget(t->store, &t->d));
     assert_int_equal(attach_get(t->store, name, &back, &t->d), ERR_NOT_FOUND);
     buf_free(&back);
+}
+
+static void hear_receipt(struct device_test *t)
+{
+    bool again = false;
+    struct step step = {.kind = STEP_RECEIPT};
+    step.receipt = (struct receipt){.epoch = t->epoch,
+                                    .device = store_identity(t->store)->by.device,
+                                    .inc = store_identity(t->store)->by.inc,
+                                    .server_time_ms = t->seam->wall_ms(t->seam->self)};
+    OK(store_receipt(t->store, &step, &again, &t->d));
+}
+
+/* The backup may be older than the photo: its receipt counts no more. */
+static void a_centre_that_was_set_back_gets_photos_again(void **state)
+{
+    struct device_test *t = *state;
+    struct cut_part p[3], again[3], none;
+    struct str bytes = photo(t, 2 * PART_SIZE_MAX + 5);
+    device_enrol(t);
+    visit_with(t, attached(t, bytes, "a.jpg"));
+    for (uint64_t i = 0, after = 0; i < 3; after = p[i++].number) {
+        assert_true(next_part(t, after, &p[i]));
+        receipted(t, &p[i], RECEIPT_STORED);
+    }
+    assert_int_equal(files(t).delivered, 1);
+    hear_receipt(t);
+    assert_int_equal(files(t).delivered, 1);
+    t->epoch = 2;
+    hear_receipt(t);
+    assert_int_equal(files(t).waiting, 1);
+    for (uint64_t i = 0, after = 0; i < 3; after = again[i++].number) {
+        assert_true(next_part(t, after, &again[i]));
+        assert_int_equal(again[i].part.at, p[i].part.at);
+        assert_int_equal(again[i].part.link_count, p[i].part.link_count);
+        t->epoch = 1;
+        receipted(t, &p[i], RECEIPT_STORED); /* what an old card still brings */
+        t->epoch = 2;
+        assert_int_equal(files(t).waiting, 1);
+        receipted(t, &again[i], RECEIPT_STORED);
+    }
+    assert_false(next_part(t, 0, &none));
+    assert_int_equal(files(t).delivered, 1);
+    hear_receipt(t);
+    assert_int_equal(files(t).delivered, 1);
 }
 
 static void what_the_centre_set_aside_is_held_and_told(void **state)
@@ -248,6 +300,7 @@ int main(void)
         TEST(what_is_too_large_is_refused_with_the_limit),
         TEST(nothing_leaves_before_a_visit_is_finalised),
         TEST(parts_are_cut_one_by_one_and_give_the_file),
+        TEST(a_centre_that_was_set_back_gets_photos_again),
         TEST(a_file_goes_only_after_receipts_and_time),
         TEST(what_the_centre_set_aside_is_held_and_told),
         TEST(a_later_visit_sends_the_name_alone),
