@@ -5,59 +5,67 @@
 #include "platform/base/civil.h"
 #include "risk/pack_impl.h"
 
-/* clang-format off */
 static const struct lead_step_about steps[LEAD_STEPS] = {
-    [STEP_LEAD]       = {"lead",       "发现线索",   "lead opened",                      0},
-    [STEP_FORWARD]    = {"forward",    "转办",       "handed on to the village",        -1},
-    [STEP_VISIT]      = {"visit",      "入户核实",   "seen at the door",                 1},
-    [STEP_COMPARE]    = {"compare",    "信息比对",   "compared with departments' data",  2},
-    [STEP_NOTICE]     = {"notice",     "评议公示",   "village meeting, notice begins",   3},
-    [STEP_NOTICE_END] = {"notice_end", "公示期满",   "notice ends",                     -1},
-    [STEP_TOWNSHIP]   = {"township",   "乡镇审核",   "township has examined",            4},
-    [STEP_COUNTY]     = {"county",     "县级审批",   "county has approved",              5},
-    [STEP_ANNOUNCE]   = {"announce",   "公告",       "announced",                        6},
-    [STEP_RECORD]     = {"record",     "录入",       "entered",                          7},
-    [STEP_HELP]       = {"help",       "落实帮扶",   "measures agreed",                  8},
-    [STEP_REMOVE]     = {"remove",     "风险消除",   "risk removed",                     9},
-    [STEP_CLOSE]      = {"close",      "排除",       "not confirmed",                   -1},
+    [STEP_LEAD] = {"lead", "发现线索", "lead opened", 0},
+    [STEP_FORWARD] = {"forward", "转办", "handed on to the village", -1},
+    [STEP_VISIT] = {"visit", "入户核实", "seen at the door", 1},
+    [STEP_COMPARE] = {"compare", "信息比对", "compared with departments' data", 2},
+    [STEP_NOTICE] = {"notice", "评议公示", "village meeting, notice begins", 3},
+    [STEP_NOTICE_END] = {"notice_end", "公示期满", "notice ends", -1},
+    [STEP_TOWNSHIP] = {"township", "乡镇审核", "township has examined", 4},
+    [STEP_COUNTY] = {"county", "县级审批", "county has approved", 5},
+    [STEP_ANNOUNCE] = {"announce", "公告", "announced", 6},
+    [STEP_RECORD] = {"record", "录入", "entered", 7},
+    [STEP_HELP] = {"help", "落实帮扶", "measures agreed", 8},
+    [STEP_REMOVE] = {"remove", "风险消除", "risk removed", 9},
+    [STEP_CLOSE] = {"close", "排除", "not confirmed", -1},
 };
 static const char *const channels[LEAD_CHANNELS] = {"self_report", "patrol", "department"};
 static const struct clock_about clocks[CLOCKS] = {
-    [CLOCK_FORWARD]  = {"forward",  "clock_forward", "自主申报转办",   "request handed on",        "S-AHZY", 2,  false},
-    [CLOCK_VISIT]    = {"visit",    "clock_visit",   "入户核实",       "visit",                    "S-RP",   3,  false},
-    [CLOCK_COMPARE]  = {"compare",  "clock_compare", "信息比对",       "comparison of data",       "S-RP",   5,  false},
-    [CLOCK_NOTICE]   = {"notice",   "clock_notice",  "公示期",         "public notice",            "S-LZ",   5,  true},
-    [CLOCK_CHAIN]    = {"chain",    "clock_chain",   "识别认定全过程", "identification, in all",   "S-QA",   15, false},
-    [CLOCK_DEADLINE] = {"deadline", "",              "部门要求的期限", "deadline of the department", "",     0,  false},
+    [CLOCK_FORWARD] = {"forward", "clock_forward", "自主申报转办", "request handed on", "S-AHZY", 2, false},
+    [CLOCK_VISIT] = {"visit", "clock_visit", "入户核实", "visit", "S-RP", 3, false},
+    [CLOCK_COMPARE] = {"compare", "clock_compare", "信息比对", "comparison of data", "S-RP", 5, false},
+    [CLOCK_NOTICE] = {"notice", "clock_notice", "公示期", "public notice", "S-LZ", 5, true},
+    [CLOCK_CHAIN] = {"chain", "clock_chain", "识别认定全过程", "identification, in all", "S-QA", 15, false},
+    [CLOCK_DEADLINE] = {"deadline", "", "部门要求的期限", "deadline of the department", "", 0, false},
 };
 static const char *const states[] = {"off", "runs", "overdue", "kept", "late", "too_short"};
-static const struct { const char *zh, *en; } conditions[REMOVAL_CONDITIONS] = {
-    [REMOVAL_INCOME]     = {"收入未稳定超过当前监测线满6个月", "income has not been over the current line for 6 months"},
-    [REMOVAL_SPENDING]   = {"大额刚性支出问题尚未解决",       "large unavoidable spending is not solved"},
-    [REMOVAL_GUARANTEES] = {"三保障和饮水安全尚未稳固",       "schooling, medical care, housing or water is not held"},
-    [REMOVAL_ORIGINAL]   = {"原有风险尚未消除",               "the original risk is not gone"},
-    [REMOVAL_NEW_RISK]   = {"存在新的风险",                   "there is a new risk"},
-    [REMOVAL_LABOUR]     = {"无劳动能力户暂不标注风险消除",   "a household without labour power is not marked"},
+static const struct {
+    const char *zh, *en;
+} conditions[REMOVAL_CONDITIONS] = {
+    [REMOVAL_INCOME] = {"收入未稳定超过当前监测线满6个月",
+                        "income has not been over the current line for 6 months"},
+    [REMOVAL_SPENDING] = {"大额刚性支出问题尚未解决", "large unavoidable spending is not solved"},
+    [REMOVAL_GUARANTEES] = {"三保障和饮水安全尚未稳固",
+                            "schooling, medical care, housing or water is not held"},
+    [REMOVAL_ORIGINAL] = {"原有风险尚未消除", "the original risk is not gone"},
+    [REMOVAL_NEW_RISK] = {"存在新的风险", "there is a new risk"},
+    [REMOVAL_LABOUR] = {"无劳动能力户暂不标注风险消除", "a household without labour power is not marked"},
 };
-static const struct { const char *zh, *en; } groups[MUST_GROUPS] = {
-    [MUST_INCOME]     = {"收入偏低或下降",       "low or falling income"},
-    [MUST_ILLNESS]    = {"大病重病慢病",         "serious or chronic illness"},
-    [MUST_ALONE]      = {"独居、留守",           "living alone, only old or young at home"},
-    [MUST_ALLOWANCE]  = {"低保及依赖转移收入",   "living on allowances"},
-    [MUST_DISABILITY] = {"残疾",                 "disability"},
-    [MUST_CHILDREN]   = {"多子女、非义务教育",   "many children in school"},
-    [MUST_WORK]       = {"务工不稳",             "unstable work"},
-    [MUST_ACCIDENT]   = {"灾害、意外",           "disaster or accident"},
+static const struct {
+    const char *zh, *en;
+} groups[MUST_GROUPS] = {
+    [MUST_INCOME] = {"收入偏低或下降", "low or falling income"},
+    [MUST_ILLNESS] = {"大病重病慢病", "serious or chronic illness"},
+    [MUST_ALONE] = {"独居、留守", "living alone, only old or young at home"},
+    [MUST_ALLOWANCE] = {"低保及依赖转移收入", "living on allowances"},
+    [MUST_DISABILITY] = {"残疾", "disability"},
+    [MUST_CHILDREN] = {"多子女、非义务教育", "many children in school"},
+    [MUST_WORK] = {"务工不稳", "unstable work"},
+    [MUST_ACCIDENT] = {"灾害、意外", "disaster or accident"},
 };
-static const struct { const char *rule; enum must_visit group; } group_rules[] = {
-    {"INC01", MUST_INCOME},     {"INC02", MUST_INCOME},     {"INC03", MUST_INCOME},   {"INC04", MUST_INCOME},
-    {"INC05", MUST_ALLOWANCE},  {"MED01", MUST_ILLNESS},    {"MED02", MUST_ILLNESS},  {"MED03", MUST_ILLNESS},
-    {"MED04", MUST_ILLNESS},    {"MED05", MUST_ILLNESS},    {"DIS01", MUST_DISABILITY}, {"DIS02", MUST_DISABILITY},
-    {"EDU02", MUST_CHILDREN},   {"PER02", MUST_CHILDREN},   {"EMP01", MUST_WORK},     {"EMP02", MUST_WORK},
-    {"PER01", MUST_ALONE},      {"PER03", MUST_ACCIDENT},   {"SHK01", MUST_ACCIDENT}, {"SHK02", MUST_ACCIDENT},
-    {"IND01", MUST_ACCIDENT},
+static const struct {
+    const char *rule;
+    enum must_visit group;
+} group_rules[] = {
+    {"INC01", MUST_INCOME},   {"INC02", MUST_INCOME},     {"INC03", MUST_INCOME},
+    {"INC04", MUST_INCOME},   {"INC05", MUST_ALLOWANCE},  {"MED01", MUST_ILLNESS},
+    {"MED02", MUST_ILLNESS},  {"MED03", MUST_ILLNESS},    {"MED04", MUST_ILLNESS},
+    {"MED05", MUST_ILLNESS},  {"DIS01", MUST_DISABILITY}, {"DIS02", MUST_DISABILITY},
+    {"EDU02", MUST_CHILDREN}, {"PER02", MUST_CHILDREN},   {"EMP01", MUST_WORK},
+    {"EMP02", MUST_WORK},     {"PER01", MUST_ALONE},      {"PER03", MUST_ACCIDENT},
+    {"SHK01", MUST_ACCIDENT}, {"SHK02", MUST_ACCIDENT},   {"IND01", MUST_ACCIDENT},
 };
-/* clang-format on */
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
 const struct lead_step_about *lead_step_about(enum lead_step s)

@@ -260,8 +260,9 @@ static const struct pack_entry *entry_for(const struct pack_param *p, struct str
 bool pack_param(const struct pack *p, struct str name, struct str area, int64_t day, struct dec *out)
 {
     uint32_t i;
-    const struct pack_entry *e = map_get(&p->params_by_name, name, &i) ? entry_for(&p->params.at[i], area, day)
-                                                                       : NULL;
+    const struct pack_entry *e = map_get(&p->params_by_name, name, &i)
+                                     ? entry_for(&p->params.at[i], area, day)
+                                     : NULL;
     if (e)
         *out = e->value;
     return e != NULL;

@@ -30,8 +30,8 @@ enum err pack_load_table(struct arena *a, struct str json, const struct pack_loo
 /* The value of a parameter for an area on a day; false when there is none. */
 struct dec;
 bool pack_param(const struct pack *p, struct str name, struct str area, int64_t day, struct dec *out);
-/* To check it when the form is not at hand: as pack_load, but against nothing. Of a pack that reads a table as
- * well. It is not for judging. */
+/* To check it when the form is not at hand: as pack_load, but against nothing. Of a pack that reads a table
+ * as well. It is not for judging. */
 enum err pack_load_alone(struct arena *a, struct str json, const struct pack **pack_out,
                          struct form_findings *findings, struct diag *d) MUST_USE;
 struct str pack_id(const struct pack *p);

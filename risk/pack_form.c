@@ -3,8 +3,6 @@
  */
 #include "risk/pack_impl.h"
 
-#include <stdlib.h>
-
 #define OWN_FORM_BYTES_MAX (8u << 20)
 #define OWN_FORM_DEPTH_MAX 32
 
@@ -18,9 +16,17 @@ struct leaves {
     uint32_t count;
 };
 
-static int by_path(const void *a, const void *b)
+/* Shell's sort: no more memory, and a pack has some hundreds of questions. */
+static void sort_by_path(struct leaf *list, uint32_t count)
 {
-    return str_cmp(((const struct leaf *)a)->path, ((const struct leaf *)b)->path);
+    for (uint32_t gap = count / 2; gap; gap /= 2)
+        for (uint32_t i = gap; i < count; i++) {
+            struct leaf x = list[i];
+            uint32_t k = i;
+            for (; k >= gap && str_cmp(list[k - gap].path, x.path) > 0; k -= gap)
+                list[k] = list[k - gap];
+            list[k] = x;
+        }
 }
 
 static bool path_usable(struct str path)
@@ -73,8 +79,7 @@ static enum err gather(struct arena *a, const struct json *root, struct leaves *
             add(l, path, set, o);
         }
     }
-    if (l->count)
-        qsort(l->at, l->count, sizeof *l->at, by_path);
+    sort_by_path(l->at, l->count);
     return ERR_OK;
 }
 

@@ -609,7 +609,7 @@ static const char *const finding_names[] = {"household", "visit", "severity", "s
 static const char *const entity_names[] = {"list", "id", "action", "label", "values", "base_version",
                                            "branch", "visit", "instance"};
 static const char *const comment_names[] = {"household", "at", "place", "text", "instance"};
-static const char *const lead_names[] = {"lead",     "household", "channel", "source",    "opened",    "state",
+static const char *const lead_names[] = {"lead",     "household", "channel", "source",    "opened", "state",
                                          "result",   "category",  "seen",    "follow_up", "indicators"};
 static const char *const clock_names[] = {"lead", "household", "clock", "name", "due", "state", "left"};
 static const char *const queue_names[] = {"place", "household", "area", "name", "lead", "level", "groups",

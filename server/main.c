@@ -777,8 +777,8 @@ static enum err call_replay(struct run *r, struct diag *d)
     unsigned long long judged = n.judged, rate = judged * 60000 / (unsigned long long)(ms > 0 ? ms : 1);
     if (given(r, OPTION_JSON))
         buf_printf(&r->out,
-                   "{\"judged\":%llu,\"same\":%llu,\"differing\":%llu,\"not_compared\":%llu,\"left_out\":%llu,"
-                   "\"ms\":%lld,\"a_minute\":%llu,\"peak_kib\":%ld}\n",
+                   "{\"judged\":%llu,\"same\":%llu,\"differing\":%llu,\"not_compared\":%llu,"
+                   "\"left_out\":%llu,\"ms\":%lld,\"a_minute\":%llu,\"peak_kib\":%ld}\n",
                    judged, (unsigned long long)n.same, (unsigned long long)n.differing,
                    (unsigned long long)n.not_compared, (unsigned long long)n.left_out, (long long)ms, rate,
                    use.ru_maxrss);
@@ -788,8 +788,9 @@ static enum err call_replay(struct run *r, struct diag *d)
                    "red %llu, yellow %llu, blue %llu, cannot judge %llu, none %llu\n"
                    "%lld ms, %llu a minute, at most %ld KiB of memory\n",
                    judged, (unsigned long long)n.same, (unsigned long long)n.differing,
-                   (unsigned long long)n.not_compared, (unsigned long long)n.left_out, (unsigned long long)n.red,
-                   (unsigned long long)n.yellow, (unsigned long long)n.blue, (unsigned long long)n.unknown,
+                   (unsigned long long)n.not_compared, (unsigned long long)n.left_out,
+                   (unsigned long long)n.red, (unsigned long long)n.yellow,
+                   (unsigned long long)n.blue, (unsigned long long)n.unknown,
                    (unsigned long long)n.none, (long long)ms, rate, use.ru_maxrss);
     return ERR_OK;
 }
@@ -884,7 +885,9 @@ static const struct command commands[] = {
     {"status", "DIR", 1, 1, BIT(OPTION_JSON), true, call_status,
      "counts of what the centre holds",
      "doorstepd status /srv/doorstep --json"},
-    {"list", "DIR households|visits|findings|judgements|leads|clocks|queue|entities|comments|quarantine|devices|published",
+    {"list",
+     "DIR households|visits|findings|judgements|leads|clocks|queue|entities|comments|quarantine|devices|"
+     "published",
      2, 2,
      BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE), true, call_list,
      "what the centre holds, as a table",
@@ -908,7 +911,8 @@ static const struct command commands[] = {
      "let go of answers in removed rows, once every handheld knows of the removal",
      "doorstepd tidy /srv/doorstep"},
     {"export", "DIR", 1, 1,
-     BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_PUBLIC) | BIT(OPTION_FORM) | BIT(OPTION_OUT) | BIT(OPTION_JSON), true,
+     BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_PUBLIC) | BIT(OPTION_FORM) | BIT(OPTION_OUT) |
+         BIT(OPTION_JSON), true,
      call_export,
      "finalised visits as tables or documents",
      "doorstepd export /srv/doorstep --csv --form monitoring -o exported"},

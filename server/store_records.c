@@ -636,7 +636,8 @@ static const struct {
      {AT(findings), AT(findings_red), AT(findings_yellow), AT(findings_blue), AT(findings_unknown)}, 5},
     {"SELECT count(*), coalesce(sum(xml_matches = 0), 0) FROM submission WHERE county = ?1",
      {AT(submissions), AT(submissions_differing)}, 2},
-    {"SELECT coalesce(sum(verdict = 1), 0), coalesce(sum(verdict = 2), 0), coalesce(sum(verdict IN (3, 4)), 0)"
+    {"SELECT coalesce(sum(verdict = 1), 0), coalesce(sum(verdict = 2), 0),"
+     " coalesce(sum(verdict IN (3, 4)), 0)"
      " FROM judged WHERE county = ?1",
      {AT(judged_same), AT(judged_differing), AT(judged_not)}, 3},
     {"SELECT count(*), coalesce(sum(change_count), 0), coalesce(sum(length(frame)), 0),"
