@@ -477,7 +477,7 @@ static enum err release_begin(struct releasing *x, const struct apart_name *name
 enum err review_release(struct server *s, struct cstore *st, struct arena *a, const struct apart_name *name,
                         struct str by, bool force, struct diag *d)
 {
-    struct releasing x = {.s = s, .st = st, .a = a, .names = {st}};
+    struct releasing x = {.s = s, .st = st, .a = a, .names = {.st = st}};
     x.rows = row_names_of(&x.names);
     pthread_mutex_lock(&s->write_turn);
     enum err rc = cstore_begin(st, d);
