@@ -1,4 +1,5 @@
-/* Frames as people read them. */
+/* Frames as people read them (sync/render.h): what is told of a frame with and without its opened payload, as
+ * text and as JSON, and that a text from the network cannot break out of either. */
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
