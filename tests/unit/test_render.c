@@ -1,5 +1,5 @@
-/* Frames as people read them (sync/render.h): what is told of a frame with and without its opened payload, as
- * text and as JSON, and that a text from the network cannot break out of either. */
+/* Frames as people read them (sync/render.h): the head alone for whoever carries one, change by change for
+ * whoever can open it, a reason where it cannot be read, and a receipt without its token. */
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
