@@ -72,6 +72,23 @@ static void a_receipt_brings_cursor_token_and_time(void **state)
     assert_int_equal(store_identity(t->store)->epoch, 1);
 }
 
+/* A card may bring what the centre signed before a backup was put back there. */
+static void a_receipt_from_before_the_centre_was_set_back_counts_no_more(void **state)
+{
+    struct device_test *t = *state;
+    struct cut_frame f = one_visit(t);
+    bool again;
+    struct receipt_item none = {.batch_seq = 99, .status = RECEIPT_QUARANTINED};
+    OK(give_receipt(t, &f, item_for(&f, RECEIPT_STORED, 40), (struct receipt){.epoch = 1}, &again));
+    assert_int_equal(status_now(t).frames_receipted, 1);
+    OK(give_receipt(t, &f, none, (struct receipt){.epoch = 2}, &again));
+    assert_int_equal(status_now(t).frames_waiting, 1);
+    OK(give_receipt(t, &f, item_for(&f, RECEIPT_STORED, 40), (struct receipt){.epoch = 1}, &again));
+    assert_int_equal(status_now(t).frames_waiting, 1);
+    OK(give_receipt(t, &f, item_for(&f, RECEIPT_STORED, 7), (struct receipt){.epoch = 2}, &again));
+    assert_int_equal(status_now(t).frames_waiting, 0);
+}
+
 static void what_the_centre_set_aside_is_told_and_held(void **state)
 {
     struct device_test *t = *state;
@@ -505,6 +522,7 @@ int main(void)
         CASE(only_the_receipt_for_these_very_bytes_counts),
         CASE(another_devices_receipt_changes_nothing),
         CASE(a_receipt_brings_cursor_token_and_time),
+        CASE(a_receipt_from_before_the_centre_was_set_back_counts_no_more),
         CASE(what_the_centre_set_aside_is_told_and_held),
         CASE(a_frame_refused_for_its_numbers_goes_again_under_full_names),
         CASE(a_frame_stays_the_same_bytes),
