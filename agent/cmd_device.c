@@ -3,6 +3,7 @@
 #include "agent/attach.h"
 #include "agent/cli.h"
 #include "agent/deliver.h"
+#include "agent/leads.h"
 #include "agent/term.h"
 #include "agent/watch.h"
 #include "agent/work.h"
@@ -557,8 +558,10 @@ static void households_text(const struct status *x, bool zh)
     }
 }
 
-static enum err status_read(struct store *s, struct arena *a, bool check, struct status *x, struct diag *d)
+static enum err status_read(struct store *s, struct arena *a, bool check, int64_t now_ms,
+                            const struct zone *zone, struct status *x, struct diag *d)
 {
+    struct civil c = civil_at(now_ms, zone ? zone : zone_utc());
     enum err rc = check ? store_check(s, d) : ERR_OK;
     if (!rc)
         rc = store_status(s, a, &x->counts, d);
@@ -566,6 +569,8 @@ static enum err status_read(struct store *s, struct arena *a, bool check, struct
         rc = attach_status(s, &x->files, d);
     if (!rc)
         rc = store_households(s, a, &x->households, &x->household_count, d);
+    if (!rc)
+        rc = store_queue(s, a, civil_days(c.year, c.month, c.day), x->households, x->household_count, d);
     if (!rc)
         rc = store_published(s, a, &x->published, &x->published_count, d);
     x->id = store_identity(s);
@@ -595,7 +600,7 @@ static int run_status(int argc, char **argv, struct seam *seam)
     arena_init(&a, WORK_MEMORY_MAX);
     code = cli_store_open("status", &a, data, NULL, seam, &zone, &s);
     if (code < 0) {
-        enum err rc = status_read(s, &a, check != NULL, &x, &d);
+        enum err rc = status_read(s, &a, check != NULL, seam->wall_ms(seam->self), zone, &x, &d);
         code = rc ? cli_fail("status", rc, &d) : 0;
         if (!rc && json)
             status_json(&x);

@@ -92,30 +92,6 @@ static void lead_text(const struct lead *l, const struct clock *clocks, bool zh)
     }
 }
 
-/* The newest pack on the device sets the days: that of any form, since leads belong to none. */
-static enum err days_of(struct store *s, struct arena *a, struct str area, int64_t today,
-                        struct clock_days *out, struct diag *d)
-{
-    struct published *list;
-    uint32_t count = 0;
-    struct form_findings none = {0};
-    const struct pack *pack = NULL;
-    enum err rc = store_published(s, a, &list, &count, d);
-    for (uint32_t i = 0; !rc && !pack && i < count; i++) {
-        struct buf bytes;
-        struct diag quiet = {0};
-        if (!str_eq_z(list[i].kind, "pack") || !list[i].held)
-            continue;
-        buf_init(&bytes, WORK_FILE_MAX);
-        if (store_object_get(s, list[i].hash, &bytes, &quiet) ||
-            pack_load_alone(a, buf_str(&bytes), &pack, &none, &quiet))
-            pack = NULL;
-        buf_free(&bytes);
-    }
-    clock_days_for(pack, area, today, out);
-    return rc;
-}
-
 static int64_t today_of(struct seam *seam, const struct zone *zone)
 {
     struct civil c = civil_at(seam->wall_ms(seam->self), zone ? zone : zone_utc());
@@ -129,14 +105,17 @@ static enum err show(struct store *s, struct arena *a, const struct lead_request
     struct household h = {0};
     uint32_t count = 0;
     struct buf out;
+    const struct pack *pack = NULL;
     enum err rc = q->household ? store_household(s, a, str_of(q->household), &h, d) : ERR_OK;
     if (!rc)
         rc = store_leads(s, a, h.key, &list, &count, d);
+    if (!rc)
+        rc = store_clock_pack(s, a, &pack, d);
     buf_init(&out, 64u << 20);
     for (uint32_t i = 0; !rc && i < count; i++) {
         struct clock_days days;
         struct clock clocks[CLOCKS];
-        rc = days_of(s, a, list[i].area, today, &days, d);
+        clock_days_for(pack, list[i].area, today, &days);
         lead_clocks(&list[i].times, &days, today, clocks);
         if (q->json)
             lead_json(&list[i], clocks, &out);

@@ -37,6 +37,12 @@ enum err store_lead_step(struct store *s, int64_t lead, const struct lead_step_t
 enum err store_lead_indicator(struct store *s, int64_t lead, const struct lead_seen *i,
                               struct diag *d) MUST_USE;
 
+/* The newest rule pack that is here, whatever form it is for: it sets the days of clocks. NULL = none. */
+enum err store_clock_pack(struct store *s, struct arena *a, const struct pack **out, struct diag *d) MUST_USE;
+/* Puts households into the order in which to visit them (queue_priority). */
+enum err store_queue(struct store *s, struct arena *a, int64_t today, struct household *list, uint32_t count,
+                     struct diag *d) MUST_USE;
+
 /* After an interview at the door, in the terminal: each indicator of each open lead, with a note; then the
  * step "visit" with what came of it. `read_line` gives a line, "" at its end. */
 struct lead_asking {

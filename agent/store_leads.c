@@ -4,6 +4,7 @@
 #include "agent/leads.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "agent/store_impl.h"
 #include "platform/base/civil.h"
@@ -215,4 +216,99 @@ enum err store_lead_indicator(struct store *s, int64_t lead, const struct lead_s
         rc = make_below(s, lead, ROW_LEAD, ROW_INDICATOR, values, sizeof values / sizeof *values, &key, d);
     arena_free(&a);
     return rc;
+}
+
+/* ---- days, and whom to visit first ---- */
+
+enum err store_clock_pack(struct store *s, struct arena *a, const struct pack **out, struct diag *d)
+{
+    struct published *list;
+    uint32_t count = 0;
+    struct form_findings none = {0};
+    enum err rc = store_published(s, a, &list, &count, d);
+    *out = NULL;
+    for (uint32_t i = 0; !rc && !*out && i < count; i++) {
+        struct buf bytes;
+        struct diag quiet = {0};
+        if (!str_eq_z(list[i].kind, "pack") || !list[i].held)
+            continue;
+        buf_init(&bytes, WORK_FILE_MAX);
+        if (store_object_get(s, list[i].hash, &bytes, &quiet) ||
+            pack_load_alone(a, buf_str(&bytes), out, &none, &quiet))
+            *out = NULL;
+        buf_free(&bytes);
+    }
+    return rc;
+}
+
+static enum err take_group(struct store *s, struct arena *a, const struct row *row, const struct record *r,
+                           void *self, struct diag *d)
+{
+    uint32_t *groups = self;
+    (void)s, (void)a, (void)row, (void)d;
+    if (str_eq_z(record_value(r, FINDING_STATE), "hit"))
+        *groups |= must_visit_of(record_value(r, FINDING_RULE));
+    return ERR_OK;
+}
+
+struct queued {
+    struct household h;
+    uint32_t priority;
+};
+
+static enum err priority_of(struct store *s, struct arena *a, const struct household *h, int64_t today,
+                            const struct pack *pack, uint32_t *out, struct diag *d)
+{
+    static const char findings[] =
+        "SELECT " ROW_COLUMNS " FROM row WHERE kind = 5 AND deleted = 0 AND parent ="
+        " (SELECT key FROM row WHERE household = ? AND kind = 4 AND state = 1 AND deleted = 0"
+        " ORDER BY key DESC LIMIT 1)";
+    struct queue_place q = {.level = h->last_level, .last_visit = LEAD_NEVER, .assigned_due = LEAD_NEVER};
+    struct civil c;
+    struct lead *leads;
+    struct clock_days days;
+    struct clock clocks[CLOCKS];
+    uint32_t count = 0;
+    if (civil_read_date(str_sub(h->last_visit, 0, 10), &c))
+        q.last_visit = civil_days(c.year, c.month, c.day);
+    enum err rc = each_record(s, a, findings, h->key, take_group, &q.groups, d);
+    if (!rc)
+        rc = store_leads(s, a, h->key, &leads, &count, d);
+    clock_days_for(pack, h->area, today, &days);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        if (!lead_times_open(&leads[i].times))
+            continue;
+        q.lead_open = true;
+        lead_clocks(&leads[i].times, &days, today, clocks);
+        for (int k = 0; k < CLOCKS; k++)
+            q.lead_overdue = q.lead_overdue || clocks[k].state == CLOCK_OVERDUE;
+    }
+    *out = queue_priority(&q, today);
+    return rc;
+}
+
+static int by_priority(const void *a, const void *b)
+{
+    const struct queued *x = a, *y = b;
+    if (x->priority != y->priority)
+        return x->priority > y->priority ? -1 : 1;
+    return str_cmp(x->h.code, y->h.code);
+}
+
+enum err store_queue(struct store *s, struct arena *a, int64_t today, struct household *list, uint32_t count,
+                     struct diag *d)
+{
+    const struct pack *pack = NULL;
+    struct queued *all = ARENA_ARRAY(a, struct queued, count + 1u);
+    enum err rc = all ? store_clock_pack(s, a, &pack, d) : diag_set(d, ERR_NOMEM, "no memory for the queue");
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        all[i].h = list[i];
+        rc = priority_of(s, a, &list[i], today, pack, &all[i].priority, d);
+    }
+    if (rc)
+        return rc;
+    qsort(all, count, sizeof *all, by_priority);
+    for (uint32_t i = 0; i < count; i++)
+        list[i] = all[i].h;
+    return ERR_OK;
 }
