@@ -227,6 +227,46 @@ static void a_pack_that_cannot_be_used_keeps_nobody_from_interviewing(void **sta
     work_close(&w);
 }
 
+/* ---- judging at the door ---- */
+
+static const char alert_pack[] =
+    "{\"format\":1,\"id\":\"p\",\"version\":\"1\",\"title\":{\"zh\":\"试\",\"en\":\"Test\"},"
+    "\"forms\":[\"visit\"],\"valid\":{\"from\":\"2000-01-01\",\"to\":\"2099-12-31\"},"
+    "\"inputs\":{\"wage\":{\"path\":\"/data/wage\",\"type\":\"money\",\"zh\":\"工资\",\"en\":\"wage\"}},"
+    "\"params\":{},\"checks\":[{\"id\":\"URG\",\"severity\":\"red\",\"urgent\":true,"
+    "\"name\":{\"zh\":\"急\",\"en\":\"Urgent\"},"
+    "\"when\":\"$wage < 10\",\"text\":{\"zh\":\"工资{wage}\",\"en\":\"Wage {wage}\"},"
+    "\"follow\":{\"zh\":\"看\",\"en\":\"Look.\"},\"source\":\"design\"},"
+    "{\"id\":\"LOW\",\"severity\":\"red\",\"name\":{\"zh\":\"低\",\"en\":\"Low\"},"
+    "\"when\":\"$wage < 100\",\"text\":{\"zh\":\"低\",\"en\":\"Low\"},"
+    "\"follow\":{\"zh\":\"看\",\"en\":\"Look.\"},\"source\":\"design\"}]}";
+
+static void only_what_is_urgent_is_told_before_the_finish(void **state)
+{
+    struct device_test *t = *state;
+    struct work w;
+    struct work_result r;
+    OK(t->seam->file_write(t->seam->self, "/pack.json", str_of(alert_pack), false, &t->d));
+    const struct work_options o = {.store = t->store,
+                                   .seam = t->seam,
+                                   .form = write_form(t, visit_form),
+                                   .pack = "/pack.json"};
+    OK(work_open(&w, &o, &t->d));
+    say(t, &w, "/data/name", "A");
+    assert_int_equal(w.alerts.count, 0); /* nothing is known yet */
+    say(t, &w, "/data/wage", "50");
+    assert_int_equal(w.alerts.count, 0); /* LOW holds, and waits */
+    say(t, &w, "/data/wage", "5");
+    assert_int_equal(w.alerts.count, 1);
+    assert_true(str_eq_z(w.alerts.at[0].rule, "URG") && str_starts(w.alerts.at[0].en, STR("Wage 5")));
+    say(t, &w, "/data/wage", "500");
+    say(t, &w, "/data/wage", "4");
+    assert_int_equal(w.alerts.count, 1); /* told once */
+    OK(work_finish(&w, &t->a, STR("fine"), &r, &t->d));
+    assert_true(r.judged && r.judgement.count == 2);
+    work_close(&w);
+}
+
 /* ---- finishing ---- */
 
 static void a_finish_that_met_a_full_card_is_tried_again(void **state)
@@ -259,6 +299,7 @@ int main(void)
         CASE(a_version_that_the_centre_does_not_know_is_not_begun_with),
         CASE(lists_come_from_where_the_form_comes_from),
         CASE(a_pack_that_cannot_be_used_keeps_nobody_from_interviewing),
+        CASE(only_what_is_urgent_is_told_before_the_finish),
         CASE(a_finish_that_met_a_full_card_is_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
