@@ -163,6 +163,15 @@ static void note_certificate(struct look *l, const struct piece *p)
     memcpy(k->sign_public, c.sign_public, sizeof k->sign_public);
 }
 
+/* By epoch and cursor, which clocks have no part in: a centre whose clock once stood at 2099 must not make
+ * all that it says later stale. */
+static int in_order(const struct done *a, const struct done *b)
+{
+    if (a->epoch != b->epoch)
+        return a->epoch < b->epoch ? -1 : 1;
+    return a->cursor < b->cursor ? -1 : a->cursor > b->cursor;
+}
+
 static void note_done(struct look *l, uint32_t source, const struct piece *p)
 {
     struct done s;
@@ -170,12 +179,11 @@ static void note_done(struct look *l, uint32_t source, const struct piece *p)
         s.inc != p->inc)
         return;
     struct known_device *k = device_note(l, s.device, s.inc);
-    bool newer = k && (!k->has_done || s.epoch > k->done.epoch ||
-                       (s.epoch == k->done.epoch && s.cursor >= k->done.cursor));
-    if (!newer)
+    if (!k || (k->has_done && in_order(&s, &k->done) < 0))
         return;
-    if (s.ms > l->newest_ms)
-        l->newest_ms = s.ms;
+    int order = in_order(&s, &l->newest);
+    if (order > 0 || (order == 0 && s.ms < l->newest.ms))
+        l->newest = s;
     k->has_done = true;
     k->done = s;
     k->done_source = source;

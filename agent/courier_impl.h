@@ -45,8 +45,8 @@ struct look {
     VEC(struct known_device) devices;
     VEC(struct for_us) for_us;
     VEC(struct object_part) parts;
-    int64_t newest_ms; /* of all statements: what time it is at the centre, at least */
-    bool *for_others;  /* by source: the centre's downlink for another device lies in it */
+    struct done newest; /* of all statements, in the centre's order: what time it is there, at least */
+    bool *for_others;   /* by source: the centre's downlink for another device lies in it */
     struct courier_result *result;
 };
 /* `l` is zeroed; free it on every path. `us` is the store's identity. */

@@ -207,7 +207,7 @@ struct carrying {
 /* What the centre told a device so long ago that others have told it since, or that nobody will meet it. */
 static bool is_stale(const struct look *l, const struct known_device *k)
 {
-    return k && k->has_done && l->newest_ms - k->done.ms > COURIER_LIFE_MS;
+    return k && k->has_done && l->newest.ms - k->done.ms > COURIER_LIFE_MS;
 }
 
 /* Source 0 is what is carried already: it was verified when it came. */
