@@ -789,9 +789,9 @@ static enum err call_replay(struct run *r, struct diag *d)
                    "%lld ms, %llu a minute, at most %ld KiB of memory\n",
                    judged, (unsigned long long)n.same, (unsigned long long)n.differing,
                    (unsigned long long)n.not_compared, (unsigned long long)n.left_out,
-                   (unsigned long long)n.red, (unsigned long long)n.yellow,
-                   (unsigned long long)n.blue, (unsigned long long)n.unknown,
-                   (unsigned long long)n.none, (long long)ms, rate, use.ru_maxrss);
+                   (unsigned long long)n.red, (unsigned long long)n.yellow, (unsigned long long)n.blue,
+                   (unsigned long long)n.unknown, (unsigned long long)n.none, (long long)ms, rate,
+                   use.ru_maxrss);
     return ERR_OK;
 }
 
