@@ -437,11 +437,13 @@ void http_serve_stop(struct http_serve *s)
         return;
     MHD_socket listening = MHD_quiesce_daemon(s->daemon);
     if (listening != MHD_INVALID_SOCKET)
-        close(listening);
+        (void)shutdown(listening, SHUT_RDWR);
     const struct timespec moment = {.tv_nsec = 5000000};
     for (int64_t until = now_ms() + STOP_WAIT_MS; atomic_load(&s->running) > 0 && now_ms() < until;)
         nanosleep(&moment, NULL);
     MHD_stop_daemon(s->daemon);
+    if (listening != MHD_INVALID_SOCKET) /* its threads still take it out of what they wait for, till then */
+        close(listening);
     gnutls_free(s->ticket_key.data);
     free(s);
 }
