@@ -94,7 +94,7 @@ static void give_text(const struct courier_result *r, bool zh)
            (unsigned long long)r->bytes);
     if (r->frames_left + r->pieces_left > 0)
         printf(zh ? "因字节限额，%llu 批没有装上\n" : "%llu frames were left for the limit of bytes\n",
-               (unsigned long long)(r->frames_left + r->pieces_left));
+               (unsigned long long)r->frames_left + (unsigned long long)r->pieces_left);
     if (r->bundles_removed > 0)
         printf(zh ? "县里已签收，清掉卡上旧包 %llu 个\n"
                   : "%llu bundles whose frames the centre has were removed\n",
@@ -334,7 +334,7 @@ static void serving_ready(void *self, uint16_t port, const struct courier_result
     else
         printf(q->zh ? "端口 %u：另一台机器可以来取 %llu 批。按 Ctrl-C 结束。\n"
                      : "port %u: another handheld can fetch %llu frames. Ctrl-C ends it.\n",
-               port, (unsigned long long)(packed->frames_own + packed->frames_carried));
+               port, (unsigned long long)packed->frames_own + (unsigned long long)packed->frames_carried);
     (void)fflush(stdout);
 }
 

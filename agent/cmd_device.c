@@ -145,7 +145,7 @@ static void progress_line(const struct deliver_progress *p, bool zh, char *line,
                                  : "the network shows a login page, not the centre")
                            : (zh ? "没有连上中心" : "no connection to the centre"),
                  (long long)((p->wait_ms + 999) / 1000),
-                 (unsigned long long)(p->bytes_waiting + p->file_bytes_waiting));
+                 (unsigned long long)p->bytes_waiting + (unsigned long long)p->file_bytes_waiting);
     else
         snprintf(line, n,
                  zh ? "已有回执 %llu 批、%llu 份附件；待发 %llu 字节、附件 %llu 字节；收到 %llu 处改动、%llu "

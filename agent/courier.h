@@ -18,12 +18,13 @@
 #include "sync/courier.h"
 
 #define COURIER_SUFFIX ".dsb"
-#define COURIER_CARRY_MAX (256u << 20)        /* bytes carried for others */
-#define COURIER_LIFE_MS (60LL * 86400 * 1000) /* what the centre sends is carried so long, by its own clock \
-                                               */
-#define COURIER_PIECES_MAX 65536              /* pieces known at once, of one place: what bounds memory */
-#define COURIER_FILES_MAX 256                 /* bundles of one place */
-#define COURIER_COPIES_MAX 2                  /* of a carried frame in one place */
+#define COURIER_CARRY_MAX (256u << 20) /* bytes carried for others */
+#define COURIER_LIFE_MS                                                                        \
+    (60LL * 86400 * 1000)        /* what the centre sends is carried so long, by its own clock \
+                                  */
+#define COURIER_PIECES_MAX 65536 /* pieces known at once, of one place: what bounds memory */
+#define COURIER_FILES_MAX 256    /* bundles of one place */
+#define COURIER_COPIES_MAX 2     /* of a carried frame in one place */
 
 struct courier_options {
     const char *data;   /* this handheld's own folder */

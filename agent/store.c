@@ -67,22 +67,23 @@ static const struct migration sealed_migrations[] = {
         "CREATE TABLE file(visit INTEGER NOT NULL, name TEXT NOT NULL, bytes BLOB NOT NULL, "
         "PRIMARY KEY(visit, name)) STRICT;"
         "CREATE INDEX outbox_waiting ON outbox(batch) WHERE status = 0;"},
-    {2, "CREATE TABLE attachment(hash BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, "
-        "added_ms INTEGER NOT NULL, delivered_ms INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
-        "CREATE INDEX attachment_name ON attachment(name);"
-        "CREATE TABLE attachment_piece(hash BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, "
-        "PRIMARY KEY(hash, at)) STRICT;"
-        /* part: the object frame that told the centre of it, 0 = none yet */
-        "CREATE TABLE attachment_link(visit INTEGER NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, "
-        "part INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(visit, name)) STRICT, WITHOUT ROWID;"
-        "CREATE INDEX attachment_link_hash ON attachment_link(hash);"
-        /* object frames; status as in receipts, 0 = none. frame: empty once it has a receipt; epoch: of that */
-        "CREATE TABLE part(n INTEGER PRIMARY KEY, hash BLOB NOT NULL, at INTEGER NOT NULL, inc INTEGER NOT "
-        "NULL, batch_id BLOB NOT NULL, frame BLOB NOT NULL, status INTEGER NOT NULL DEFAULT 0, reason TEXT, "
-        "epoch INTEGER NOT NULL DEFAULT 0) STRICT;"
-        "CREATE INDEX part_told ON part(epoch) WHERE status > 0;"
-        "CREATE INDEX part_hash ON part(hash, at);"
-        "CREATE INDEX part_waiting ON part(n) WHERE status = 0;"},
+    {2,
+     "CREATE TABLE attachment(hash BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, "
+     "added_ms INTEGER NOT NULL, delivered_ms INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+     "CREATE INDEX attachment_name ON attachment(name);"
+     "CREATE TABLE attachment_piece(hash BLOB NOT NULL, at INTEGER NOT NULL, bytes BLOB NOT NULL, "
+     "PRIMARY KEY(hash, at)) STRICT;"
+     /* part: the object frame that told the centre of it, 0 = none yet */
+     "CREATE TABLE attachment_link(visit INTEGER NOT NULL, name TEXT NOT NULL, hash BLOB NOT NULL, "
+     "part INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(visit, name)) STRICT, WITHOUT ROWID;"
+     "CREATE INDEX attachment_link_hash ON attachment_link(hash);"
+     /* object frames; status as in receipts, 0 = none. frame: empty once it has a receipt; epoch: of that */
+     "CREATE TABLE part(n INTEGER PRIMARY KEY, hash BLOB NOT NULL, at INTEGER NOT NULL, inc INTEGER NOT "
+     "NULL, batch_id BLOB NOT NULL, frame BLOB NOT NULL, status INTEGER NOT NULL DEFAULT 0, reason TEXT, "
+     "epoch INTEGER NOT NULL DEFAULT 0) STRICT;"
+     "CREATE INDEX part_told ON part(epoch) WHERE status > 0;"
+     "CREATE INDEX part_hash ON part(hash, at);"
+     "CREATE INDEX part_waiting ON part(n) WHERE status = 0;"},
 };
 
 static const struct migration open_migrations[] = {

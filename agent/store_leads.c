@@ -121,7 +121,7 @@ static enum err make_below(struct store *s, int64_t parent_key, enum row_kind pa
     struct txn t = {0};
     struct counters c;
     struct arena a;
-    struct row parent;
+    struct row parent = {0};
     int64_t key = 0;
     arena_init(&a, STORE_SCRATCH_MAX);
     enum err rc = work_begin(s, &t, &c, d);

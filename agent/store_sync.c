@@ -615,12 +615,11 @@ static enum err take_item(struct store *s, struct receipt_use *use, const struct
 static enum err hear_epoch(struct store *s, uint32_t epoch, struct diag *d)
 {
     struct stmt *q = NULL;
-    enum err rc =
-        db_prepare(s->db,
-                   "UPDATE outbox SET status = 0, sent = 1, epoch = ?1"
-                   " WHERE epoch < ?1 AND epoch > 0 AND inc = ?2 "
-                   "AND status IN (1, 2, 3)",
-                   &q, d);
+    enum err rc = db_prepare(s->db,
+                             "UPDATE outbox SET status = 0, sent = 1, epoch = ?1"
+                             " WHERE epoch < ?1 AND epoch > 0 AND inc = ?2 "
+                             "AND status IN (1, 2, 3)",
+                             &q, d);
     if (!rc) {
         bind_i64(q, 1, epoch);
         bind_i64(q, 2, s->id.by.inc);

@@ -84,9 +84,9 @@ const struct form_field *form_field_by_path(const struct form *f, struct str pat
 /* A bind's attribute that the engine itself has no use for, such as orx:max-pixels; p NULL when absent. `uri`
  * is its namespace, "" = none. */
 struct str form_field_extra(const struct form *f, uint32_t number, const char *uri, const char *local);
-/* What happens when values of a field meet whose authors had not seen each other's: bind ds:policy. What is asked
- * anew at every visit, and what only follows from other answers, belongs to the visit unless the form says
- * otherwise. Numbers as in sync/change.h. False: the form names a policy that there is not. */
+/* What happens when values of a field meet whose authors had not seen each other's: bind ds:policy. What is
+ * asked anew at every visit, and what only follows from other answers, belongs to the visit unless the form
+ * says otherwise. Numbers as in sync/change.h. False: the form names a policy that there is not. */
 enum form_policy { FORM_KEEP, FORM_REVIEW, FORM_UNION, FORM_IMMUTABLE, FORM_VISIT };
 #define FORM_POLICIES 5
 bool form_field_policy(const struct form *f, uint32_t number, enum form_policy *out);

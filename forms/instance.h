@@ -115,9 +115,9 @@ struct session {
     const struct form *form;
     const struct session_host *host;
     struct str instance_id; /* to be given out once; "" = it is drawn */
-    struct arena arena;   /* everything that lives as long as the session */
-    struct arena scratch; /* of one evaluation, rolled back */
-    struct arena told;    /* texts of session_changes, until the clear */
+    struct arena arena;     /* everything that lives as long as the session */
+    struct arena scratch;   /* of one evaluation, rolled back */
+    struct arena told;      /* texts of session_changes, until the clear */
     struct pool pool;
     struct primary primary;
     const struct tree **trees;  /* 0 = primary, then form->resources */

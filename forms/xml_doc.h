@@ -40,7 +40,7 @@ struct xml_doc {
     VEC(struct xml_attr) attrs;
     VEC(struct node_name) names;
     struct map name_ids; /* uri, local and prefix in one to the index in names */
-    struct map prefixes;     /* declared prefix to index in uris; the last declaration counts */
+    struct map prefixes; /* declared prefix to index in uris; the last declaration counts */
     VEC(struct str) uris;
     struct str encoding; /* as declared, "" = none */
 };

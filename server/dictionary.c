@@ -6,8 +6,9 @@
 #include "server/parts.h"
 #include "sync/batch_zstd.h"
 
-#define DICT_SIZE (16u << 10) /* more learns little more from payloads of a few hundred bytes, and travels \
-                               */
+#define DICT_SIZE                                                                            \
+    (16u << 10) /* more learns little more from payloads of a few hundred bytes, and travels \
+                 */
 #define SAMPLES_SIZE_MAX (8u << 20)
 #define SAMPLES_MAX 20000
 #define SAMPLE_SIZE_MAX \

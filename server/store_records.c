@@ -643,10 +643,13 @@ static const struct {
     {"SELECT count(*), coalesce(sum(change_count), 0), coalesce(sum(length(frame)), 0),"
      " coalesce(sum(again), 0) FROM batch WHERE county = ?1 AND copy = 0",
      {AT(frames), AT(changes), AT(frame_bytes), AT(duplicates)}, 4},
-    {"SELECT coalesce(sum(status = 2), 0), coalesce(sum(status = 3), 0) FROM batch WHERE county = ?1 AND copy = 0",
+    {"SELECT coalesce(sum(status = 2), 0), coalesce(sum(status = 3), 0) FROM batch"
+     " WHERE county = ?1 AND copy = 0",
      {AT(frames_conflicts), AT(frames_quarantined)}, 2},
     {"SELECT count(*) FROM batch WHERE county = ?1 AND copy > 0", {AT(clones)}, 1},
-    {"SELECT coalesce(sum(conflicts), 0) FROM record WHERE county = ?1 AND conflicts > 0", {AT(conflicts)}, 1},
+    {"SELECT coalesce(sum(conflicts), 0) FROM record WHERE county = ?1 AND conflicts > 0",
+     {AT(conflicts)},
+     1},
     {"SELECT count(*), coalesce(sum(size), 0) FROM object WHERE county = ?1",
      {AT(objects), AT(object_bytes)}, 2},
 #undef AT

@@ -16,7 +16,7 @@ struct ingest_author {
         revoked; /* ERR_OK: in use; ERR_DENIED: a person shut it out; ERR_EXISTS: this incarnation is over */
     unsigned char sign_public[P256_PUBLIC_SIZE];
     const struct frame_dicts *dicts; /* all that the centre ever published; NULL = none */
-    bool prev_known; /* the hash of batch_seq - 1 is known */
+    bool prev_known;                 /* the hash of batch_seq - 1 is known */
     unsigned char prev[8];
     bool next_known; /* batch_seq + 1 came first, and says this of its predecessor */
     unsigned char next[8];

@@ -138,15 +138,19 @@ static void base_free(struct base *b)
         buf_free(&b->bytes[i]);
 }
 
-/* What the store holds, but for what is random: keys, frames, instance names. */
+/* What the store holds, but for what is random: keys, frames, instance names. Of row numbers only that each
+ * is there once and the next one is free: opening a visit spends one for its name before the visit is there.
+ * When that fails the visit has another name and a later number, and a cut between the two leaves a gap. */
 static struct str shape(struct trial *t)
 {
     static const char *const queries[] = {
-        "SELECT group_concat(next_seq||','||next_counter||','||cursor) FROM counters",
+        "SELECT group_concat(next_seq||','||(next_counter > (SELECT coalesce(max(counter), 0) FROM row))||','"
+        "||cursor) FROM counters",
         "SELECT group_concat(key||','||(device <> "
-        "0)||','||inc||','||counter||','||number||','||kind||','||parent"
+        "0)||','||inc||','||(SELECT count(*) FROM row o WHERE o.device = "
+        "r.device AND o.inc = r.inc AND o.counter = r.counter)||','||number||','||kind||','||parent"
         "||','||interview||','||household||','||repeat||','||visit||','||deleted||','||state, ';') FROM "
-        "(SELECT * FROM row ORDER BY key)",
+        "(SELECT * FROM row ORDER BY key) r",
         "SELECT group_concat(seq||','||visit||','||row||','||fld||','||op||','||person||','||seen||','||batch"
         "||','||(op = 3), ';') FROM (SELECT * FROM chg ORDER BY seq)",
         "SELECT group_concat(key, ';') FROM (SELECT key FROM record ORDER BY key)",
