@@ -131,7 +131,7 @@ static enum err base_shape(void *self, const struct list_shape *shape, struct di
 static enum err base_row(void *self, const struct str *cells, struct diag *d)
 {
     struct entities *e = self;
-    struct entity_row *row;
+    struct entity_row *row = NULL;
     struct str id = STR("");
     char branch[40];
     for (uint32_t i = 0; i < e->base_columns; i++)
@@ -185,7 +185,7 @@ static enum err put_version(struct entities *e, struct entity_row *row, uint64_t
 
 static enum err new_entity(struct entities *e, const struct entity_change *x, struct diag *d)
 {
-    struct entity_row *row;
+    struct entity_row *row = NULL;
     char branch[40];
     enum err rc = add_row(e, x->id, &row, d);
     if (!rc)

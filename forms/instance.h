@@ -73,6 +73,7 @@ struct pending {
     uint32_t *at; /* frame numbers */
     uint32_t count, room;
     uint32_t whole; /* all frames below the frame of this number - 1 are in it; 0 = not known */
+    bool walks;     /* the property was seen to put the text of a container together */
 };
 
 struct change_entry {
@@ -131,6 +132,7 @@ struct session {
     uint32_t pending_low; /* no set bit below this word */
     uint32_t running;     /* property under evaluation, NONE */
     struct eval work;     /* of the properties under evaluation */
+    uint64_t walked;      /* nodes and bytes of containers' texts, since this change began */
     struct regex_cache regexes;
     uint32_t transaction;
     VEC(struct cell_id) violations;

@@ -191,7 +191,14 @@ static enum err read_typed(struct eval *e, struct node n, struct value *out)
         return ERR_OK;
     }
     const struct tree *t = n.tree < e->tree_count ? e->trees[n.tree] : NULL;
+    uint64_t before = s->walked;
     struct str text = t ? t->ops->text(t, n, e->scratch) : STR("");
+    uint64_t walked = s->walked - before;
+    if (e->fuel < walked) {
+        e->fuel = 0;
+        return ERR_LIMIT;
+    }
+    e->fuel -= (uint32_t)walked;
     *out = text.n == 0 && e->rules ? (struct value){.type = VALUE_UNKNOWN}
                                    : (struct value){.type = VALUE_STRING, .text = text};
     return ERR_OK;
@@ -396,12 +403,14 @@ static int primary_compare(const struct tree *t, struct node a, struct node b)
     return frame_compare(s, fa, fb);
 }
 
-static void text_inside(const struct session *s, const struct frame *f, uint32_t node, struct buf *b)
+/* Adds the nodes that were looked at to `walked`. */
+static void text_inside(struct session *s, const struct frame *f, uint32_t node, struct buf *b)
 {
     const struct frame_class *class = &s->form->classes.at[f->class];
     uint32_t end = node_at(s, node)->end;
     for (uint32_t i = node; i < end; i++) {
         const struct schema_node *n = node_at(s, i);
+        s->walked++;
         if (n->class == f->class) {
             if (!n->attribute && !n->has_elements && visible(s, f, i))
                 buf_put_str(b, cell_at(s, f, i)->text);
@@ -418,7 +427,7 @@ static void text_inside(const struct session *s, const struct frame *f, uint32_t
 
 static struct str primary_text(const struct tree *t, struct node n, struct arena *scratch)
 {
-    const struct session *s = session_of(t);
+    struct session *s = session_of(t);
     uint32_t node = n.y == Y_DOCUMENT ? 0 : n.y & ~Y_TEXT;
     const struct frame *f = s->frames.at[n.x];
     if (!node_at(s, node)->has_elements)
@@ -426,6 +435,7 @@ static struct str primary_text(const struct tree *t, struct node n, struct arena
     struct buf b;
     buf_init(&b, SESSION_MEMORY_MAX);
     text_inside(s, f, node, &b);
+    s->walked += b.n;
     struct str out = arena_str(scratch, buf_str(&b));
     buf_free(&b);
     return out.p ? out : STR("");

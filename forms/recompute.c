@@ -9,6 +9,9 @@
  * cut off. */
 #define RECOUNTS_MAX 1000u
 #define ROUNDS_SPARE 1000u /* of the whole queue, beyond one for each entry */
+/* Nodes and bytes of containers' texts that one change may put together. What every entry reads of all others
+ * grows with their square, and no single evaluation shows it. */
+#define TEXT_WALK_MAX 1000000u
 
 /* --- marking --- */
 
@@ -356,13 +359,23 @@ static void sort_frames(struct session *s, struct pending *batch)
     }
 }
 
+/* Once the texts of containers have cost too much, what reads them keeps the value it has. */
+static bool walked_enough(struct session *s, bool walks)
+{
+    if (!walks || s->walked <= TEXT_WALK_MAX)
+        return false;
+    session_warn(s, STR("Calculations of this form read the text of whole groups or of the whole interview too "
+                        "often. Some of them were left as they were; let them read single answers."));
+    return true;
+}
+
 static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
 {
     const struct prop *p = &s->form->props.at[prop];
     struct pending batch = s->pending[prop];
     uint64_t bit = (uint64_t)1 << (p->bit % 64);
     enum err rc = ERR_OK;
-    s->pending[prop] = (struct pending){.at = s->spare.at, .room = s->spare.room};
+    s->pending[prop] = (struct pending){.at = s->spare.at, .room = s->spare.room, .walks = batch.walks};
     s->spare = (struct pending){0};
     s->pending_bits[prop / 64] &= ~((uint64_t)1 << (prop % 64));
     if (p->ordered)
@@ -373,10 +386,15 @@ static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
         if (!f || f->class != p->class || !(f->dirty[p->bit / 64] & bit))
             continue; /* removed meanwhile */
         f->dirty[p->bit / 64] &= ~bit;
+        if (walked_enough(s, s->pending[prop].walks))
+            continue;
+        uint64_t before = s->walked;
         rc = do_prop(s, prop, f, d);
+        s->pending[prop].walks |= s->walked != before;
     }
     s->running = NONE;
     batch.count = batch.whole = 0;
+    batch.walks = false;
     if (s->spare.at)
         pool_free(&s->pool, batch.at, batch.room * sizeof(*batch.at));
     else
@@ -457,6 +475,8 @@ static enum err run_action(struct session *s, const struct action *a, const stru
                             .frame = f->number};
         return ERR_OK;
     }
+    if (walked_enough(s, a->value != NULL))
+        return ERR_OK;
     struct arena_mark mark = arena_mark(&s->scratch);
     struct str text = a->text;
     if (a->value) {
@@ -488,6 +508,7 @@ static enum err run_everywhere(struct session *s, const struct action *a)
 enum err run_event(struct session *s, uint32_t event)
 {
     enum err rc = ERR_OK;
+    s->walked = 0;
     for (uint32_t i = 0; i < s->form->actions.count && !rc; i++)
         if (s->form->actions.at[i].events & event)
             rc = run_everywhere(s, &s->form->actions.at[i]);
@@ -530,6 +551,7 @@ static enum err run_triggered(struct session *s)
 
 enum err recompute(struct session *s, struct diag *d)
 {
+    s->walked = 0;
     enum err rc = run_queue(s, d);
     for (uint32_t depth = 0; s->triggered.count && !rc; depth++) {
         if (depth == ACTION_DEPTH_MAX) {

@@ -114,7 +114,7 @@ static void put_elements(struct buf *out, const struct leaves *l)
         if (i && str_eq(path, l->at[i - 1].path))
             continue;
         close_to(out, &open, shared(open, path));
-        for (size_t from = open.n + 1, to = from; from < path.n; from = to + 1) {
+        for (size_t from = open.n + 1, to; from < path.n; from = to + 1) {
             for (to = from; to < path.n && path.p[to] != '/'; to++)
                 ;
             struct str name = str_sub(path, from, to - from), here = str_sub(path, 0, to);

@@ -54,7 +54,7 @@ static enum err signed_words(struct str text, const unsigned char centre[static 
 enum err certificate_read(struct str text, const unsigned char centre[static P256_PUBLIC_SIZE],
                           struct certificate *out, struct diag *d)
 {
-    struct words w;
+    struct words w = {0};
     struct certificate c = {0};
     enum err rc = signed_words(text, centre, CERTIFICATE_MARK, &w, d);
     if (rc)
@@ -105,7 +105,7 @@ static bool read_item(struct str word, struct done_item *out)
 enum err done_read(struct arena *a, struct str text, const unsigned char centre[static P256_PUBLIC_SIZE],
                    struct done *out, struct diag *d)
 {
-    struct words w;
+    struct words w = {0};
     struct done s = {0};
     VEC(struct done_item) items = {0};
     enum err rc = signed_words(text, centre, DONE_MARK, &w, d);

@@ -47,7 +47,7 @@ static enum err chain_check(const struct ingest_author *author, const struct fra
             d, ERR_EXISTS,
             "Frame %llu that is stored here does not follow this frame %llu: a copy of the handheld, "
             "or a restored one, has sent too. It takes another incarnation.",
-            (unsigned long long)(f->batch_seq + 1), (unsigned long long)f->batch_seq);
+            (unsigned long long)f->batch_seq + 1, (unsigned long long)f->batch_seq);
     return rc;
 }
 

@@ -584,21 +584,21 @@ void disk_lose_power(struct sim_machine *m)
 
 void disk_copy(struct sim_disk *to, const struct sim_disk *from)
 {
-    uint64_t size_max = to->size_max;
-    disk_free(to);
-    to->size_max = size_max;
+    struct sim_disk copy = {.size_max = to->size_max};
     for (uint32_t i = 0; i < from->names.count; i++) {
         const struct sim_node *there = from->names.at[i].node;
-        struct sim_node *node = node_new(to, there->is_folder);
+        struct sim_node *node = node_new(&copy, there->is_folder);
         if (there->size) {
             node_resize(node, there->size);
             memcpy(node->bytes, there->bytes, there->size);
             node_sync(node);
             node_clean(node);
         }
-        names_set(&to->names, from->names.at[i].path, node);
-        names_set(&to->kept, from->names.at[i].path, node);
+        names_set(&copy.names, from->names.at[i].path, node);
+        names_set(&copy.kept, from->names.at[i].path, node);
     }
+    disk_free(to);
+    *to = copy;
 }
 
 /* Dead handles keep what they share among themselves; the living begin anew. */
