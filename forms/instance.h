@@ -132,7 +132,7 @@ struct session {
     uint32_t pending_low; /* no set bit below this word */
     uint32_t running;     /* property under evaluation, NONE */
     struct eval work;     /* of the properties under evaluation */
-    uint64_t walked;      /* nodes and bytes of containers' texts, since this change began */
+    uint64_t walked;      /* nodes of containers' texts put together since this change began */
     struct regex_cache regexes;
     uint32_t transaction;
     VEC(struct cell_id) violations;

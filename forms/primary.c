@@ -9,6 +9,7 @@
 
 #define Y_TEXT 0x80000000u
 #define Y_DOCUMENT 0xFFFFFFFEu
+#define TEXT_OF_A_NODE 16 /* bytes that cost about what looking at a node costs */
 
 static struct session *session_of(const struct tree *t)
 {
@@ -403,7 +404,7 @@ static int primary_compare(const struct tree *t, struct node a, struct node b)
     return frame_compare(s, fa, fb);
 }
 
-/* Adds the nodes that were looked at to `walked`. */
+/* Adds the nodes that were looked at to `walked`; a long text counts as several. */
 static void text_inside(struct session *s, const struct frame *f, uint32_t node, struct buf *b)
 {
     const struct frame_class *class = &s->form->classes.at[f->class];
@@ -435,7 +436,7 @@ static struct str primary_text(const struct tree *t, struct node n, struct arena
     struct buf b;
     buf_init(&b, SESSION_MEMORY_MAX);
     text_inside(s, f, node, &b);
-    s->walked += b.n;
+    s->walked += b.n / TEXT_OF_A_NODE;
     struct str out = arena_str(scratch, buf_str(&b));
     buf_free(&b);
     return out.p ? out : STR("");

@@ -9,9 +9,9 @@
  * cut off. */
 #define RECOUNTS_MAX 1000u
 #define ROUNDS_SPARE 1000u /* of the whole queue, beyond one for each entry */
-/* Nodes and bytes of containers' texts that one change may put together. What every entry reads of all others
+/* Nodes of containers' texts that one change may put together. What every entry reads of all others
  * grows with their square, and no single evaluation shows it. */
-#define TEXT_WALK_MAX 1000000u
+#define TEXT_WALK_MAX 250000u
 
 /* --- marking --- */
 
@@ -364,8 +364,9 @@ static bool walked_enough(struct session *s, bool walks)
 {
     if (!walks || s->walked <= TEXT_WALK_MAX)
         return false;
-    session_warn(s, STR("Calculations of this form read the text of whole groups or of the whole interview too "
-                        "often. Some of them were left as they were; let them read single answers."));
+    session_warn(s,
+                 STR("Calculations of this form read the text of whole groups or of the whole interview too "
+                     "often. Some of them were left as they were; let them read single answers."));
     return true;
 }
 
@@ -394,7 +395,6 @@ static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
     }
     s->running = NONE;
     batch.count = batch.whole = 0;
-    batch.walks = false;
     if (s->spare.at)
         pool_free(&s->pool, batch.at, batch.room * sizeof(*batch.at));
     else

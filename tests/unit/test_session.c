@@ -885,6 +885,63 @@ static void a_calculation_that_asks_for_its_own_place_settles(void **state)
     interview_close(&v);
 }
 
+static const char *const entries_that_read_all =
+    "<instance><d id=\"d\"><n>40</n><word/><x>7</x><r "
+    "jr:template=\"\"><q>1</q><all/><twice/></r><sum/></d></instance>"
+    "<bind nodeset=\"/d/n\" type=\"int\"/><bind nodeset=\"/d/x\" type=\"int\"/>"
+    "<bind nodeset=\"/d/r\" relevant=\"not(contains(/, 'nothing'))\"/>"
+    "<bind nodeset=\"/d/r/twice\" type=\"int\" calculate=\"/d/x * 2\"/>"
+    "<bind nodeset=\"/d/sum\" type=\"int\" calculate=\"sum(/d/r/twice)\"/>";
+static const char *const entries_that_read_all_body =
+    "<input ref=\"/d/n\"/><input ref=\"/d/word\"/><input ref=\"/d/x\"/><group ref=\"/d/r\"><repeat "
+    "nodeset=\"/d/r\" "
+    "jr:count=\"/d/n\"><input ref=\"/d/r/q\"/></repeat></group>";
+
+static uint32_t warnings_about_texts(struct interview *v)
+{
+    const struct str *at;
+    uint32_t found = 0, count = session_warnings(v->s, &at);
+    for (uint32_t i = 0; i < count; i++)
+        found += str_starts(at[i], STR("Calculations of this form read the text of whole groups"));
+    return found;
+}
+
+static void entries_may_read_the_text_of_the_whole_interview(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v, entries_that_read_all, entries_that_read_all_body);
+    assert_true(applies(&v, "/d/r[40]"));
+    answer(&v, "/d/word", "nothing");
+    assert_false(applies(&v, "/d/r[1]"));
+    assert_false(applies(&v, "/d/r[40]"));
+    assert_int_equal(warnings_about_texts(&v), 0);
+    interview_close(&v);
+}
+
+/* Entries squared: what reads those texts keeps its value, is told once, and nothing else suffers. */
+static void too_many_that_read_the_whole_interview_are_told_and_left_as_they_were(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_open(&v, entries_that_read_all, entries_that_read_all_body);
+    answer(&v, "/d/n", "4000");
+    assert_int_equal(warnings_about_texts(&v), 1);
+    assert_true(applies(&v, "/d/r[4000]"));
+    assert_string_equal(value_of(&v, "/d/sum"), "56000");
+    answer(&v, "/d/x", "8");
+    assert_string_equal(value_of(&v, "/d/r[4000]/twice"), "16");
+    assert_string_equal(value_of(&v, "/d/sum"), "64000");
+    answer(&v, "/d/word", "nothing");
+    assert_true(applies(&v, "/d/r[4000]"));
+    assert_int_equal(warnings_about_texts(&v), 1);
+    answer(&v, "/d/n", "20");
+    assert_false(applies(&v, "/d/r[1]"));
+    answer(&v, "/d/word", "all");
+    assert_true(applies(&v, "/d/r[1]"));
+    interview_close(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -924,6 +981,8 @@ int main(void)
         cmocka_unit_test(patterns_may_come_from_answers),
         cmocka_unit_test(what_is_wrong_is_said_in_the_language_of_the_form),
         cmocka_unit_test(a_calculation_that_asks_for_its_own_place_settles),
+        cmocka_unit_test(entries_may_read_the_text_of_the_whole_interview),
+        cmocka_unit_test(too_many_that_read_the_whole_interview_are_told_and_left_as_they_were),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
