@@ -10,7 +10,7 @@
 
 struct lead_request {
     const char *household, *channel, *source, *opened, *deadline, *evidence, *note, *at, *result, *category;
-    const char *follow_up, *photo, *position, *data, *tz, *json, *lang;
+    const char *follow_up, *conditions, *photo, *position, *data, *tz, *json, *lang;
     const char *args[4];
     int n;
 };
@@ -160,7 +160,7 @@ static enum err open_lead(struct store *s, struct arena *a, const struct lead_re
     return rc;
 }
 
-static enum err take_step(struct store *s, const struct lead_request *q, struct diag *d)
+static enum err take_step(struct store *s, const struct lead_request *q, int64_t today, struct diag *d)
 {
     struct lead_step_taken t = {.at = text(q->at),
                                 .note = text(q->note),
@@ -176,6 +176,10 @@ static enum err take_step(struct store *s, const struct lead_request *q, struct 
             "record, help, remove, close");
     if (!rc)
         rc = day_holds(t.at, d);
+    if (!rc && t.step == STEP_REMOVE) {
+        rc = removal_check(text(q->conditions), today, d);
+        t.result = text(q->conditions);
+    }
     return rc ? rc : store_lead_step(s, lead, &t, d);
 }
 
@@ -205,7 +209,7 @@ static enum err run(struct store *s, struct arena *a, const struct lead_request 
     if (str_eq_z(what, "open"))
         return open_lead(s, a, q, d);
     if (str_eq_z(what, "step"))
-        return take_step(s, q, d);
+        return take_step(s, q, today, d);
     if (str_eq_z(what, "seen"))
         return note_seen(s, q, d);
     return diag_set(d, ERR_USAGE, "say one of: lead list, lead open, lead step, lead seen");
@@ -225,6 +229,8 @@ static int run_lead(int argc, char **argv, struct seam *seam)
         {"--result", "TEXT", "step: confirmed, refuted, partly", &q.result},
         {"--category", "CODE", "step: the category that is suggested", &q.category},
         {"--follow-up", "TEXT", "step: what is to be done", &q.follow_up},
+        {"--conditions", "WORDS",
+         "step remove: above=DAY spending=yes guarantees=yes original=yes new-risk=no ...", &q.conditions},
         {"--note", "TEXT", "a few words", &q.note},
         {"--photo", "NAME", "seen: name of a photo that was attached", &q.photo},
         {"--position", "POINT", "seen: \"LAT LON [ALT [ACC]]\"", &q.position},

@@ -264,6 +264,77 @@ const char *removal_text(enum removal_condition c, bool zh)
     return zh ? conditions[c].zh : conditions[c].en;
 }
 
+static bool said(struct str value, enum truth *out)
+{
+    bool yes = str_eq_z(value, "yes"), no = str_eq_z(value, "no");
+    if (yes || no)
+        *out = yes ? TRUTH_TRUE : TRUTH_FALSE;
+    return yes || no;
+}
+
+enum err removal_read(struct str text, struct removal *out, struct diag *d)
+{
+    struct removal r = {.above_since = LEAD_NEVER,
+                        .spending_solved = TRUTH_UNKNOWN,
+                        .guarantees_held = TRUTH_UNKNOWN,
+                        .original_gone = TRUTH_UNKNOWN,
+                        .new_risk = TRUTH_UNKNOWN,
+                        .has_labour = TRUTH_UNKNOWN};
+    const struct {
+        const char *name;
+        enum truth *truth;
+    } words[] = {{"spending", &r.spending_solved},
+                 {"guarantees", &r.guarantees_held},
+                 {"original", &r.original_gone},
+                 {"new-risk", &r.new_risk},
+                 {"labour", &r.has_labour}};
+    struct str word, name;
+    while (str_word(&text, &word)) {
+        struct str value = word;
+        struct civil c = {0};
+        bool read = str_split(&value, '=', &name);
+        if (read && str_eq_z(name, "above")) {
+            read = civil_read_date(value, &c);
+            r.above_since = read ? civil_days(c.year, c.month, c.day) : LEAD_NEVER;
+        } else if (read) {
+            enum truth *truth = NULL;
+            for (size_t i = 0; i < COUNT(words); i++)
+                truth = str_eq_z(name, words[i].name) ? words[i].truth : truth;
+            read = truth && said(value, truth);
+        }
+        if (!read)
+            return diag_set(d, ERR_SYNTAX,
+                            "\"%.*s\" is no condition: say above=DAY, and spending=, guarantees=, original=, "
+                            "new-risk=, labour= with yes or no",
+                            STR_ARG(word));
+    }
+    *out = r;
+    return ERR_OK;
+}
+
+enum err removal_check(struct str text, int64_t today, struct diag *d)
+{
+    static const char *const names[REMOVAL_CONDITIONS] = {"above",    "spending", "guarantees",
+                                                          "original", "new-risk", "labour"};
+    struct removal r;
+    struct buf out;
+    enum err rc = removal_read(text, &r, d);
+    uint32_t missing = rc ? 0 : removal_missing(&r, today);
+    if (!missing)
+        return rc;
+    buf_init(&out, 2048);
+    for (uint32_t i = 0; i < REMOVAL_CONDITIONS; i++)
+        if (missing >> i & 1)
+            buf_printf(&out, "%s%s", out.n ? ", " : "", names[i]);
+    rc = diag_set(
+        d, ERR_STATE,
+        "The risk cannot be marked as removed. Not met, or not said: %.*s (above: six months over the "
+        "line).",
+        (int)out.n, out.p ? out.p : "");
+    buf_free(&out);
+    return rc;
+}
+
 /* ---- whom to visit first ---- */
 
 const char *must_visit_text(enum must_visit g, bool zh)

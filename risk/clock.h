@@ -112,6 +112,12 @@ enum removal_condition {
 /* Bits of what is missing; 0 = it may be marked. What is not known is missing. */
 uint32_t removal_missing(const struct removal *r, int64_t today);
 const char *removal_text(enum removal_condition c, bool zh);
+/* What a person affirms, as words between spaces: "above=2026-05-31 spending=yes guarantees=yes original=yes
+ * new-risk=no labour=yes". above: the first day of the unbroken time over the line; original: it is gone.
+ * What is left out is not known. ERR_SYNTAX names the word that cannot be read. */
+enum err removal_read(struct str text, struct removal *out, struct diag *d) MUST_USE;
+/* ERR_STATE with all that is missing. */
+enum err removal_check(struct str text, int64_t today, struct diag *d) MUST_USE;
 
 /* ---- whom to visit first ---- */
 /* The eight groups that are visited in any case, as bits, from the checks that hit; other ids count nothing.

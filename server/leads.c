@@ -328,7 +328,10 @@ enum err lead_step_note(struct desk *k, uint64_t number, struct str code, struct
         return diag_set(d, ERR_USAGE,
                         "A step is one of forward, visit, compare, notice, notice_end, township, county, "
                         "announce, record, help, remove, close.");
-    enum err rc = cstore_begin(k->st, d);
+    enum err rc = step == STEP_REMOVE ? removal_check(note, civil_days(c.year, c.month, c.day), d) : ERR_OK;
+    if (rc)
+        return rc;
+    rc = cstore_begin(k->st, d);
     if (!rc)
         rc = cstore_record_of_number(k->st, number, &lead, d);
     if (!rc)

@@ -137,6 +137,28 @@ static void what_is_not_known_keeps_a_risk_from_being_removed(void **state)
                      ((1u << REMOVAL_CONDITIONS) - 1) & ~(1u << REMOVAL_NEW_RISK));
 }
 
+static void a_person_affirms_each_condition_in_words(void **state)
+{
+    static const char all[] =
+        "above=2026-05-31 spending=yes guarantees=yes original=yes new-risk=no labour=yes";
+    struct diag d = {0};
+    struct removal r;
+    (void)state;
+    assert_int_equal(removal_check(str_of(all), day(12, 1), &d), ERR_OK);
+    assert_int_equal(removal_check(str_of(all), day(11, 30), &d), ERR_STATE);
+    assert_non_null(strstr(d.text, "said: above ("));
+    assert_null(strstr(d.text, "labour"));
+    diag_clear(&d);
+    assert_int_equal(removal_check(STR("spending=yes"), day(12, 1), &d), ERR_STATE);
+    assert_non_null(strstr(d.text, "new-risk, labour")); /* not said is not known */
+    diag_clear(&d);
+    assert_int_equal(removal_read(STR("labour=perhaps"), &r, &d), ERR_SYNTAX);
+    assert_int_equal(removal_read(STR("above=soon"), &r, &d), ERR_SYNTAX);
+    diag_clear(&d);
+    assert_int_equal(removal_read(STR("money=yes"), &r, &d), ERR_SYNTAX);
+    assert_non_null(strstr(d.text, "money=yes"));
+}
+
 static void who_is_visited_first(void **state)
 {
     (void)state;
@@ -186,6 +208,7 @@ int main(void)
         cmocka_unit_test(a_lead_that_is_closed_stops_its_clocks),
         cmocka_unit_test_setup_teardown(a_county_sets_its_own_days, open_arena, close_arena),
         cmocka_unit_test(what_is_not_known_keeps_a_risk_from_being_removed),
+        cmocka_unit_test(a_person_affirms_each_condition_in_words),
         cmocka_unit_test(who_is_visited_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
