@@ -316,7 +316,7 @@ enum err removal_check(struct str text, int64_t today, struct diag *d)
 {
     static const char *const names[REMOVAL_CONDITIONS] = {"above",    "spending", "guarantees",
                                                           "original", "new-risk", "labour"};
-    struct removal r;
+    struct removal r = {.above_since = LEAD_NEVER};
     struct buf out;
     enum err rc = removal_read(text, &r, d);
     uint32_t missing = rc ? 0 : removal_missing(&r, today);
