@@ -67,7 +67,8 @@ enum err centre_store_open(const struct seam *seam, const char *dir, struct csto
     struct buf path;
     enum err rc = path_in(&path, dir, "centre.db", d);
     if (!rc)
-        rc = cstore_open(path.p, seam->vfs, store_out, d);
+        rc = cstore_open(&(struct cstore_place){.seam = seam, .path = path.p, .vfs = seam->vfs, .county = 1},
+                         store_out, d);
     buf_free(&path);
     return rc;
 }
@@ -156,7 +157,7 @@ enum err centre_make(const struct seam *seam, const char *dir, struct str county
     if (!rc)
         rc = keyset_put(seam, dir, &keys, county, d);
     if (!rc)
-        rc = cstore_county_make(st, county, FIRST_EPOCH, d);
+        rc = cstore_county_make(st, county, FIRST_EPOCH, NULL, d);
     if (!rc)
         rc = sha256((struct str){(const char *)keys.root.public, sizeof keys.root.public}, print);
     if (!rc)

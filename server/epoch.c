@@ -20,7 +20,7 @@ uint32_t epoch_of_time(int64_t now_ms)
     return minutes < 1 ? 1 : minutes > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)minutes;
 }
 
-static uint32_t epoch_after(uint32_t newest, int64_t now_ms)
+uint32_t epoch_after(uint32_t newest, int64_t now_ms)
 {
     uint32_t of_time = epoch_of_time(now_ms);
     return of_time > newest ? of_time : newest + 1;

@@ -395,6 +395,7 @@ enum err changes_rename(struct cstore *st, struct arena *a, const struct device_
 /* The number that a new epoch gets at this time at least: minutes since 2024, so that two that began from the
  * same backup differ. */
 uint32_t epoch_of_time(int64_t now_ms);
+uint32_t epoch_after(uint32_t newest, int64_t now_ms);
 /* Inside a transaction: a handheld proves it. `epoch`: the newest that it knows. */
 enum err srv_set_back(struct server *s, struct cstore *st, uint32_t epoch, struct diag *d) MUST_USE;
 /* What a handheld with a token says of itself: the epoch it knows and its cursor. Takes the write turn when

@@ -24,7 +24,18 @@ struct cstore;
 #define CSTORE_TEXT_MAX 4096          /* reasons, names, titles: more is cut by whoever writes it */
 #define CSTORE_OBJECT_MAX (64u << 20) /* a form, list or pack; the largest public list met has 19 MB */
 
-enum err cstore_open(const char *path, const char *vfs, struct cstore **cstore_out, struct diag *d) MUST_USE;
+/* Where a store is: a file, or a database that several counties and several programs share. */
+struct cstore_place {
+    const struct seam *seam; /* its clock; lives as long as the store */
+    const char *path, *vfs;  /* of the file, or */
+    const char *url;         /* postgresql://... of libpq, with one host or several */
+    int64_t county;          /* its number there; 0 = the next free one, when it is made */
+    uint32_t partitions;     /* of each table when the tables are made; 0 = none */
+};
+enum err cstore_open(const struct cstore_place *where, struct cstore **cstore_out, struct diag *d) MUST_USE;
+/* Before a request: is the database there, and is it still the one it was? A promoted standby begins a new
+ * epoch. ERR_BUSY: it cannot be reached just now. */
+enum err cstore_ready(struct cstore *s, struct diag *d) MUST_USE;
 void cstore_close(struct cstore *s); /* accepts NULL */
 
 /* ---- one write transaction ---- */
@@ -42,7 +53,8 @@ enum err cstore_commit(struct cstore *s, struct diag *d) MUST_USE;
 void cstore_rollback(struct cstore *s); /* does nothing once committed or never begun */
 
 /* ---- the county ---- */
-enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, struct diag *d) MUST_USE;
+enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, int64_t *county_out,
+                            struct diag *d) MUST_USE;
 enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
                        struct counters *now_out, struct diag *d) MUST_USE;
 /* A new epoch: the database was set back to a backup, and what it numbers beyond `base` is not what it

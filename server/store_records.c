@@ -1,7 +1,7 @@
-/* The store over SQLite, second half: records and what the downlink walks, objects and forms, submissions,
- * counts. See store_sqlite.c for what holds in both.
+/* The store, second part: records and what the downlink walks, objects and forms, submissions,
+ * counts. See store_county.c for what holds in all parts.
  */
-#include "server/store_sqlite.h"
+#include "server/store_impl.h"
 
 /* ---- records ---- */
 
@@ -159,10 +159,8 @@ enum err cstore_records_forget(struct cstore *s, struct diag *d)
     for (size_t i = 0; !rc && i < sizeof tables / sizeof tables[0]; i++) {
         struct stmt *q = NULL;
         rc = statement(s, tables[i], &q, d);
-        if (!rc) {
+        if (!rc)
             rc = stmt_run(q, d);
-            stmt_done(q);
-        }
     }
     return rc;
 }
@@ -227,9 +225,7 @@ enum err cstore_object_put(struct cstore *s, const unsigned char hash[static SHA
     bind_i64(q, 4, (int64_t)bytes.n);
     bind_i64(q, 5, now_ms);
     bind_blob(q, 6, bytes.n ? bytes.p : "", bytes.n);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 enum err cstore_object(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
@@ -272,9 +268,7 @@ enum err cstore_form_put(struct cstore *s, const struct form_row *f, struct diag
     bind_text(q, 5, none_as_empty(f->title));
     bind_text(q, 6, none_as_empty(f->fieldmap));
     bind_i64(q, 7, f->published_ms);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 #define FORM_COLUMNS "SELECT hash, id, version, title, fieldmap, published_ms FROM form WHERE county = ?1"
@@ -425,9 +419,7 @@ enum err cstore_submission_put(struct cstore *s, const struct submission_row *r,
     bind_i64(q, 13, r->received_ms);
     bind_blob(q, 14, r->xml.n ? r->xml.p : "", r->xml.n);
     bind_i64(q, 15, r->capped);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 #define SUBMISSION_COLUMNS                                                                           \
@@ -571,9 +563,7 @@ enum err cstore_judged_put(struct cstore *s, const struct judged_row *j, struct 
     bind_text(q, 5, none_as_empty(j->why));
     bind_text(q, 6, none_as_empty(j->said));
     bind_text(q, 7, none_as_empty(j->found));
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 enum err cstore_judged(struct cstore *s, struct arena *a, struct row_id after, enum judged verdict,
@@ -625,25 +615,25 @@ static const struct {
     int count;
 } count_queries[] = {
 #define AT(field) offsetof(struct centre_counts, field)
-    {"SELECT count(*), coalesce(sum(revoked_ms > 0), 0) FROM device WHERE county = ?1",
+    {"SELECT count(*), count(*) FILTER (WHERE revoked_ms > 0) FROM device WHERE county = ?1",
      {AT(devices), AT(devices_revoked)}, 2},
     {"SELECT count(*) FROM record WHERE county = ?1 AND kind = 1", {AT(households)}, 1},
     {"SELECT count(*) FROM record WHERE county = ?1 AND kind = 2", {AT(interviews)}, 1},
     {"SELECT count(*) FROM record WHERE county = ?1 AND kind = 4", {AT(visits)}, 1},
-    {"SELECT count(*), coalesce(sum(code = 'red'), 0), coalesce(sum(code = 'yellow'), 0),"
-     " coalesce(sum(code = 'blue'), 0), coalesce(sum(code = 'unknown'), 0)"
+    {"SELECT count(*), count(*) FILTER (WHERE code = 'red'), count(*) FILTER (WHERE code = 'yellow'),"
+     " count(*) FILTER (WHERE code = 'blue'), count(*) FILTER (WHERE code = 'unknown')"
      " FROM record WHERE county = ?1 AND kind = 5",
      {AT(findings), AT(findings_red), AT(findings_yellow), AT(findings_blue), AT(findings_unknown)}, 5},
-    {"SELECT count(*), coalesce(sum(xml_matches = 0), 0) FROM submission WHERE county = ?1",
+    {"SELECT count(*), count(*) FILTER (WHERE xml_matches = 0) FROM submission WHERE county = ?1",
      {AT(submissions), AT(submissions_differing)}, 2},
-    {"SELECT coalesce(sum(verdict = 1), 0), coalesce(sum(verdict = 2), 0),"
-     " coalesce(sum(verdict IN (3, 4)), 0)"
+    {"SELECT count(*) FILTER (WHERE verdict = 1), count(*) FILTER (WHERE verdict = 2),"
+     " count(*) FILTER (WHERE verdict IN (3, 4))"
      " FROM judged WHERE county = ?1",
      {AT(judged_same), AT(judged_differing), AT(judged_not)}, 3},
     {"SELECT count(*), coalesce(sum(change_count), 0), coalesce(sum(length(frame)), 0),"
      " coalesce(sum(again), 0) FROM batch WHERE county = ?1 AND copy = 0",
      {AT(frames), AT(changes), AT(frame_bytes), AT(duplicates)}, 4},
-    {"SELECT coalesce(sum(status = 2), 0), coalesce(sum(status = 3), 0) FROM batch"
+    {"SELECT count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3) FROM batch"
      " WHERE county = ?1 AND copy = 0",
      {AT(frames_conflicts), AT(frames_quarantined)}, 2},
     {"SELECT count(*) FROM batch WHERE county = ?1 AND copy > 0", {AT(clones)}, 1},
@@ -723,5 +713,5 @@ enum err cstore_quarantine(struct cstore *s, struct arena *a, struct quarantined
 
 enum err cstore_check(struct cstore *s, struct diag *d)
 {
-    return db_check(s->db, d);
+    return s->sql.ops->check(s->sql.db, d);
 }

@@ -2,15 +2,16 @@
  * released is never edited; a change is a new one behind it. The key of every table begins with the county,
  * so that PostgreSQL's partitions need no other schema.
  */
-#include "server/store_sqlite.h"
+#include "server/schema_work.h"
+#include "server/store_impl.h"
 
 /* clang-format off */
-const struct migration cstore_migrations[] = {
+const struct sql_migration cstore_migrations[] = {
     {1,
      "CREATE TABLE county ("
      "  county INTEGER PRIMARY KEY, name TEXT NOT NULL, epoch INTEGER NOT NULL,"
      "  server_seq INTEGER NOT NULL, row_number INTEGER NOT NULL, person INTEGER NOT NULL,"
-     "  own_row INTEGER NOT NULL, hlc INTEGER NOT NULL) STRICT;"
+     "  own_row INTEGER NOT NULL, hlc INTEGER NOT NULL, line TEXT NOT NULL) STRICT;"
      /* base: the last server sequence that this epoch has in common with the one before it */
      "CREATE TABLE epoch ("
      "  county INTEGER NOT NULL, epoch INTEGER NOT NULL, base INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
@@ -127,6 +128,10 @@ const struct migration cstore_migrations[] = {
      "CREATE TABLE patch ("
      "  county INTEGER NOT NULL, from_hash BLOB NOT NULL, to_hash BLOB NOT NULL, bytes BLOB,"
      "  PRIMARY KEY (county, from_hash, to_hash)) STRICT;"},
+    {4, ""}, /* people, sessions, audit */
+    {5, CSTORE_SCHEMA_WORK},
+    {6, ""}, /* screens */
+    {7, ""},
 };
 /* clang-format on */
 

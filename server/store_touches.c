@@ -1,4 +1,4 @@
-/* The store over SQLite: what the downlink walks. A device sees what is published, what it made itself, and
+/* The store: what the downlink walks. A device sees what is published, what it made itself, and
  * what lies in the areas below its own. Each of these is a stream in the centre's order with an index of its
  * own, so that a village pays for its own changes and not for the county's; who sees very many areas walks
  * them all.
@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 
-#include "server/store_sqlite.h"
+#include "server/store_impl.h"
 
 #define AREAS_MAX 64 /* streams to merge; beyond it one walk over everything is cheaper */
 #define LAST_CHARACTER "\xF4\x8F\xBF\xBF"
@@ -57,7 +57,8 @@ enum err cstore_touch_put(struct cstore *s, const struct touch *t, struct diag *
                             "  WHEN r.area IS NULL THEN '' ELSE '=' || r.area END"
                             "  FROM record r WHERE r.county = ?1 AND r.row = ?3), ''))"
                             " ON CONFLICT (county, seq, row)"
-                            " DO UPDATE SET from_seq = min(from_seq, excluded.from_seq)",
+                            " DO UPDATE SET from_seq = CASE WHEN touch.from_seq < excluded.from_seq"
+                            " THEN touch.from_seq ELSE excluded.from_seq END",
                             &q, d);
     if (rc)
         return rc;

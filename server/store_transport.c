@@ -1,6 +1,6 @@
-/* The store over SQLite, third part: frames on their way, attachments, patches. Pieces are rows of their own,
+/* The store, third part: frames on their way, attachments, patches. Pieces are rows of their own,
  * so that a photo is never rewritten as it grows. */
-#include "server/store_sqlite.h"
+#include "server/store_impl.h"
 #include "server/transport.h"
 
 /* ---- frames on their way ---- */

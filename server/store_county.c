@@ -1,35 +1,32 @@
-/* The store over SQLite: one plain database in the centre's directory, WAL, synchronous=FULL, STRICT tables.
- * Here: the county and its counters, people, devices, the ledger; records and what is published are in
- * store_records.c.
+/* The store over SQLite (one file in the centre's directory) or PostgreSQL. Here: the county and its
+ * counters, people, devices, the ledger; records and what is published are in store_records.c.
  *
  * SQL is never built from input: every statement is a literal. A verb gathers its rows into the caller's
  * arena before it returns, so that verbs can be called from inside loops over each other's results.
  */
-#include "server/store_sqlite.h"
+#include "server/parts.h"
+#include "server/store_impl.h"
 
 /* ---- open, close, transactions ---- */
 
-enum err cstore_open(const char *path, const char *vfs, struct cstore **cstore_out, struct diag *d)
+enum err cstore_open(const struct cstore_place *where, struct cstore **cstore_out, struct diag *d)
 {
     struct arena memory;
+    struct sql_opened opened = {0};
     arena_init(&memory, 1u << 16);
     struct cstore *s = ARENA_NEW(&memory, struct cstore);
     if (!s)
         return no_memory(d);
-    struct db_options o = {
-        .path = path,
-        .vfs = vfs,
-        .migrations = cstore_migrations,
-        .migration_count = cstore_migration_count,
-        .application_id = CSTORE_APPLICATION_ID,
-        .busy_ms_max = 10000,
-    };
-    enum err rc = db_open(&o, &s->db, d);
+    enum err rc = sql_sqlite_open(where->path, where->vfs, CSTORE_APPLICATION_ID, cstore_migrations,
+                                  cstore_migration_count, &opened, d);
     if (rc) {
         arena_free(&memory);
         return rc;
     }
-    s->county = 1;
+    s->sql.ops = opened.ops;
+    s->sql.db = opened.db;
+    s->county = where->county;
+    s->seam = where->seam;
     s->memory = memory;
     *cstore_out = s;
     return ERR_OK;
@@ -39,20 +36,24 @@ void cstore_close(struct cstore *s)
 {
     if (!s)
         return;
-    txn_rollback(&s->txn);
-    db_close(s->db);
+    cstore_rollback(s);
+    sql_close(&s->sql);
     struct arena memory = s->memory;
     arena_free(&memory);
 }
+
+#define COUNTY_COLUMNS                                                                   \
+    "SELECT name, epoch, server_seq, row_number, person, own_row, hlc, line FROM county" \
+    " WHERE county = ?1"
 
 static enum err counters_read(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
                               struct counters *out, struct diag *d)
 {
     struct stmt *q = NULL;
     bool row = false;
+    /* Where several programs write, the county's row is the lock under which its counters move. */
     enum err rc = statement(s,
-                            "SELECT name, epoch, server_seq, row_number, person, own_row, hlc FROM county"
-                            " WHERE county = ?1",
+                            s->txn.open && s->sql.ops->shared ? COUNTY_COLUMNS " FOR UPDATE" : COUNTY_COLUMNS,
                             &q, d);
     if (!rc)
         rc = stmt_step(q, &row, d);
@@ -70,21 +71,62 @@ static enum err counters_read(struct cstore *s, struct arena *a, struct str *nam
                                  .own_row = (uint32_t)col_i64(q, 5),
                                  .hlc = col_i64(q, 6),
                                  .epoch = (uint32_t)col_i64(q, 1)};
+        s->line_known = str_eq(col_text(q, 7), s->sql.ops->line(s->sql.db));
     }
     stmt_done(q);
     return rc;
 }
 
+/* A standby was promoted, or the database came back in another cluster: what the former line held beyond this
+ * may be lost, and handhelds must send it again. */
+static enum err line_take(struct cstore *s, struct diag *d)
+{
+    const struct seam *seam = s->seam;
+    uint32_t epoch = epoch_after(s->counters.epoch, seam->wall_ms(seam->self));
+    int64_t now_ms = seam->wall_ms(seam->self);
+    struct str why = STR("the database goes on as another line (a promoted standby, or another cluster)");
+    struct stmt *q = NULL;
+    enum err rc = cstore_epoch_begin(s, epoch, s->counters.server_seq, now_ms, why, d);
+    if (!rc)
+        rc = cstore_audit(s, now_ms, STR("centre"), STR("set-back"), why, d);
+    if (!rc)
+        rc = statement(s, "UPDATE county SET line = ?2 WHERE county = ?1", &q, d);
+    if (rc)
+        return rc;
+    bind_text(q, 2, s->sql.ops->line(s->sql.db));
+    s->line_known = true;
+    return stmt_run(q, d);
+}
+
 enum err cstore_begin(struct cstore *s, struct diag *d)
 {
     CHECK(!s->txn.open);
-    enum err rc = txn_begin(&s->txn, s->db, d);
+    enum err rc = s->sql.ops->begin(s->sql.db, d);
     if (rc)
         return rc;
+    s->txn.open = true;
     rc = counters_read(s, NULL, NULL, NULL, &s->counters, d);
     s->counters_saved = s->counters;
+    if (!rc && !s->line_known)
+        rc = line_take(s, d);
     if (rc)
-        txn_rollback(&s->txn);
+        cstore_rollback(s);
+    return rc;
+}
+
+enum err cstore_ready(struct cstore *s, struct diag *d)
+{
+    struct counters now;
+    CHECK(!s->txn.open);
+    if (!s->sql.ops->shared)
+        return ERR_OK;
+    enum err rc = counters_read(s, NULL, NULL, NULL, &now, d);
+    if (rc || s->line_known)
+        return rc;
+    rc = cstore_begin(s, d);
+    if (!rc)
+        rc = cstore_commit(s, d);
+    cstore_rollback(s);
     return rc;
 }
 
@@ -115,9 +157,7 @@ static enum err counters_write(struct cstore *s, struct diag *d)
     bind_i64(q, 4, c->person);
     bind_i64(q, 5, c->own_row);
     bind_i64(q, 6, c->hlc);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 enum err cstore_commit(struct cstore *s, struct diag *d)
@@ -125,44 +165,73 @@ enum err cstore_commit(struct cstore *s, struct diag *d)
     CHECK(s->txn.open);
     enum err rc = counters_write(s, d);
     if (!rc)
-        rc = txn_commit(&s->txn, d);
+        rc = s->sql.ops->commit(s->sql.db, d);
     if (rc)
-        txn_rollback(&s->txn);
+        cstore_rollback(s);
+    s->txn.open = false;
     return rc;
 }
 
 void cstore_rollback(struct cstore *s)
 {
-    txn_rollback(&s->txn);
+    if (s->txn.open)
+        s->sql.ops->rollback(s->sql.db);
+    s->txn.open = false;
 }
 
 /* ---- the county ---- */
 
-enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, struct diag *d)
+static enum err county_insert(struct cstore *s, struct str name, uint32_t epoch, struct diag *d)
 {
     struct stmt *q = NULL;
-    struct txn t = {0};
     bool row = false;
-    enum err rc = txn_begin(&t, s->db, d);
-    if (!rc)
-        rc = statement(s, "SELECT 1 FROM county WHERE county = ?1", &q, d);
-    if (!rc)
-        rc = stmt_step(q, &row, d);
+    enum err rc = statement(s, "SELECT 1 FROM county WHERE county = ?1", &q, d);
+    if (rc)
+        return rc;
+    rc = stmt_step(q, &row, d);
     stmt_done(q);
-    q = NULL;
     if (!rc && row)
-        rc = diag_set(d, ERR_EXISTS, "This directory holds a county already; choose an empty one.");
+        rc = diag_set(d, ERR_EXISTS, "There is a county of this number already; choose an empty place.");
     if (!rc)
-        rc = statement(s, "INSERT INTO county VALUES (?1, ?2, ?3, 0, 0, 0, 0, 0)", &q, d);
+        rc =
+            statement(s,
+                      "INSERT INTO county (county, name, epoch, server_seq, row_number, person, own_row, hlc,"
+                      " line) SELECT CASE WHEN ?1 > 0 THEN ?1 ELSE (SELECT coalesce(max(county), 0) + 1"
+                      " FROM county) END, ?2, ?3, 0, 0, 0, 0, 0, ?4 RETURNING county",
+                      &q, d);
+    if (rc)
+        return rc;
+    bind_text(q, 2, name);
+    bind_i64(q, 3, epoch);
+    bind_text(q, 4, s->sql.ops->line(s->sql.db));
+    rc = stmt_step(q, &row, d);
     if (!rc) {
-        bind_text(q, 2, name);
-        bind_i64(q, 3, epoch);
-        rc = stmt_run(q, d);
-        stmt_done(q);
+        CHECK(row);
+        s->county = col_i64(q, 0);
+        rc = stmt_step(q, &row, d);
     }
+    stmt_done(q);
+    return rc;
+}
+
+enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, int64_t *county_out,
+                            struct diag *d)
+{
+    int64_t before = s->county;
+    enum err rc = s->sql.ops->begin(s->sql.db, d);
+    if (rc)
+        return rc;
+    s->txn.open = true;
+    rc = county_insert(s, name, epoch, d);
     if (!rc)
-        rc = txn_commit(&t, d);
-    txn_rollback(&t);
+        rc = s->sql.ops->commit(s->sql.db, d);
+    if (rc) {
+        cstore_rollback(s);
+        s->county = before;
+    }
+    s->txn.open = false;
+    if (!rc && county_out)
+        *county_out = s->county;
     return rc;
 }
 
@@ -181,7 +250,6 @@ enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int
     if (!rc) {
         bind_i64(q, 2, epoch);
         rc = stmt_run(q, d);
-        stmt_done(q);
     }
     if (!rc)
         rc = statement(s, "INSERT INTO epoch VALUES (?1, ?2, ?3, ?4, ?5)", &q, d);
@@ -191,14 +259,12 @@ enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int
         bind_i64(q, 4, now_ms);
         bind_text(q, 5, none_as_empty(why));
         rc = stmt_run(q, d);
-        stmt_done(q);
     }
     if (!rc)
-        rc = statement(s, "UPDATE device SET cursor = min(cursor, ?2) WHERE county = ?1", &q, d);
+        rc = statement(s, "UPDATE device SET cursor = ?2 WHERE county = ?1 AND cursor > ?2", &q, d);
     if (!rc) {
         bind_u64(q, 2, base);
         rc = stmt_run(q, d);
-        stmt_done(q);
     }
     if (!rc)
         s->counters.epoch = s->counters_saved.epoch = epoch;
@@ -238,9 +304,7 @@ enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct s
     bind_text(q, 3, none_as_empty(who));
     bind_text(q, 4, none_as_empty(what));
     bind_text(q, 5, none_as_empty(about));
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 enum err cstore_audit_count(struct cstore *s, struct str what, uint32_t *count_out, struct diag *d)
@@ -272,9 +336,7 @@ enum err cstore_person_put(struct cstore *s, const struct person *p, int64_t now
     bind_text(q, 4, none_as_empty(p->name));
     bind_text(q, 5, none_as_empty(p->area));
     bind_i64(q, 6, now_ms);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 static enum err person_read(struct stmt *q, struct arena *a, struct person *out, const char *what,
@@ -333,16 +395,18 @@ enum err cstore_enrol_put(struct cstore *s, const struct enrol_row *e, struct di
 {
     CHECK(s->txn.open);
     struct stmt *q = NULL;
-    enum err rc = statement(s, "INSERT OR REPLACE INTO enrol VALUES (?1, ?2, ?3, ?4, ?5)", &q, d);
+    enum err rc =
+        statement(s,
+                  "INSERT INTO enrol VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (county, hash) DO UPDATE SET"
+                  " person = excluded.person, until_ms = excluded.until_ms, device = excluded.device",
+                  &q, d);
     if (rc)
         return rc;
     bind_blob(q, 2, e->hash, SHA256_SIZE);
     bind_i64(q, 3, e->person);
     bind_i64(q, 4, e->until_ms);
     bind_u64(q, 5, e->device);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 enum err cstore_enrol(struct cstore *s, const unsigned char hash[static SHA256_SIZE], struct enrol_row *out,
@@ -376,7 +440,15 @@ enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct 
     struct stmt *q = NULL;
     enum err rc = statement(
         s,
-        "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        "INSERT INTO device (county, device, inc, person, sign_public, seal_public, model, version, "
+        "enrolled_ms,"
+        " contact_ms, revoked_ms, contiguous, revoked_why, cursor)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+        " ON CONFLICT (county, device, inc) DO UPDATE SET person = excluded.person,"
+        " sign_public = excluded.sign_public, seal_public = excluded.seal_public, model = excluded.model,"
+        " version = excluded.version, enrolled_ms = excluded.enrolled_ms, contact_ms = excluded.contact_ms,"
+        " revoked_ms = excluded.revoked_ms, contiguous = excluded.contiguous,"
+        " revoked_why = excluded.revoked_why, cursor = excluded.cursor",
         &q, d);
     if (rc)
         return rc;
@@ -393,9 +465,7 @@ enum err cstore_device_put(struct cstore *s, const struct device_row *v, struct 
     bind_u64(q, 12, v->contiguous);
     bind_i64(q, 13, v->revoked_why);
     bind_u64(q, 14, v->cursor);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 #define DEVICE_COLUMNS                                                                                \
@@ -498,9 +568,7 @@ enum err cstore_batch_put(struct cstore *s, const struct batch_row *b, struct di
     bind_i64(q, 17, b->as_inc);
     bind_i64(q, 18, b->copy);
     bind_i64(q, 19, b->came_epoch);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 enum err cstore_batch_settle(struct cstore *s, const struct batch_row *b, struct diag *d)
@@ -529,9 +597,7 @@ enum err cstore_batch_settle(struct cstore *s, const struct batch_row *b, struct
     bind_i64(q, 12, b->epoch);
     bind_i64(q, 13, b->as_inc);
     bind_i64(q, 14, b->came_epoch);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 #define BATCH_COLUMNS                                                                                   \
@@ -663,9 +729,7 @@ enum err cstore_batch_again(struct cstore *s, uint64_t device, uint32_t inc, uin
     bind_u64(q, 2, device);
     bind_i64(q, 3, inc);
     bind_u64(q, 4, batch_seq);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 static enum err batch_read_whole(struct stmt *q, struct arena *a, struct batch_row *out, struct diag *d)
@@ -762,15 +826,16 @@ enum err cstore_recut_put(struct cstore *s, uint64_t device,
 {
     CHECK(s->txn.open);
     struct stmt *q = NULL;
-    enum err rc = statement(s, "INSERT OR REPLACE INTO recut VALUES (?1, ?2, ?3, ?4)", &q, d);
+    enum err rc = statement(s,
+                            "INSERT INTO recut VALUES (?1, ?2, ?3, ?4) ON CONFLICT (county, device, batch_id)"
+                            " DO UPDATE SET as_inc = excluded.as_inc",
+                            &q, d);
     if (rc)
         return rc;
     bind_u64(q, 2, device);
     bind_blob(q, 3, batch_id, BATCH_ID_SIZE);
     bind_i64(q, 4, as_inc);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 enum err cstore_recut(struct cstore *s, uint64_t device, const unsigned char batch_id[static BATCH_ID_SIZE],
@@ -833,9 +898,7 @@ enum err cstore_own_put(struct cstore *s, const struct own_row *o, struct diag *
         return rc;
     bind_u64(q, 2, o->seq);
     bind_blob(q, 3, o->payload.p, o->payload.n);
-    rc = stmt_run(q, d);
-    stmt_done(q);
-    return rc;
+    return stmt_run(q, d);
 }
 
 enum err cstore_own(struct cstore *s, struct arena *a, uint64_t after, uint32_t limit, struct own_row **out,
