@@ -241,13 +241,18 @@ enum err store_clock_pack(struct store *s, struct arena *a, const struct pack **
     return rc;
 }
 
+struct groups {
+    const struct pack *pack;
+    uint32_t bits;
+};
+
 static enum err take_group(struct store *s, struct arena *a, const struct row *row, const struct record *r,
                            void *self, struct diag *d)
 {
-    uint32_t *groups = self;
+    struct groups *g = self;
     (void)s, (void)a, (void)row, (void)d;
     if (str_eq_z(record_value(r, FINDING_STATE), "hit"))
-        *groups |= must_visit_of(record_value(r, FINDING_RULE));
+        g->bits |= pack_must_visit(g->pack, record_value(r, FINDING_RULE));
     return ERR_OK;
 }
 
@@ -271,7 +276,9 @@ static enum err priority_of(struct store *s, struct arena *a, const struct house
     uint32_t count = 0;
     if (civil_read_date(str_sub(h->last_visit, 0, 10), &c))
         q.last_visit = civil_days(c.year, c.month, c.day);
-    enum err rc = each_record(s, a, findings, h->key, take_group, &q.groups, d);
+    struct groups groups = {.pack = pack};
+    enum err rc = each_record(s, a, findings, h->key, take_group, &groups, d);
+    q.groups = groups.bits;
     if (!rc)
         rc = store_leads(s, a, h->key, &leads, &count, d);
     clock_days_for(pack, h->area, today, &days);

@@ -43,28 +43,16 @@ static const struct {
     [REMOVAL_LABOUR] = {"无劳动能力户暂不标注风险消除", "a household without labour power is not marked"},
 };
 static const struct {
-    const char *zh, *en;
+    const char *name, *zh, *en;
 } groups[MUST_GROUPS] = {
-    [MUST_INCOME] = {"收入偏低或下降", "low or falling income"},
-    [MUST_ILLNESS] = {"大病重病慢病", "serious or chronic illness"},
-    [MUST_ALONE] = {"独居、留守", "living alone, only old or young at home"},
-    [MUST_ALLOWANCE] = {"低保及依赖转移收入", "living on allowances"},
-    [MUST_DISABILITY] = {"残疾", "disability"},
-    [MUST_CHILDREN] = {"多子女、非义务教育", "many children in school"},
-    [MUST_WORK] = {"务工不稳", "unstable work"},
-    [MUST_ACCIDENT] = {"灾害、意外", "disaster or accident"},
-};
-static const struct {
-    const char *rule;
-    enum must_visit group;
-} group_rules[] = {
-    {"INC01", MUST_INCOME},   {"INC02", MUST_INCOME},     {"INC03", MUST_INCOME},
-    {"INC04", MUST_INCOME},   {"INC05", MUST_ALLOWANCE},  {"MED01", MUST_ILLNESS},
-    {"MED02", MUST_ILLNESS},  {"MED03", MUST_ILLNESS},    {"MED04", MUST_ILLNESS},
-    {"MED05", MUST_ILLNESS},  {"DIS01", MUST_DISABILITY}, {"DIS02", MUST_DISABILITY},
-    {"EDU02", MUST_CHILDREN}, {"PER02", MUST_CHILDREN},   {"EMP01", MUST_WORK},
-    {"EMP02", MUST_WORK},     {"PER01", MUST_ALONE},      {"PER03", MUST_ACCIDENT},
-    {"SHK01", MUST_ACCIDENT}, {"SHK02", MUST_ACCIDENT},   {"IND01", MUST_ACCIDENT},
+    [MUST_INCOME] = {"income", "收入偏低或下降", "low or falling income"},
+    [MUST_ILLNESS] = {"illness", "大病重病慢病", "serious or chronic illness"},
+    [MUST_ALONE] = {"alone", "独居、留守", "living alone, only old or young at home"},
+    [MUST_ALLOWANCE] = {"allowance", "低保及依赖转移收入", "living on allowances"},
+    [MUST_DISABILITY] = {"disability", "残疾", "disability"},
+    [MUST_CHILDREN] = {"children", "多子女、非义务教育", "many children in school"},
+    [MUST_WORK] = {"work", "务工不稳", "unstable work"},
+    [MUST_ACCIDENT] = {"accident", "灾害、意外", "disaster or accident"},
 };
 #define COUNT(list) (sizeof(list) / sizeof *(list))
 
@@ -342,12 +330,14 @@ const char *must_visit_text(enum must_visit g, bool zh)
     return zh ? groups[g].zh : groups[g].en;
 }
 
-uint32_t must_visit_of(struct str rule)
+bool must_visit_read(struct str name, enum must_visit *out)
 {
-    for (size_t i = 0; i < COUNT(group_rules); i++)
-        if (str_eq_z(rule, group_rules[i].rule))
-            return 1u << group_rules[i].group;
-    return 0;
+    for (size_t i = 0; i < MUST_GROUPS; i++)
+        if (str_eq_z(name, groups[i].name)) {
+            *out = (enum must_visit)i;
+            return true;
+        }
+    return false;
 }
 
 uint32_t queue_priority(const struct queue_place *q, int64_t today)

@@ -120,8 +120,7 @@ enum err removal_read(struct str text, struct removal *out, struct diag *d) MUST
 enum err removal_check(struct str text, int64_t today, struct diag *d) MUST_USE;
 
 /* ---- whom to visit first ---- */
-/* The eight groups that are visited in any case, as bits, from the checks that hit; other ids count nothing.
- */
+/* The eight groups that are visited in any case; which check puts a household into one, the pack says. */
 enum must_visit {
     MUST_INCOME,
     MUST_ILLNESS,
@@ -134,7 +133,7 @@ enum must_visit {
     MUST_GROUPS
 };
 const char *must_visit_text(enum must_visit g, bool zh);
-uint32_t must_visit_of(struct str rule);
+bool must_visit_read(struct str name, enum must_visit *out); /* "income", as packs write it */
 struct queue_place {
     bool lead_overdue, lead_open;
     struct str level;     /* of the newest visit, "" = never visited */

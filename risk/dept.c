@@ -23,17 +23,83 @@ static void sort(struct dept_record *list, uint32_t count)
         }
 }
 
-/* What stands inside its braces; *any false when it is no object, or an empty one. */
-static enum err members_of(struct arena *a, struct str values, bool *any, struct str *out)
+static bool is_scalar(const struct json *v)
+{
+    return v->type != JSON_ARRAY && v->type != JSON_OBJECT;
+}
+
+static void put_scalar(struct buf *b, const struct json *v)
+{
+    switch (v->type) {
+    case JSON_STRING: buf_put_json(b, v->text); break;
+    case JSON_NUMBER: buf_put_str(b, v->text); break;
+    case JSON_BOOL: buf_put_z(b, v->boolean ? "true" : "false"); break;
+    default: buf_put_z(b, "null"); break;
+    }
+}
+
+static void put_origin(struct buf *b, const struct dept_record *r)
+{
+    buf_put_z(b, ",\"source\":");
+    buf_put_json(b, r->source.p ? r->source : STR(""));
+    buf_put_z(b, ",\"as_of\":");
+    buf_put_json(b, r->as_of.p ? r->as_of : STR(""));
+}
+
+/* A person, or a value that came with an origin of its own: its members stand first and are the ones read. */
+static void put_object(struct buf *b, const struct json *o, const struct dept_record *r)
+{
+    const char *before = "{";
+    for (const struct json *v = o->child; v; v = v->next) {
+        if (!is_scalar(v))
+            continue;
+        buf_put_z(b, before);
+        buf_put_json(b, v->name);
+        buf_put_char(b, ':');
+        put_scalar(b, v);
+        before = ",";
+    }
+    if (*before == '{')
+        buf_put_z(b, "{\"value\":null");
+    put_origin(b, r);
+    buf_put_char(b, '}');
+}
+
+static void put_member(struct buf *b, const struct json *v, const struct dept_record *r)
+{
+    buf_put_char(b, b->n ? ',' : '{');
+    buf_put_json(b, v->name);
+    buf_put_char(b, ':');
+    if (v->type == JSON_ARRAY) {
+        bool first = true;
+        buf_put_char(b, '[');
+        for (const struct json *o = v->child; o; o = o->next)
+            if (o->type == JSON_OBJECT) {
+                buf_put_z(b, first ? "" : ",");
+                put_object(b, o, r);
+                first = false;
+            }
+        buf_put_char(b, ']');
+    } else if (v->type == JSON_OBJECT) {
+        put_object(b, v, r);
+    } else {
+        buf_put_z(b, "{\"value\":");
+        put_scalar(b, v);
+        put_origin(b, r);
+        buf_put_char(b, '}');
+    }
+}
+
+/* What a department sent, value by value; *any false when it is no object, or an empty one. */
+static enum err put_record(struct arena *a, struct buf *b, const struct dept_record *r, bool *any)
 {
     const struct json *j = NULL;
     struct diag quiet = {0};
-    struct str text = str_trim(values);
     struct arena_mark mark = arena_mark(a);
-    enum err rc = json_read(a, text, &j, &quiet);
+    enum err rc = json_read(a, str_trim(r->values), &j, &quiet);
     *any = !rc && j->type == JSON_OBJECT && j->count > 0;
-    if (*any)
-        *out = str_sub(text, 1, text.n - 2);
+    for (const struct json *v = *any ? j->child : NULL; v; v = v->next)
+        put_member(b, v, r);
     arena_release(a, mark);
     return rc == ERR_NOMEM ? rc : ERR_OK;
 }
@@ -48,14 +114,9 @@ enum err dept_join(struct arena *a, struct dept_record *list, uint32_t count, st
     sort(list, count);
     for (uint32_t i = 0; !rc && i < count; i++) {
         bool any;
-        struct str members;
-        rc = members_of(a, list[i].values, &any, &members);
-        if (rc || !any)
-            continue;
-        if (!b.n)
+        rc = put_record(a, &b, &list[i], &any);
+        if (!rc && any && !as_of.n)
             as_of = list[i].as_of;
-        buf_put_char(&b, b.n ? ',' : '{');
-        buf_put_str(&b, members);
     }
     if (b.n)
         buf_put_char(&b, '}');

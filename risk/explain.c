@@ -433,6 +433,7 @@ static const struct pack_item *item_of(const struct judging *j, struct reading_i
     case READING_DEPT: return &j->p->dept.at[id.index];
     case READING_CELL:
     case READING_PREV_CELL: return &j->p->sets.at[id.index].fields[id.field];
+    case READING_DEPT_CELL: return &j->p->sets.at[id.index].dept[id.field];
     default: return NULL;
     }
 }
@@ -445,15 +446,21 @@ static bool is_prev(enum reading_kind k)
 
 static const struct rows *rows_of(const struct judging *j, struct reading_id id)
 {
-    return id.kind == READING_CELL ? &j->now.rows[id.index] : &j->before.rows[id.index];
+    return id.kind == READING_PREV_CELL ? &j->before.rows[id.index] : &j->now.rows[id.index];
 }
 
-/* "npi", "prev.npi", "members[2].health", "dept.med_self", "param.line_income", "prev.date". */
+static bool is_cell(enum reading_kind k)
+{
+    return k == READING_CELL || k == READING_PREV_CELL || k == READING_DEPT_CELL;
+}
+
+/* "npi", "prev.npi", "members[2].health", "dept.med_self", "dept.members[2].school", "param.line_income",
+ * "prev.date". */
 static void put_name(struct buf *out, const struct judging *j, struct reading_id id)
 {
     if (is_prev(id.kind))
         buf_put_z(out, "prev.");
-    if (id.kind == READING_DEPT)
+    if (id.kind == READING_DEPT || id.kind == READING_DEPT_CELL)
         buf_put_z(out, "dept.");
     if (id.kind == READING_PARAM) {
         buf_put_z(out, "param.");
@@ -464,7 +471,7 @@ static void put_name(struct buf *out, const struct judging *j, struct reading_id
         buf_put_z(out, "date");
         return;
     }
-    if (id.kind == READING_CELL || id.kind == READING_PREV_CELL) {
+    if (is_cell(id.kind)) {
         buf_put_str(out, j->p->sets.at[id.index].name);
         buf_put_char(out, '[');
         buf_put_u64(out, rows_of(j, id)->places[id.row]);
@@ -477,7 +484,7 @@ static void put_name(struct buf *out, const struct judging *j, struct reading_id
 static enum err put_row_name(struct buf *out, struct judging *j, struct reading_id id, enum language l)
 {
     const struct pack_set *set = &j->p->sets.at[id.index];
-    struct side *s = id.kind == READING_CELL ? &j->now : &j->before;
+    struct side *s = id.kind == READING_PREV_CELL ? &j->before : &j->now;
     const struct rows *r = rows_of(j, id);
     struct value v = {.type = VALUE_UNKNOWN};
     enum err rc = ERR_OK;
@@ -501,7 +508,7 @@ static enum err put_row_name(struct buf *out, struct judging *j, struct reading_
 static enum err put_label(struct buf *out, struct judging *j, struct reading_id id, enum language l)
 {
     enum err rc = ERR_OK;
-    if (id.kind == READING_CELL || id.kind == READING_PREV_CELL)
+    if (is_cell(id.kind))
         rc = put_row_name(out, j, id, l);
     if (id.kind == READING_PARAM)
         buf_put_str(out, words_in(j->p->params.at[id.index].words, l));
@@ -580,8 +587,14 @@ static void put_source(struct buf *out, const struct judging *j, struct reading_
         buf_put_z(out, en ? " (last visit)" : "（上次）");
     if (id.kind == READING_PARAM) {
         bool example = j->p->params.at[id.index].example;
-        buf_put_z(out, en ? (example ? " (threshold, example)" : " (threshold)")
-                          : (example ? "（标准，示例）" : "（标准）"));
+        const struct pack_entry *e = j->params[id.index].entry;
+        buf_put_z(out, en ? " (threshold" : "（标准");
+        if (e && e->from != INT64_MIN) {
+            buf_put_z(out, en ? " since " : "，");
+            put_day(out, e->from);
+            buf_put_z(out, en ? "" : "起");
+        }
+        buf_put_z(out, en ? (example ? ", example)" : ")") : (example ? "，示例）" : "）"));
     }
     if (id.kind != READING_DEPT)
         return;
@@ -598,8 +611,7 @@ static void put_source(struct buf *out, const struct judging *j, struct reading_
 static bool worth_showing(const struct judging *j, struct reading_id id, const struct value *v)
 {
     const struct pack_item *item = item_of(j, id);
-    if (id.kind == READING_CELL || id.kind == READING_PREV_CELL || v->type == VALUE_NODES ||
-        v->type == VALUE_UNKNOWN)
+    if (is_cell(id.kind) || v->type == VALUE_NODES || v->type == VALUE_UNKNOWN)
         return false;
     if (!item || v->type != VALUE_STRING || item->type == PACK_TEXT)
         return true;

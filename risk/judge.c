@@ -55,6 +55,21 @@ static struct value of_bool(bool b)
     return (struct value){.type = VALUE_BOOL, .boolean = b};
 }
 
+static bool same_value(const struct value *a, const struct value *b)
+{
+    if (a->type != b->type)
+        return false;
+    switch (a->type) {
+    case VALUE_BOOL: return a->boolean == b->boolean;
+    case VALUE_NUMBER: return a->number == b->number;
+    case VALUE_DEC: return dec_cmp(a->dec, b->dec) == 0;
+    case VALUE_STRING: return str_eq(a->text, b->text);
+    case VALUE_DATE: return a->day == b->day;
+    case VALUE_UNKNOWN: return true;
+    default: return false;
+    }
+}
+
 /* -- readings
  * --------------------------------------------------------------------------------------------------- */
 
@@ -71,23 +86,36 @@ static struct layout layout_of(const struct pack *p)
                             2 * inputs + 2 * values + p->params.count + p->dept.count + 1}};
 }
 
+/* Readings of one row: its fields, and behind them, on the present side, what departments hold about it. */
+static uint32_t row_readings(const struct pack_set *set, bool prev)
+{
+    return set->field_count + (prev ? 0 : set->dept_count);
+}
+
 uint32_t reading_number(const struct judging *j, struct reading_id id)
 {
     if (id.kind < READING_CELL)
         return layout_of(j->p).first[id.kind] + id.index;
-    const struct rows *r = id.kind == READING_CELL ? &j->now.rows[id.index] : &j->before.rows[id.index];
-    return r->first + id.row * j->p->sets.at[id.index].field_count + id.field;
+    bool prev = id.kind == READING_PREV_CELL;
+    const struct pack_set *set = &j->p->sets.at[id.index];
+    const struct rows *r = prev ? &j->before.rows[id.index] : &j->now.rows[id.index];
+    return r->first + id.row * row_readings(set, prev) + id.field +
+           (id.kind == READING_DEPT_CELL ? set->field_count : 0);
 }
 
 static bool cell_of(const struct judging *j, const struct side *s, uint32_t number, struct reading_id *out)
 {
     for (uint32_t i = 0; s->rows && i < j->p->sets.count; i++) {
-        uint32_t fields = j->p->sets.at[i].field_count;
+        uint32_t fields = j->p->sets.at[i].field_count, each = row_readings(&j->p->sets.at[i], s->prev);
         uint32_t offset = number - s->rows[i].first;
-        if (number < s->rows[i].first || offset >= s->rows[i].count * fields)
+        if (number < s->rows[i].first || offset >= s->rows[i].count * each)
             continue;
-        *out = (struct reading_id){s->prev ? READING_PREV_CELL : READING_CELL, i, offset / fields,
-                                   offset % fields};
+        *out = (struct reading_id){s->prev ? READING_PREV_CELL : READING_CELL, i, offset / each,
+                                   offset % each};
+        if (out->field >= fields) {
+            out->kind = READING_DEPT_CELL;
+            out->field -= fields;
+        }
         return true;
     }
     return false;
@@ -218,12 +246,33 @@ static enum err read_dept_value(struct judging *j, uint32_t i, const struct json
     return raw.type == VALUE_STRING && !raw.text.p ? ERR_NOMEM : ERR_OK;
 }
 
+/* The rows of one set: lists of objects under the set's name, from as many departments as sent one. */
+static enum err read_dept_rows(struct judging *j, uint32_t set, const struct json *root)
+{
+    for (const struct json *list = root->child; list; list = list->next) {
+        if (list->type != JSON_ARRAY || !str_eq(list->name, j->p->sets.at[set].name))
+            continue;
+        for (const struct json *o = list->child; o; o = o->next) {
+            struct dept_row *row = o->type == JSON_OBJECT ? vec_push(&j->keep, &j->dept_rows[set].list)
+                                                          : NULL;
+            if (o->type != JSON_OBJECT)
+                continue;
+            if (!row)
+                return ERR_NOMEM;
+            struct str as_of = json_text(o, "as_of");
+            *row = (struct dept_row){o, as_of.n ? as_of : j->in->dept_as_of, json_text(o, "source")};
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err read_dept(struct judging *j, struct diag *d)
 {
     const struct json *root = NULL;
     enum err rc = ERR_OK;
     j->dept = ARENA_ARRAY(&j->keep, struct dept_value, j->p->dept.count + 1);
-    if (!j->dept)
+    j->dept_rows = ARENA_ARRAY(&j->keep, struct dept_rows, j->p->sets.count + 1);
+    if (!j->dept || !j->dept_rows)
         return ERR_NOMEM;
     if (j->in->dept.n) {
         rc = json_read(&j->keep, j->in->dept, &root, d);
@@ -237,6 +286,9 @@ static enum err read_dept(struct judging *j, struct diag *d)
                 v = c;
         rc = read_dept_value(j, i, v);
     }
+    for (uint32_t i = 0; !rc && root && i < j->p->sets.count; i++)
+        if (j->p->sets.at[i].dept_count)
+            rc = read_dept_rows(j, i, root);
     return rc;
 }
 
@@ -434,12 +486,88 @@ static enum err fn_param(struct eval *e, const struct value *args, uint32_t coun
     return ERR_OK;
 }
 
+/* Whether a department's row is about this one: all fields to match that it gives are equal, and it gives
+ * one. */
+static enum err dept_row_fits(struct side *s, uint32_t set, uint32_t row, const struct dept_row *x, bool *out)
+{
+    const struct pack_set *p = &s->j->p->sets.at[set];
+    uint32_t given = 0;
+    *out = false;
+    for (uint32_t i = 0; i < p->match_count; i++) {
+        const struct pack_item *field = &p->fields[p->match[i]];
+        const struct json *theirs = NULL;
+        struct value ours = unknown();
+        for (const struct json *v = x->values->child; v && !theirs; v = v->next)
+            theirs = str_eq(v->name, field->name) && str_trim(v->text).n ? v : NULL;
+        if (!theirs)
+            continue;
+        enum err rc = side_scalar(&s->eval, s->rows[set].at[row], field->ref, &ours);
+        if (rc)
+            return rc;
+        if (ours.type == VALUE_UNKNOWN ||
+            !str_eq(str_trim(value_text(&s->eval, &ours)), str_trim(theirs->text)))
+            return ERR_OK;
+        given++;
+    }
+    *out = given > 0;
+    return ERR_OK;
+}
+
+/* What departments hold about a row: the first that gives it. One that gives another value for the same from
+ * the same source is no knowledge. */
+static enum err dept_cell(struct side *s, uint32_t set, uint32_t k, uint32_t row, struct value *out)
+{
+    struct judging *j = s->j;
+    const struct pack_item *item = &j->p->sets.at[set].dept[k];
+    const struct dept_row *first = NULL;
+    *out = unknown();
+    for (uint32_t i = 0; i < j->dept_rows[set].list.count; i++) {
+        const struct dept_row *x = &j->dept_rows[set].list.at[i];
+        const struct json *v = NULL;
+        bool fits;
+        for (const struct json *c = x->values->child; c && !v; c = c->next)
+            v = str_eq(c->name, item->name) ? c : NULL;
+        struct value raw = unknown(), value;
+        if (v && (v->type == JSON_STRING || v->type == JSON_NUMBER))
+            raw = of_text(v->text);
+        else if (v && v->type == JSON_BOOL)
+            raw = of_text(v->boolean ? STR("yes") : STR("no"));
+        value = as_type(&raw, item->type);
+        if (value.type == VALUE_UNKNOWN)
+            continue;
+        enum err rc = dept_row_fits(s, set, row, x, &fits);
+        if (rc)
+            return rc;
+        if (!fits)
+            continue;
+        if (!first) {
+            first = x;
+            *out = value;
+        } else if (str_eq(first->source, x->source) && !same_value(out, &value)) {
+            *out = unknown();
+            break;
+        }
+    }
+    note(j, reading_number(j, (struct reading_id){READING_DEPT_CELL, set, row, k}), out);
+    return ERR_OK;
+}
+
+/* In a condition on the rows of a set: what a department holds about this row. */
 static enum err fn_dept(struct eval *e, const struct value *args, uint32_t count, struct value *out)
 {
-    struct judging *j = side_of(e)->j;
+    struct side *s = side_of(e);
+    struct judging *j = s->j;
+    struct str name = value_text(e, &args[0]);
     uint32_t i;
     (void)count;
-    bool found = map_get(&j->p->dept_by_name, value_text(e, &args[0]), &i);
+    for (i = 0; !s->prev && i < j->p->sets.count; i++) {
+        const struct pack_set *set = &j->p->sets.at[i];
+        uint32_t row = set->dept_count ? row_of(&s->rows[i], e->context) : UINT32_MAX;
+        for (uint32_t k = 0; row != UINT32_MAX && k < set->dept_count; k++)
+            if (str_eq(set->dept[k].name, name))
+                return dept_cell(s, i, k, row, out);
+    }
+    bool found = map_get(&j->p->dept_by_name, name, &i);
     *out = found ? dept_read(j, i) : unknown();
     return ERR_OK;
 }
@@ -766,7 +894,7 @@ static enum err find_rows(struct side *s, uint32_t i)
     *r->all = (struct nodes){.at = r->at, .count = found.count};
     r->kept = r->all;
     r->first = j->reading_count;
-    j->reading_count += r->count * set->field_count;
+    j->reading_count += r->count * row_readings(set, s->prev);
     return place_rows(s, set, r);
 }
 
@@ -1004,21 +1132,6 @@ static enum err judge_prepare(struct judging *j, struct diag *d)
  * believed of what changed; everything that was ever read is read again, which is cheap, and only what rests
  * on a reading that differs is judged again. */
 
-static bool same_value(const struct value *a, const struct value *b)
-{
-    if (a->type != b->type)
-        return false;
-    switch (a->type) {
-    case VALUE_BOOL: return a->boolean == b->boolean;
-    case VALUE_NUMBER: return a->number == b->number;
-    case VALUE_DEC: return dec_cmp(a->dec, b->dec) == 0;
-    case VALUE_STRING: return str_eq(a->text, b->text);
-    case VALUE_DATE: return a->day == b->day;
-    case VALUE_UNKNOWN: return true;
-    default: return false;
-    }
-}
-
 /* True when the rows are those of before, in the same order. */
 static bool same_rows(struct side *s, uint32_t i)
 {
@@ -1068,11 +1181,12 @@ static enum err reread_all(struct side *s)
             rc = reread(s, s->root, p->inputs.at[i].ref, p->inputs.at[i].type, i, &s->inputs[i]);
     for (uint32_t i = 0; !rc && i < p->sets.count; i++) {
         const struct pack_set *set = &p->sets.at[i];
-        uint32_t number = s->rows[i].first;
-        for (uint32_t row = 0; row < s->rows[i].count; row++)
+        for (uint32_t row = 0; row < s->rows[i].count; row++) {
+            uint32_t number = s->rows[i].first + row * row_readings(set, s->prev);
             for (uint32_t k = 0; !rc && k < set->field_count; k++, number++)
                 if (trace_has(j->noted, number))
                     rc = reread(s, s->rows[i].at[row], set->fields[k].ref, set->fields[k].type, number, NULL);
+        }
     }
     return rc;
 }

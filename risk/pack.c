@@ -319,6 +319,40 @@ static void read_fields(struct pack_loader *l, const struct json *set, struct pa
     }
 }
 
+/* What departments hold about single rows, and the fields by which the rows are found. */
+static void read_set_dept(struct pack_loader *l, const struct json *set, struct pack_set *s)
+{
+    struct str where = pack_where(l, "sets", s->name, "dept");
+    const struct json *list = pack_object(l, set, "dept", false, where);
+    const struct json *match = pack_array(l, set, "match", list != NULL, pack_where(l, "sets", s->name, ""));
+    if (!pack_list_fits(l, list, "dept", PACK_FIELDS_MAX))
+        return;
+    s->dept = ARENA_ARRAY(l->a, struct pack_item, list->count + 1);
+    s->match = ARENA_ARRAY(l->a, uint32_t, (match ? match->count : 0) + 1);
+    if (!s->dept || !s->match) {
+        l->rc = ERR_NOMEM;
+        return;
+    }
+    for (const struct json *o = list->child; o && !l->rc; o = o->next) {
+        pack_keys(l, o, where, "type unit zh en choices");
+        read_item(l, o, &s->dept[s->dept_count++], where);
+    }
+    for (const struct json *m = match ? match->child : NULL; m; m = m->next) {
+        uint32_t field = 0;
+        while (field < s->field_count && !(m->type == JSON_STRING && str_eq(s->fields[field].name, m->text)))
+            field++;
+        if (field < s->field_count) {
+            s->fields[field].used = true;
+            s->match[s->match_count++] = field;
+        } else {
+            PACK_ERROR(l, m->line, where,
+                       "\"match\" lists fields of the set by which a department's row is found; "
+                       "\"%.*s\" is none.",
+                       STR_ARG(m->text));
+        }
+    }
+}
+
 static void read_sets(struct pack_loader *l, const struct json *root)
 {
     const struct json *list = pack_object(l, root, "sets", false, STR("pack"));
@@ -331,7 +365,8 @@ static void read_sets(struct pack_loader *l, const struct json *root)
             l->rc = ERR_NOMEM;
             return;
         }
-        pack_keys(l, o, where, l->pack->table ? "where name zh en fields" : "path where name zh en fields");
+        pack_keys(l, o, where,
+                  l->pack->table ? "where name zh en fields" : "path where name zh en fields match dept");
         if (!pack_name_valid(o->name))
             PACK_ERROR(l, o->line, where,
                        "A name is made of letters, digits, _ and -, and begins with a letter.");
@@ -343,6 +378,7 @@ static void read_sets(struct pack_loader *l, const struct json *root)
         s->words = pack_words(l, o, where);
         s->name_field = UINT32_MAX;
         read_fields(l, o, s, where);
+        read_set_dept(l, o, s);
         struct str name = pack_text(l, o, "name", false, where);
         for (uint32_t i = 0; i < s->field_count; i++)
             if (name.n && str_eq(s->fields[i].name, name))
@@ -530,6 +566,23 @@ static void read_check_values(struct pack_loader *l, const struct json *o, struc
     }
 }
 
+/* Which of the groups that are visited in any case a household belongs to when the check hits. */
+static void read_groups(struct pack_loader *l, const struct json *o, struct pack_check *c)
+{
+    struct str where = pack_where(l, "checks", json_text(o, "id"), "visit");
+    const struct json *list = pack_array(l, o, "visit", false, where);
+    for (const struct json *g = list ? list->child : NULL; g; g = g->next) {
+        enum must_visit group;
+        if (g->type == JSON_STRING && must_visit_read(g->text, &group))
+            c->groups |= 1u << group;
+        else
+            PACK_ERROR(l, g->line, where,
+                       "\"visit\" lists groups that are visited in any case: income, illness, alone, "
+                       "allowance, disability, children, work, accident; \"%.*s\" is none.",
+                       STR_ARG(g->text));
+    }
+}
+
 static void read_check(struct pack_loader *l, const struct json *o)
 {
     struct pack_check *c = vec_push(l->a, &l->pack->checks);
@@ -539,13 +592,14 @@ static void read_check(struct pack_loader *l, const struct json *o)
     }
     c->line = o->line;
     struct str where = pack_where(l, "checks", json_text(o, "id"), "");
-    pack_keys(l, o, where, "id severity kind urgent name when values text follow source");
+    pack_keys(l, o, where, "id severity kind urgent visit name when values text follow source");
     c->id = pack_text(l, o, "id", true, where);
     if (c->id.n && !pack_name_valid(c->id))
         PACK_ERROR(l, o->line, where, "An id is made of letters, digits, _ and -, and begins with a letter.");
     c->severity = pack_severity(l, o, where);
     c->kind = kind_of(l, o, where);
     c->urgent = bool_of(l, o, "urgent", where);
+    read_groups(l, o, c);
     c->source = pack_text(l, o, "source", true, where);
     c->when_text = pack_text(l, o, "when", true, where);
     const struct json *name = pack_object(l, o, "name", true, where);
@@ -760,6 +814,12 @@ static void warn_unused(struct pack_loader *l)
         if (!p->dept.at[i].used)
             PACK_WARNING(l, p->dept.at[i].line, pack_where(l, "dept", p->dept.at[i].name, ""),
                          "No expression and no sentence uses this department value.");
+    for (uint32_t i = 0; i < p->sets.count; i++)
+        for (uint32_t k = 0; k < p->sets.at[i].dept_count; k++)
+            if (!p->sets.at[i].dept[k].used)
+                PACK_WARNING(l, p->sets.at[i].dept[k].line, pack_where(l, "sets", p->sets.at[i].name, "dept"),
+                             "No expression uses what departments hold as \"%.*s\".",
+                             STR_ARG(p->sets.at[i].dept[k].name));
 }
 
 static void read_all(struct pack_loader *l, const struct json *root)
@@ -916,6 +976,12 @@ struct str pack_version(const struct pack *p)
 struct str pack_title(const struct pack *p, struct str language)
 {
     return words_in(p->title, str_starts(language, STR("en")) ? LANGUAGE_EN : LANGUAGE_ZH);
+}
+
+uint32_t pack_must_visit(const struct pack *p, struct str rule)
+{
+    uint32_t i;
+    return p && map_get(&p->checks_by_id, rule, &i) ? p->checks.at[i].groups : 0;
 }
 
 uint32_t pack_check_count(const struct pack *p)

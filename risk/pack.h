@@ -38,6 +38,9 @@ struct str pack_id(const struct pack *p);
 struct str pack_version(const struct pack *p);
 struct str pack_title(const struct pack *p, struct str language);
 uint32_t pack_check_count(const struct pack *p);
+/* Which of the groups that are visited in any case (clock.h, enum must_visit, as bits) a hit of this check
+ * puts a household into; 0 for a check that the pack does not have, and when `p` is NULL. */
+uint32_t pack_must_visit(const struct pack *p, struct str rule);
 /* The form's path of the day of a visit, as the pack names it; "" when it does not. */
 struct str pack_date_path(const struct pack *p);
 /* Reads only id, version, title and the form ids it is for: no form needed. Texts live in `a`. */

@@ -51,6 +51,14 @@ static void put_names(struct pack_loader *l)
                 if (str_eq(s->fields[j].name, s->fields[k].name))
                     PACK_ERROR(l, s->fields[k].line, pack_where(l, "sets", s->name, ""),
                                "The field \"%.*s\" is there twice.", STR_ARG(s->fields[k].name));
+        for (uint32_t k = 0; k < s->dept_count; k++)
+            for (uint32_t j = 0; j < p->dept.count; j++)
+                if (str_eq(s->dept[k].name, p->dept.at[j].name))
+                    PACK_ERROR(
+                        l, s->dept[k].line, pack_where(l, "sets", s->name, "dept"),
+                        "\"%.*s\" is already a department's value about the household; give one of the "
+                        "two another name.",
+                        STR_ARG(s->dept[k].name));
     }
     for (uint32_t i = 0; i < p->derived_count; i++)
         put_name(l, &p->names, p->values.at[i].name, pack_ref(REF_VALUE, i), p->values.at[i].line, "derived");
@@ -312,6 +320,17 @@ static bool field_named(const struct pack *p, struct str name)
     return false;
 }
 
+/* What departments hold about rows of a set; an expression names it as what they hold about the household. */
+static bool dept_cell_named(struct pack *p, struct str name)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < p->sets.count; i++)
+        for (uint32_t k = 0; k < p->sets.at[i].dept_count; k++)
+            if (str_eq(p->sets.at[i].dept[k].name, name))
+                found = p->sets.at[i].dept[k].used = true;
+    return found;
+}
+
 static void use_name(struct pack_loader *l, struct str function, struct str name, struct diag *d)
 {
     struct pack *p = l->pack;
@@ -324,7 +343,7 @@ static void use_name(struct pack_loader *l, struct str function, struct str name
     } else if (str_eq_z(function, "dept")) {
         if (map_get(&p->dept_by_name, name, &i))
             p->dept.at[i].used = true;
-        else
+        else if (!dept_cell_named(p, name))
             name_missing(&p->dept_by_name, "department value", name, d);
     } else if (str_eq_z(function, "lookup")) {
         if (map_get(&p->lookups_by_name, name, &i))

@@ -63,7 +63,12 @@ struct pack_set {
     uint32_t ref; /* the form's reference of the repeat */
     struct pack_item *fields;
     uint32_t field_count;
-    uint32_t name_field;      /* field that names a row, or UINT32_MAX */
+    uint32_t name_field; /* field that names a row, or UINT32_MAX */
+    /* What departments hold about single rows: found by the fields `match`, all of those that they give. */
+    uint32_t *match;
+    uint32_t match_count;
+    struct pack_item *dept;
+    uint32_t dept_count;
     const struct expr *where; /* gives the rows that belong; NULL = all */
     uint32_t line;
 };
@@ -122,6 +127,7 @@ struct pack_check {
     enum severity severity;
     enum finding_kind kind;
     bool urgent;
+    uint32_t groups; /* of households that are visited in any case: enum must_visit, as bits */
     struct words name;
     struct template text_zh, text_en, follow_zh, follow_en;
     uint32_t value_first, value_count; /* its own values, in pack->values */
@@ -321,8 +327,9 @@ enum reading_kind {
     READING_PARAM,
     READING_DEPT,
     READING_PREV_DATE,
-    READING_CELL,     /* field of a row */
-    READING_PREV_CELL /* by the rows of the earlier visit */
+    READING_CELL,      /* field of a row */
+    READING_PREV_CELL, /* by the rows of the earlier visit */
+    READING_DEPT_CELL  /* what a department holds about a row */
 };
 /* What a number stands for. */
 struct reading_id {
@@ -370,6 +377,15 @@ struct dept_value {
     struct str as_of, source;
 };
 
+/* What departments hold about rows of a set: theirs in the order in which they count. */
+struct dept_row {
+    const struct json *values;
+    struct str as_of, source;
+};
+struct dept_rows {
+    VEC(struct dept_row) list;
+};
+
 struct check_state {
     struct trace trace; /* of its condition */
     struct diag fault;
@@ -385,6 +401,7 @@ struct judging {
     struct value prev_date;
     struct resolved_param *params;
     struct dept_value *dept;
+    struct dept_rows *dept_rows;   /* by set */
     uint32_t reading_count, words; /* 64 readings a word */
     struct value *readings;
     uint64_t *noted;     /* ever read */

@@ -132,11 +132,20 @@ static const struct pack_item *field_of(const struct pack *p, struct str name)
     return NULL;
 }
 
+static const struct pack_item *dept_field_of(const struct pack *p, struct str name)
+{
+    for (uint32_t i = 0; i < p->sets.count; i++)
+        for (uint32_t k = 0; k < p->sets.at[i].dept_count; k++)
+            if (str_eq(p->sets.at[i].dept[k].name, name))
+                return &p->sets.at[i].dept[k];
+    return NULL;
+}
+
 static const struct pack_item *item_of(const struct pack *p, const struct word *w)
 {
     uint32_t ref;
     if (w->kind == WORD_DEPT)
-        return map_get(&p->dept_by_name, w->text, &ref) ? &p->dept.at[ref] : NULL;
+        return map_get(&p->dept_by_name, w->text, &ref) ? &p->dept.at[ref] : dept_field_of(p, w->text);
     if (w->kind != WORD_ITEM)
         return NULL;
     if (!map_get(&p->names, w->text, &ref))

@@ -430,20 +430,39 @@ static enum err departments_csv(struct importing *x, struct str text, struct dia
     return rc;
 }
 
-/* Scalars only, names in the order of the file. */
-static bool values_write(const struct json *values, struct buf *out)
+static bool values_write(const struct json *values, bool people, struct buf *out);
+
+/* One object for each person that a department knows of. */
+static bool people_write(const struct json *list, struct buf *out)
+{
+    buf_put_char(out, '[');
+    for (const struct json *o = list->child; o; o = o->next) {
+        if (o != list->child)
+            buf_put_char(out, ',');
+        if (!values_write(o, false, out))
+            return false;
+    }
+    buf_put_char(out, ']');
+    return true;
+}
+
+/* Scalars, names in the order of the file; of `people` also lists of such objects. */
+static bool values_write(const struct json *values, bool people, struct buf *out)
 {
     if (!values || values->type != JSON_OBJECT)
         return false;
     buf_put_char(out, '{');
     for (const struct json *v = values->child; v; v = v->next) {
-        if (v->type == JSON_ARRAY || v->type == JSON_OBJECT)
+        if (v->type == JSON_OBJECT || (v->type == JSON_ARRAY && !people))
             return false;
         if (v != values->child)
             buf_put_char(out, ',');
         buf_put_json(out, v->name);
         buf_put_char(out, ':');
-        if (v->type == JSON_STRING)
+        if (v->type == JSON_ARRAY) {
+            if (!people_write(v, out))
+                return false;
+        } else if (v->type == JSON_STRING)
             buf_put_json(out, v->text);
         else if (v->type == JSON_NUMBER)
             buf_put_str(out, v->text);
@@ -473,8 +492,9 @@ static enum err departments_json(struct importing *x, struct str text, struct di
                                .source = json_text(r, "source"),
                                .as_of = json_text(r, x->leads ? "opened" : "as_of"),
                                .deadline = x->leads ? json_text(r, "deadline") : STR("")};
-        if (!values_write(json_get(r, x->leads ? "indicators" : "values"), &values))
-            row_error(x, r->line, 0, "values must be an object of texts, numbers and yes/no values",
+        if (!values_write(json_get(r, x->leads ? "indicators" : "values"), !x->leads, &values))
+            row_error(x, r->line, 0,
+                      "values must be an object of texts, numbers and yes/no values, or of lists of people",
                       STR_NONE);
         p.values = buf_str(&values);
         rc = department_keep(x, &p, d);

@@ -172,8 +172,9 @@ static enum err newest_visit(struct desk *k, struct row_id household, struct que
     return rc;
 }
 
-static enum err groups_of(struct desk *k, struct row_id visit, uint32_t *out, struct diag *d)
+static enum err groups_of(struct reading *r, struct row_id visit, uint32_t *out, struct diag *d)
 {
+    struct desk *k = r->k;
     struct record_row *rows = NULL;
     uint32_t count = 0;
     uint64_t after = 0;
@@ -182,11 +183,11 @@ static enum err groups_of(struct desk *k, struct row_id visit, uint32_t *out, st
         rc = cstore_records(k->st, k->a, RECORDS_OF_PARENT, visit, ROW_FINDING, after, PAGE, &rows, &count,
                             d);
         for (uint32_t i = 0; !rc && i < count; i++) {
-            struct record r;
+            struct record x;
             after = rows[i].number;
-            rc = record_unpack(k->a, rows[i].row, rows[i].packed, &r, d);
-            if (!rc && str_eq_z(record_value(&r, FINDING_STATE), "hit"))
-                *out |= must_visit_of(record_value(&r, FINDING_RULE));
+            rc = record_unpack(k->a, rows[i].row, rows[i].packed, &x, d);
+            if (!rc && str_eq_z(record_value(&x, FINDING_STATE), "hit"))
+                *out |= pack_must_visit(r->pack, record_value(&x, FINDING_RULE));
         }
     } while (!rc && count == PAGE);
     return rc;
@@ -245,7 +246,9 @@ static enum err entry_read(struct reading *r, const struct record_row *row, stru
     q->area = record_value(&x, HOUSEHOLD_AREA);
     rc = newest_visit(r->k, row->row, q, &visit, d);
     if (!rc && !row_id_none(visit))
-        rc = groups_of(r->k, visit, &q->place.groups, d);
+        rc = days_for(r, q->area, d);
+    if (!rc && !row_id_none(visit))
+        rc = groups_of(r, visit, &q->place.groups, d);
     if (!rc)
         rc = leads_of(r, row->row, &q->place, d);
     if (!rc)

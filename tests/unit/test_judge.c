@@ -526,7 +526,9 @@ static void after_every_answer_the_page_is_as_if_judged_afresh(void **state)
         struct judge_input in = input_for(s);
         struct diag d = {0};
         struct judge *g = NULL;
-        in.dept = STR("{\"med_self\":9000,\"reg_size\":4}");
+        in.dept = STR("{\"med_self\":9000,\"reg_size\":4,\"members\":[{\"name\":\"田小米\",\"school\":"
+                      "\"dropout\"},{\"name\":\"麦立夏\",\"birth\":\"1994-05-06\",\"insured\":\"yes\","
+                      "\"disability\":2}]}");
         assert_int_equal(judge_open(&h.arena, pack, &in, &g, &d), ERR_OK);
         for (int step = 0; step < 120; step++) {
             struct judgement bit, fresh;
