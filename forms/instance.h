@@ -69,11 +69,17 @@ struct frame {
     bool *picked;    /* by pick.slot: its condition holds */
 };
 
+/* What evaluating a property was seen to cost. */
+struct cost {
+    bool walks; /* it puts the text of a container together */
+    bool much;  /* it looks through many nodes */
+};
+
 struct pending {
     uint32_t *at; /* frame numbers */
     uint32_t count, room;
     uint32_t whole; /* all frames below the frame of this number - 1 are in it; 0 = not known */
-    bool walks;     /* the property was seen to put the text of a container together */
+    struct cost cost;
 };
 
 struct change_entry {
@@ -133,6 +139,8 @@ struct session {
     uint32_t running;     /* property under evaluation, NONE */
     struct eval work;     /* of the properties under evaluation */
     uint64_t walked;      /* nodes of containers' texts put together since this change began */
+    uint64_t worked;      /* fuel that calculations and actions have spent since then */
+    uint64_t work_max;
     struct regex_cache regexes;
     uint32_t transaction;
     VEC(struct cell_id) violations;

@@ -14,7 +14,10 @@
 #define EXPR_DEPTH_MAX 200    /* nesting of brackets and predicates; also the only recursion depth */
 #define EXPR_STACK_MAX 256    /* values on the evaluation stack */
 #define SESSION_MEMORY_MAX (256u << 20) /* arena of one interview */
-#define SESSION_ROWS_MAX 100000         /* repeat instances of one interview */
+/* Fuel of all calculations of one change. A check for duplicates that stands in each of 5,000 entries and
+ * walks the others spends 100 million when such an interview is opened (2 s on x86_64); two of them pass. */
+#define SESSION_WORK_MAX 250000000u
+#define SESSION_ROWS_MAX 100000 /* repeat instances of one interview */
 #define COUNT_ROWS_MAX 5000    /* entries that jr:count may ask for: a slip such as 99999 fills no handheld */
 #define ANSWER_BYTES_MAX 65536 /* one answer's text */
 #define LIST_ROWS_MAX 2000000  /* rows of one list held in memory; larger ones live in the store (issue B) */

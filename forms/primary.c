@@ -587,9 +587,11 @@ void session_eval(struct session *s, struct eval *e, struct arena *scratch)
 
 enum err evaluate_in(struct eval *e, const struct expr *x, struct node context, struct value *out)
 {
+    struct session *s = e->host;
     e->context = context;
     e->fuel = EXPR_FUEL_DEFAULT;
     enum err rc = expr_eval(x, e, out);
+    s->worked += EXPR_FUEL_DEFAULT - e->fuel;
     if (rc == ERR_NOMEM)
         return rc;
     if (rc)

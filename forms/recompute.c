@@ -12,6 +12,9 @@
 /* Nodes of containers' texts that one change may put together. What every entry reads of all others
  * grows with their square, and no single evaluation shows it. */
 #define TEXT_WALK_MAX 250000u
+/* Fuel of an evaluation that costs much: it is left out once a change has spent what it may, so that the rest
+ * of the form goes on. At twice as much nothing is computed any more. */
+#define WORK_MUCH 1000u
 
 /* --- marking --- */
 
@@ -292,6 +295,7 @@ static enum err do_pick(struct session *s, const struct prop *p, struct frame *f
     s->work.context = (struct node){0, f->number, p->node};
     s->work.fuel = EXPR_FUEL_DEFAULT;
     enum err rc = expr_eval(p->expr, &s->work, &v);
+    s->worked += EXPR_FUEL_DEFAULT - s->work.fuel;
     if (rc == ERR_NOMEM)
         return rc;
     if (rc && !s->unpicked) {
@@ -359,14 +363,20 @@ static void sort_frames(struct session *s, struct pending *batch)
     }
 }
 
-/* Once the texts of containers have cost too much, what reads them keeps the value it has. */
-static bool walked_enough(struct session *s, bool walks)
+/* Once a change has cost too much, what costs much keeps the value it has. */
+static bool worked_enough(struct session *s, const struct cost *c)
 {
-    if (!walks || s->walked <= TEXT_WALK_MAX)
+    if (c->walks && s->walked > TEXT_WALK_MAX) {
+        session_warn(
+            s, STR("Calculations of this form read the text of whole groups or of the whole interview too "
+                   "often. Some of them were left as they were; let them read single answers."));
+        return true;
+    }
+    if (s->worked <= s->work_max || (!c->much && s->worked <= 2 * s->work_max))
         return false;
     session_warn(s,
-                 STR("Calculations of this form read the text of whole groups or of the whole interview too "
-                     "often. Some of them were left as they were; let them read single answers."));
+                 STR("Calculations of this form look through all entries too often. Some of them were left "
+                     "as they were; let them read single answers, or ask for fewer entries."));
     return true;
 }
 
@@ -376,7 +386,7 @@ static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
     struct pending batch = s->pending[prop];
     uint64_t bit = (uint64_t)1 << (p->bit % 64);
     enum err rc = ERR_OK;
-    s->pending[prop] = (struct pending){.at = s->spare.at, .room = s->spare.room, .walks = batch.walks};
+    s->pending[prop] = (struct pending){.at = s->spare.at, .room = s->spare.room, .cost = batch.cost};
     s->spare = (struct pending){0};
     s->pending_bits[prop / 64] &= ~((uint64_t)1 << (prop % 64));
     if (p->ordered)
@@ -387,11 +397,13 @@ static enum err run_batch(struct session *s, uint32_t prop, struct diag *d)
         if (!f || f->class != p->class || !(f->dirty[p->bit / 64] & bit))
             continue; /* removed meanwhile */
         f->dirty[p->bit / 64] &= ~bit;
-        if (walked_enough(s, s->pending[prop].walks))
+        struct cost *cost = &s->pending[prop].cost;
+        if (worked_enough(s, cost))
             continue;
-        uint64_t before = s->walked;
+        uint64_t walked = s->walked, worked = s->worked;
         rc = do_prop(s, prop, f, d);
-        s->pending[prop].walks |= s->walked != before;
+        cost->walks |= s->walked != walked;
+        cost->much |= s->worked - worked > WORK_MUCH;
     }
     s->running = NONE;
     batch.count = batch.whole = 0;
@@ -475,7 +487,8 @@ static enum err run_action(struct session *s, const struct action *a, const stru
                             .frame = f->number};
         return ERR_OK;
     }
-    if (walked_enough(s, a->value != NULL))
+    const struct cost may_be = {.walks = a->value != NULL, .much = a->value != NULL};
+    if (worked_enough(s, &may_be))
         return ERR_OK;
     struct arena_mark mark = arena_mark(&s->scratch);
     struct str text = a->text;
@@ -508,7 +521,7 @@ static enum err run_everywhere(struct session *s, const struct action *a)
 enum err run_event(struct session *s, uint32_t event)
 {
     enum err rc = ERR_OK;
-    s->walked = 0;
+    s->walked = s->worked = 0;
     for (uint32_t i = 0; i < s->form->actions.count && !rc; i++)
         if (s->form->actions.at[i].events & event)
             rc = run_everywhere(s, &s->form->actions.at[i]);
@@ -551,7 +564,7 @@ static enum err run_triggered(struct session *s)
 
 enum err recompute(struct session *s, struct diag *d)
 {
-    s->walked = 0;
+    s->walked = s->worked = 0;
     enum err rc = run_queue(s, d);
     for (uint32_t depth = 0; s->triggered.count && !rc; depth++) {
         if (depth == ACTION_DEPTH_MAX) {

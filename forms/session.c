@@ -313,6 +313,7 @@ enum err session_open(struct arena *a, const struct session_options *o, struct s
     s->row_key_next = o->row_key_next ? o->row_key_next : 1;
     s->language = o->language < o->form->languages.count ? o->language : o->form->language_default;
     s->running = NONE;
+    s->work_max = o->work_max ? o->work_max : SESSION_WORK_MAX;
     s->frozen = o->frozen;
     s->resumed = o->resume || o->revisit || o->edit || o->frozen;
     s->loading = true;
@@ -561,6 +562,16 @@ struct str session_value(struct session *s, struct place p, bool *relevant_out)
     if (relevant_out)
         *relevant_out = c->hidden == 0;
     return c->text;
+}
+
+bool session_counts(struct session *s, struct place p, bool *answered_out)
+{
+    const struct frame *f = place_frame(s, p);
+    if (!f || p.node >= s->form->nodes.count || cell_readonly(s, f, p.node))
+        return false;
+    const struct cell *c = cell_at(s, f, p.node);
+    *answered_out = c->status != ANSWER_NONE || c->text.n > 0;
+    return true;
 }
 
 uint32_t session_instances(struct session *s, struct place parent, uint32_t repeat, struct arena *a,

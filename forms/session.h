@@ -91,6 +91,9 @@ struct session_options {
     struct str instance_id;
     uint32_t language; /* form language index */
     size_t memory_max; /* 0 = limits.h */
+    /* Fuel (expr.h) of the calculations of one change: beyond it, what costs much keeps the value it has, and
+     * a warning is kept. 0 = limits.h. */
+    uint64_t work_max;
 };
 enum err session_open(struct arena *a, const struct session_options *o, struct session **session_out,
                       struct diag *d) MUST_USE;
@@ -222,6 +225,8 @@ uint32_t session_violations(struct session *s, struct arena *a, struct place **p
 /* Raw reading for rules, exports and tests: value of any field of any row (also non-relevant: *relevant_out
  * tells). */
 struct str session_value(struct session *s, struct place p, bool *relevant_out);
+/* For progress: false for what is shown only; else whether there is an answer, or one that is none. */
+bool session_counts(struct session *s, struct place p, bool *answered_out);
 /* Instances of a repeat under a parent place, in order. */
 uint32_t session_instances(struct session *s, struct place parent, uint32_t repeat, struct arena *a,
                            struct place **places_out);

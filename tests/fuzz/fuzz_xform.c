@@ -43,6 +43,19 @@ static void answer_all(struct session *s, struct arena *a)
     }
 }
 
+#define WORK_MAX 300000 /* a thousandth of what an interview may spend, so that many forms are tried */
+
+/* What was left as it was may come out otherwise when the interview is read back. */
+static bool cut_short(struct session *s)
+{
+    const struct str *at;
+    uint32_t count = session_warnings(s, &at);
+    bool cut = false;
+    for (uint32_t i = 0; i < count && !cut; i++)
+        cut = str_starts(at[i], STR("Calculations of this form"));
+    return cut;
+}
+
 static void walk(struct session *s, struct arena *a)
 {
     uint32_t stops = 0, added = 0;
@@ -78,8 +91,10 @@ static void check_round_trip(const struct form *f, struct session *s, struct ses
                                 .row_count = saved.row_count,
                                 .cells = saved.cells,
                                 .cell_count = saved.cell_count,
-                                .memory_max = 16u << 20};
+                                .memory_max = 16u << 20,
+                                .work_max = WORK_MAX};
     if (session_open(a, &o, &again, &d) == ERR_OK && session_xml(again, true, &second, &d) == ERR_OK &&
+        !cut_short(s) && !cut_short(again) &&
         (first.n != second.n || memcmp(first.p, second.p, first.n) != 0))
         abort();
     session_close(again);
@@ -101,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum err rc = form_load(&a, (struct str){(const char *)data, size}, &f, &findings, &d);
     if ((rc != ERR_OK) != (d.text[0] != 0 && !f) || (rc == ERR_SYNTAX && findings.error_count == 0))
         abort(); /* a refusal always has its sentence */
-    struct session_options o = {.form = f, .host = &host, .memory_max = 16u << 20};
+    struct session_options o = {.form = f, .host = &host, .memory_max = 16u << 20, .work_max = WORK_MAX};
     if (!rc && session_open(&a, &o, &s, &d) == ERR_OK) {
         walk(s, &a);
         check_round_trip(f, s, &host, &a);

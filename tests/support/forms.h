@@ -16,6 +16,7 @@ struct interview {
     const struct form *form;
     struct session *s;
     struct session_host host;
+    uint64_t work_max; /* 0 = as an interview has it */
     struct form_findings findings;
     struct diag d;
     unsigned char chance;
@@ -91,18 +92,24 @@ static inline void interview_begin(struct interview *v)
     struct session_options o = {.form = v->form,
                                 .host = &v->host,
                                 .row_key_next = 1,
-                                .language = form_language_default(v->form)};
+                                .language = form_language_default(v->form),
+                                .work_max = v->work_max};
     diag_clear(&v->d);
     if (session_open(&v->a, &o, &v->s, &v->d))
         fail_msg("the interview does not open: %s", v->d.text);
 }
 
-static inline void interview_open(struct interview *v, const char *model, const char *body)
+static inline void interview_load(struct interview *v, const char *model, const char *body)
 {
-    interview_init(v);
     if (interview_form(v, form_text(&v->a, model, body)))
         fail_msg("the form does not load: %s", v->d.text);
     interview_begin(v);
+}
+
+static inline void interview_open(struct interview *v, const char *model, const char *body)
+{
+    interview_init(v);
+    interview_load(v, model, body);
 }
 
 static inline void interview_close(struct interview *v)

@@ -897,13 +897,18 @@ static const char *const entries_that_read_all_body =
     "nodeset=\"/d/r\" "
     "jr:count=\"/d/n\"><input ref=\"/d/r/q\"/></repeat></group>";
 
-static uint32_t warnings_about_texts(struct interview *v)
+static uint32_t warnings_about(struct interview *v, const char *start)
 {
     const struct str *at;
     uint32_t found = 0, count = session_warnings(v->s, &at);
     for (uint32_t i = 0; i < count; i++)
-        found += str_starts(at[i], STR("Calculations of this form read the text of whole groups"));
+        found += str_starts(at[i], str_of(start));
     return found;
+}
+
+static uint32_t warnings_about_texts(struct interview *v)
+{
+    return warnings_about(v, "Calculations of this form read the text of whole groups");
 }
 
 static void entries_may_read_the_text_of_the_whole_interview(void **state)
@@ -939,6 +944,33 @@ static void too_many_that_read_the_whole_interview_are_told_and_left_as_they_wer
     assert_false(applies(&v, "/d/r[1]"));
     answer(&v, "/d/word", "all");
     assert_true(applies(&v, "/d/r[1]"));
+    interview_close(&v);
+}
+
+/* Entries that each look through all the others: what costs much is left as it was, what stands outside goes
+ * on, and with fewer entries it is computed again. */
+static void too_much_work_is_told_and_the_rest_of_the_form_goes_on(void **state)
+{
+    struct interview v;
+    (void)state;
+    interview_init(&v);
+    v.work_max = 100000;
+    interview_load(&v,
+                   "<instance><d id=\"d\"><n>2</n><x>7</x><y/><r jr:template=\"\"><q>a</q><same/></r></d>"
+                   "</instance><bind nodeset=\"/d/n\" type=\"int\"/>"
+                   "<bind nodeset=\"/d/r/same\" calculate=\"count(../../r[q = current()/../q])\"/>"
+                   "<bind nodeset=\"/d/y\" type=\"int\" calculate=\"/d/x * 2\"/>",
+                   "<input ref=\"/d/n\"/><input ref=\"/d/x\"/><group ref=\"/d/r\"><repeat nodeset=\"/d/r\" "
+                   "jr:count=\"/d/n\"><input ref=\"/d/r/q\"/></repeat></group>");
+    assert_string_equal(value_of(&v, "/d/r[2]/same"), "2");
+    assert_int_equal(warnings_about(&v, "Calculations of this form look through"), 0);
+    answer(&v, "/d/n", "2000");
+    assert_int_equal(warnings_about(&v, "Calculations of this form look through"), 1);
+    assert_string_equal(value_of(&v, "/d/r[2000]/same"), "");
+    answer(&v, "/d/x", "8");
+    assert_string_equal(value_of(&v, "/d/y"), "16");
+    answer(&v, "/d/n", "3");
+    assert_string_equal(value_of(&v, "/d/r[3]/same"), "3");
     interview_close(&v);
 }
 
@@ -981,6 +1013,7 @@ int main(void)
         cmocka_unit_test(patterns_may_come_from_answers),
         cmocka_unit_test(what_is_wrong_is_said_in_the_language_of_the_form),
         cmocka_unit_test(a_calculation_that_asks_for_its_own_place_settles),
+        cmocka_unit_test(too_much_work_is_told_and_the_rest_of_the_form_goes_on),
         cmocka_unit_test(entries_may_read_the_text_of_the_whole_interview),
         cmocka_unit_test(too_many_that_read_the_whole_interview_are_told_and_left_as_they_were),
     };
