@@ -73,4 +73,14 @@ enum err p256_sign(const struct key_pair_p256 *pair, struct str message,
 enum err p256_verify(const unsigned char public[static P256_PUBLIC_SIZE], struct str message,
                      const unsigned char signature[static SIGNATURE_SIZE]) MUST_USE;
 
+/* Passwords: PBKDF2-HMAC-SHA-512. The salt has at most PASSWORD_SALT_MAX bytes; rounds are stored beside the
+ * result, so that they can grow. */
+#define PASSWORD_HASH_SIZE 64
+#define PASSWORD_SALT_MAX 64
+enum err password_stretch(struct str password, struct str salt, uint32_t rounds,
+                          unsigned char out[static PASSWORD_HASH_SIZE]) MUST_USE;
+/* RFC 6238 over HMAC-SHA-1, the kind every authenticator knows: `step` is the time in units of 30 s. The key
+ * has at most 64 bytes, the code 6 to 8 digits. */
+enum err totp_code(struct str key, uint64_t step, uint32_t digits, uint32_t *code_out) MUST_USE;
+
 #endif

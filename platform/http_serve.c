@@ -19,6 +19,7 @@
 #define DISCARD_MAX ((uint64_t)1 << 20)
 #define HELD_MAX (128u << 20)
 #define STOP_WAIT_MS 10000
+#define PROXIES_TEXT_MAX 1024
 /* Every byte counts on a 2G link; the time that devices believe is inside what the centre signs. */
 #define WITHOUT_DATE MHD_USE_SUPPRESS_DATE_NO_CLOCK
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -30,6 +31,7 @@ struct http_serve {
     atomic_uint running;       /* requests in `handle` or being answered */
     atomic_size_t held;        /* memory of all bodies */
     gnutls_datum_t ticket_key; /* of TLS sessions; drawn anew by each process */
+    char proxies[PROXIES_TEXT_MAX];
 };
 
 struct request_state {
@@ -52,6 +54,28 @@ static int64_t now_ms(void)
     struct timespec t;
     CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static socklen_t parse_address(const char *text, uint16_t port, union address *out)
+{
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, text, &out->v4.sin_addr) == 1) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(port);
+        return sizeof out->v4;
+    }
+    if (inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1) {
+        out->v6.sin6_family = AF_INET6;
+        out->v6.sin6_port = htons(port);
+        return sizeof out->v6;
+    }
+    return 0;
 }
 
 /* ---- one request ---- */
@@ -174,6 +198,86 @@ static enum MHD_Result send_status(struct MHD_Connection *connection, int status
     return send_reply(connection, &none, &reply);
 }
 
+/* The numeric address of the other end; a mapped IPv4 address as what it is. */
+static struct str peer_of(struct MHD_Connection *connection, struct arena *a)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+                                                                   MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr)
+        return STR("");
+    union address at;
+    if (info->client_addr->sa_family == AF_INET6) {
+        memcpy(&at.v6, info->client_addr, sizeof at.v6);
+        (void)inet_ntop(AF_INET6, &at.v6.sin6_addr, text, sizeof text);
+    } else if (info->client_addr->sa_family == AF_INET) {
+        memcpy(&at.v4, info->client_addr, sizeof at.v4);
+        (void)inet_ntop(AF_INET, &at.v4.sin_addr, text, sizeof text);
+    }
+    struct str s = str_of(text);
+    return arena_str(a, str_starts(s, STR("::ffff:")) && str_find(s, STR(".")) > 0 ? str_sub(s, 7, s.n) : s);
+}
+
+static bool in_list(struct str list, struct str address)
+{
+    struct str one;
+    while (str_split(&list, ',', &one)) {
+        if (address.n > 0 && str_eq(str_trim(one), address))
+            return true;
+    }
+    return false;
+}
+
+/* Of "client, proxy, proxy" each was written by who stands behind it: from the right, the first that is no
+ * proxy of ours. What stands left of it anybody could have made up. */
+static struct str forwarded_for(struct str header, struct str proxies, struct str peer)
+{
+    union address at;
+    char text[INET6_ADDRSTRLEN];
+    struct str found = peer;
+    while (header.n > 0) {
+        size_t from = header.n;
+        while (from > 0 && header.p[from - 1] != ',')
+            from--;
+        struct str one = str_trim(str_sub(header, from, header.n));
+        if (one.n == 0 || one.n >= sizeof text)
+            return found;
+        memcpy(text, one.p, one.n);
+        text[one.n] = 0;
+        if (parse_address(text, 0, &at) == 0)
+            return found;
+        found = one;
+        if (!in_list(proxies, one))
+            return found;
+        header = str_sub(header, 0, from ? from - 1 : 0);
+    }
+    return found;
+}
+
+/* Of several lines the last: what the proxy wrote stands behind what it was sent. */
+static struct str header_last(const struct http_request *q, const char *name)
+{
+    struct str found = STR_NONE;
+    for (uint32_t i = 0; i < q->header_count; i++) {
+        if (str_eq_nocase(q->headers[i].name, str_of(name)))
+            found = q->headers[i].value;
+    }
+    return found;
+}
+
+static void read_whence(const struct http_serve *s, struct request_state *r,
+                        struct MHD_Connection *connection)
+{
+    struct http_request *q = &r->request;
+    struct str proxies = str_of(s->options.proxies);
+    q->client = peer_of(connection, &r->arena);
+    q->secure = s->ticket_key.data != NULL;
+    if (!proxies.n || !in_list(proxies, q->client))
+        return;
+    q->secure = str_eq_nocase(header_last(q, "X-Forwarded-Proto"), STR("https"));
+    q->client = forwarded_for(header_last(q, "X-Forwarded-For"), proxies, q->client);
+}
+
 static enum MHD_Result read_head(const struct http_serve *s, struct request_state *r,
                                  struct MHD_Connection *connection, const char *method)
 {
@@ -183,6 +287,7 @@ static enum MHD_Result read_head(const struct http_serve *s, struct request_stat
     if (!method_of(method, &r->request.method))
         r->refused = MHD_HTTP_METHOD_NOT_ALLOWED;
     MHD_get_connection_values(connection, MHD_HEADER_KIND, take_header, r);
+    read_whence(s, r, connection);
     struct str length = http_header_find(r->request.headers, r->request.header_count, "Content-Length");
     uint64_t n = 0;
     if (str_to_u64(length, &n) && n > s->options.body_max) {
@@ -274,28 +379,6 @@ static enum MHD_Result on_call(void *self, struct MHD_Connection *connection, co
 
 /* ---- the server ---- */
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-static socklen_t parse_address(const char *text, uint16_t port, union address *out)
-{
-    memset(out, 0, sizeof *out);
-    if (inet_pton(AF_INET, text, &out->v4.sin_addr) == 1) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(port);
-        return sizeof out->v4;
-    }
-    if (inet_pton(AF_INET6, text, &out->v6.sin6_addr) == 1) {
-        out->v6.sin6_family = AF_INET6;
-        out->v6.sin6_port = htons(port);
-        return sizeof out->v6;
-    }
-    return 0;
-}
-
 static enum err fail_listen(int error, const struct http_serve_options *o, struct diag *d)
 {
     if (error == EADDRINUSE)
@@ -363,6 +446,27 @@ static enum err prepare_tls(struct http_serve *s, const struct http_serve_option
     return ERR_OK;
 }
 
+static enum err keep_proxies(struct http_serve *s, const char *text, struct diag *d)
+{
+    union address at;
+    struct str list = str_of(text), one;
+    if (list.n >= sizeof s->proxies)
+        return diag_set(d, ERR_USAGE, "The list of proxies is longer than %d bytes.", PROXIES_TEXT_MAX);
+    while (list.p && str_split(&list, ',', &one)) {
+        char z[INET6_ADDRSTRLEN] = "";
+        one = str_trim(one);
+        if (one.n < sizeof z)
+            memcpy(z, one.p, one.n);
+        if (parse_address(z, 0, &at) == 0)
+            return diag_set(d, ERR_USAGE, "\"%.*s\" is not a proxy's numeric address such as 127.0.0.1.",
+                            STR_ARG(one));
+    }
+    if (text)
+        memcpy(s->proxies, text, strlen(text) + 1);
+    s->options.proxies = s->proxies;
+    return ERR_OK;
+}
+
 static struct MHD_Daemon *start_daemon(struct http_serve *s, const struct http_serve_options *o, int fd)
 {
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | WITHOUT_DATE;
@@ -403,6 +507,8 @@ enum err http_serve_start(const struct http_serve_options *o, struct http_serve 
     if (s->options.held_max == 0)
         s->options.held_max = HELD_MAX;
     enum err rc = prepare_tls(s, o, d);
+    if (!rc)
+        rc = keep_proxies(s, o->proxies, d);
     if (!rc)
         rc = open_socket(o, &fd, &s->port, d);
     if (rc) {

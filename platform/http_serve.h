@@ -37,6 +37,8 @@ struct http_serve_options {
     uint32_t idle_s_max;      /* 0 = 60 */
     const char *certificate;  /* PEM texts, with the chain; both or none. Not kept. */
     const char *key;
+    const char
+        *proxies; /* numeric addresses, by commas: from these X-Forwarded-For and -Proto are believed */
     void *self;
     /* Whether this request's body is handed on as it arrives. NULL = never. */
     bool (*in_pieces)(void *self, const struct http_request *head);

@@ -2,6 +2,8 @@
  * Nothing here knows a socket. */
 #include "platform/http_text.h"
 
+#include "platform/http_form.h"
+
 struct str http_header_find(const struct http_header *headers, uint32_t count, const char *name)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -17,22 +19,6 @@ struct str http_path(struct str url)
     return mark < 0 ? url : str_sub(url, 0, (size_t)mark);
 }
 
-/* '+' is a space in a query; a '%' without two digits stands for itself. */
-static struct str percent_decode(struct arena *a, struct str s)
-{
-    char *out = arena_alloc(a, s.n + 1);
-    size_t n = 0;
-    if (!out)
-        return STR_NONE;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i] == '+' ? ' ' : s.p[i];
-        if (c == '%' && hex_read(str_sub(s, i + 1, 2), &c, 1))
-            i += 2;
-        out[n++] = c;
-    }
-    return (struct str){out, n};
-}
-
 struct str http_query(struct arena *a, struct str url, const char *name)
 {
     ptrdiff_t mark = str_find(url, STR("?"));
@@ -44,7 +30,7 @@ struct str http_query(struct arena *a, struct str url, const char *name)
         ptrdiff_t equals = str_find(pair, STR("="));
         struct str key = equals < 0 ? pair : str_sub(pair, 0, (size_t)equals);
         if (str_eq_z(key, name))
-            return percent_decode(a, equals < 0 ? STR("") : str_sub(pair, (size_t)equals + 1, pair.n));
+            return http_decode(a, equals < 0 ? STR("") : str_sub(pair, (size_t)equals + 1, pair.n));
     }
     return STR_NONE;
 }

@@ -38,6 +38,8 @@ struct http_request {
      * bytes lie at `body_at`, and more may follow. */
     uint64_t body_at;
     bool body_more;
+    struct str client; /* server: whence, a numeric address; "" = not known */
+    bool secure;       /* server: it came over TLS */
 };
 
 struct http_reply {

@@ -1,7 +1,6 @@
 /* The open server, and one request from path to reply. What a route does is in routes.c; here are leases,
  * authentication and errors.
  */
-#include "server/parts.h"
 #include "server/routes.h"
 
 int64_t srv_now_ms(const struct server *s)
@@ -28,6 +27,8 @@ enum err srv_open(const struct server_options *o, struct server **server_out, st
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->returned, NULL);
     pthread_mutex_init(&s->write_turn, NULL);
+    pthread_mutex_init(&s->sign_in_turn, NULL);
+    s->password_rounds = o->password_rounds ? o->password_rounds : PASSWORD_ROUNDS;
     s->memory = memory;
     enum err rc = centre_read(o->seam, o->dir, &s->memory, &s->centre, d);
     for (; !rc && s->store_count < connections; s->store_count++)
@@ -61,6 +62,7 @@ void srv_close(struct server *s)
         cstore_close(s->stores[i]);
     form_cache_free(&s->forms);
     crypto_wipe(&s->centre, sizeof s->centre);
+    pthread_mutex_destroy(&s->sign_in_turn);
     pthread_mutex_destroy(&s->write_turn);
     pthread_cond_destroy(&s->returned);
     pthread_mutex_destroy(&s->lock);
@@ -115,6 +117,24 @@ static void reply_error(struct http_reply *reply, enum err rc, const struct diag
     reply_header(reply, "Content-Type", STR("application/json"));
 }
 
+/* {"error":...} for programs, a small page for browsers. */
+static void reply_failure(struct call *c, enum err rc, const struct diag *d)
+{
+    const struct err_action *action = err_action(rc);
+    reply_error(c->reply, rc, d);
+    if (!call_wants_html(c))
+        return;
+    struct buf *b = &c->reply->body;
+    c->reply->header_count = 0;
+    buf_clear(b);
+    buf_put_z(b, "<!doctype html>\n<html lang=zh><meta charset=utf-8><title>Doorstep</title>\n<main><h1>");
+    buf_put_xml_text(b, str_of(action->todo_zh));
+    buf_put_z(b, "</h1>\n<p lang=en>");
+    buf_put_xml_text(b, str_of(d->text[0] ? d->text : action->todo_en));
+    buf_put_z(b, "</p>\n<p><a href=\"/\">返回首页 · Home</a></p></main></html>\n");
+    reply_header(c->reply, "Content-Type", STR("text/html; charset=utf-8"));
+}
+
 /* The device behind the token. Revoked, forged or missing: ERR_DENIED. */
 static enum err authenticate(struct server *s, struct call *c, const struct route *route, struct diag *d)
 {
@@ -140,41 +160,129 @@ static enum err authenticate(struct server *s, struct call *c, const struct rout
     return cstore_person(c->st, c->a, c->device.person, &c->person, d);
 }
 
+/* Somebody who is not signed in is shown where to do that, and comes back after it. */
+static enum err not_signed_in(struct call *c, struct diag *d)
+{
+    struct buf path;
+    if (!call_wants_html(c)) {
+        c->refused_status = 401;
+        return diag_set(d, ERR_DENIED, "Nobody is signed in. Sign in at /login first.");
+    }
+    buf_init(&path, 16384);
+    buf_put_z(&path, "/login");
+    if (c->request->method == HTTP_GET && !str_eq_z(c->request->url, "/")) {
+        buf_put_z(&path, "?next=");
+        http_encode(&path, c->request->url);
+    }
+    enum err rc = path.failed ? diag_set(d, path.failed, "The address is too long.")
+                              : reply_see_other(c, buf_str(&path), d);
+    buf_free(&path);
+    return rc;
+}
+
+/* That someone asked for what is not theirs to do is worth knowing; that it cannot be noted changes nothing.
+ */
+static void note_refused(struct call *c, const struct route *route)
+{
+    struct server *s = c->server;
+    struct buf what;
+    buf_init(&what, CSTORE_TEXT_MAX);
+    buf_printf(&what, "%s %s", role_name(c->person.role), route->path);
+    pthread_mutex_lock(&s->write_turn);
+    enum err rc = cstore_begin(c->st, NULL);
+    if (!rc)
+        rc = cstore_audit(c->st, srv_now_ms(s), c->person.name, STR("refused"), buf_str(&what), NULL);
+    if (!rc)
+        rc = cstore_commit(c->st, NULL);
+    cstore_rollback(c->st);
+    pthread_mutex_unlock(&s->write_turn);
+    buf_free(&what);
+}
+
+/* *call_out: the route is to be called. False without an error: the reply is complete. */
+static enum err let_in(struct call *c, const struct route *route, bool *call_out, struct diag *d)
+{
+    enum err rc = session_look(c, d);
+    if (!rc && route->auth == AUTH_SESSION && !c->person.person)
+        return not_signed_in(c, d);
+    if (!rc && route->auth == AUTH_SESSION && route->roles && !(route->roles & ROLE_BIT(c->person.role))) {
+        note_refused(c, route);
+        rc = diag_set(d, ERR_DENIED, "This is not for a person signed in as %s.", role_name(c->person.role));
+    }
+    if (!rc)
+        rc = session_form(c, route, d);
+    *call_out = !rc;
+    return rc;
+}
+
+/* Pages of people: nothing is kept by browsers or proxies, nothing runs that the centre did not send, and no
+ * other site may show them in a frame. A route that set one of these itself is right. */
+static void page_headers(struct http_reply *reply)
+{
+    /* clang-format off */
+    static const struct { const char *name, *value; } set[] = {
+        {"Cache-Control", "no-store"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Referrer-Policy", "same-origin"},
+        {"Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; "
+                                    "img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+                                    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
+    };
+    /* clang-format on */
+    for (size_t i = 0; i < sizeof set / sizeof set[0] && reply->header_count < HTTP_HEADERS_MAX; i++) {
+        if (!http_header_find(reply->headers, reply->header_count, set[i].name).p)
+            reply_header(reply, set[i].name, str_of(set[i].value));
+    }
+}
+
+static enum err answer(struct call *c, const struct route *route, struct diag *d)
+{
+    bool call = route->auth != AUTH_SESSION && route->auth != AUTH_PAGE;
+    enum err rc = ERR_OK;
+    uint32_t lease = store_lease(c->server);
+    c->st = c->server->stores[lease];
+    if (route->auth == AUTH_SESSION || route->auth == AUTH_PAGE)
+        rc = let_in(c, route, &call, d);
+    else if (route->auth != AUTH_NONE)
+        rc = authenticate(c->server, c, route, d);
+    if (!rc && call)
+        rc = route->call(c, d);
+    store_return(c->server, lease);
+    if (!rc && c->reply->body.failed)
+        rc = diag_set(d, c->reply->body.failed, "The reply is larger than the centre sends at once.");
+    return rc;
+}
+
 void srv_handle(struct server *s, const struct http_request *request, struct arena *a,
                 struct http_reply *reply)
 {
     struct diag d = {0};
     struct arena work;
-    const struct route *route = NULL;
     struct call c = {.server = s, .request = request, .texts = a, .a = &work, .reply = reply};
     bool path_known = false;
     arena_init(&work, SRV_REQUEST_MEMORY_MAX);
     reply->status = 200;
     enum err rc = ERR_OK;
-    route = route_find(request->method, http_path(request->url), &c.tail, &path_known);
-    if (!route) {
+    const struct route *route = route_find(request->method, http_path(request->url), &c.tail, &path_known);
+    if (route)
+        rc = answer(&c, route, &d);
+    else
         rc = path_known ? diag_set(&d, ERR_USAGE, "This address does not take this method.")
                         : diag_set(&d, ERR_NOT_FOUND, "The centre has no such address.");
-    } else {
-        uint32_t lease = store_lease(s);
-        c.st = s->stores[lease];
-        if (route->auth != AUTH_NONE)
-            rc = authenticate(s, &c, route, &d);
-        if (!rc)
-            rc = route->call(&c, &d);
-        store_return(s, lease);
-    }
-    if (!rc && reply->body.failed)
-        rc = diag_set(&d, reply->body.failed, "The reply is larger than the centre sends at once.");
     if (rc) {
-        reply_error(reply, rc, &d);
+        reply_failure(&c, rc, &d);
         if (!route && path_known)
             reply->status = 405;
+        if (c.refused_status)
+            reply->status = c.refused_status;
         if (rc == ERR_DENIED && c.who_is_it) {
             reply->status = 401;
             reply_header(reply, "WWW-Authenticate", STR("Bearer"));
         }
     }
+    if (route && (route->auth == AUTH_SESSION || route->auth == AUTH_PAGE))
+        page_headers(reply);
     s->seam->log(s->seam->self, LOG_REQUEST, reply->status, (int64_t)reply->body.n, rc);
+    crypto_wipe(c.csrf, sizeof c.csrf);
     arena_free(&work);
 }

@@ -58,6 +58,8 @@ struct server {
     int64_t set_back_ms; /* when a handheld last proved that the database was set back; under write_turn */
     int64_t enrol_minute; /* of mono_ms, in which enrol_wrong were counted; under lock */
     uint32_t enrol_wrong;
+    pthread_mutex_t sign_in_turn; /* one password is stretched at a time (accounts.c) */
+    uint32_t password_rounds;
 };
 
 int64_t srv_now_ms(const struct server *s);
@@ -76,6 +78,9 @@ enum role {
 };
 const char *role_name(uint8_t role); /* "" when unknown */
 uint8_t role_of(struct str name);    /* 0 when unknown */
+
+/* ERR_USAGE when this cannot be an area's code; "" is the whole county. */
+enum err area_code_check(struct str area, struct diag *d) MUST_USE;
 
 #define BEARER_TEXT_MAX 64
 enum bearer_state { BEARER_NONE, BEARER_GOOD, BEARER_EXPIRED };

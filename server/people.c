@@ -102,7 +102,7 @@ static enum err ticket_hash(const struct centre *c, uint64_t token60, unsigned c
                        (struct str){(const char *)text, sizeof text}, out);
 }
 
-static bool area_valid(struct str area)
+static bool area_code_valid(struct str area)
 {
     if (area.n > AREA_MAX_BYTES)
         return false;
@@ -113,6 +113,14 @@ static bool area_valid(struct str area)
             return false;
     }
     return true;
+}
+
+enum err area_code_check(struct str area, struct diag *d)
+{
+    return area_code_valid(area) ? ERR_OK
+                                 : diag_set(d, ERR_USAGE,
+                                            "The area must be a code of digits and letters (such as "
+                                            "990101001), or empty.");
 }
 
 /* The same person under a second device keeps the number. */
@@ -146,9 +154,9 @@ enum err people_ticket(struct cstore *st, const struct centre *c, const struct s
     if (role != ROLE_CADRE && role != ROLE_ENUMERATOR)
         return diag_set(d, ERR_USAGE,
                         "A handheld is enrolled for a cadre or an enumerator: --role cadre|enumerator");
-    if (!area_valid(area))
-        return diag_set(d, ERR_USAGE,
-                        "The area must be a code of digits and letters (such as 990101001), or empty.");
+    enum err named = area_code_check(area, d);
+    if (named)
+        return named;
     struct enrol_ticket t = {0};
     struct enrol_row e = {0};
     int64_t now = seam->wall_ms(seam->self);

@@ -316,20 +316,24 @@ static enum err get_health(struct call *c, struct diag *d)
 
 /* clang-format off */
 static const struct route routes[] = {
-    {HTTP_POST, "/v1/b",      AUTH_NONE,      post_batch},
-    {HTTP_HEAD, "/v1/u/*",    AUTH_TOKEN_OLD, head_upload},
-    {HTTP_PUT,  "/v1/u/*",    AUTH_TOKEN_OLD, put_upload},
-    {HTTP_POST, "/v1/u/*",    AUTH_TOKEN_OLD, commit_upload},
-    {HTTP_GET,  "/v1/a",      AUTH_TOKEN_OLD, get_receipts},
-    {HTTP_GET,  "/v1/d",      AUTH_TOKEN,     get_down},
-    {HTTP_GET,  "/v1/o/*",    AUTH_TOKEN,     get_object},
-    {HTTP_POST, "/v1/courier", AUTH_TOKEN,    post_courier},
-    {HTTP_POST, "/v1/i",      AUTH_NONE,      post_incarnation},
-    {HTTP_POST, "/v1/enrol",  AUTH_NONE,      post_enrol},
-    {HTTP_GET,  "/v1/keys",   AUTH_NONE,      get_keys},
-    {HTTP_GET,  "/v1/health", AUTH_NONE,      get_health},
+    {HTTP_POST, "/v1/b",      AUTH_NONE,      post_batch, 0},
+    {HTTP_HEAD, "/v1/u/*",    AUTH_TOKEN_OLD, head_upload, 0},
+    {HTTP_PUT,  "/v1/u/*",    AUTH_TOKEN_OLD, put_upload, 0},
+    {HTTP_POST, "/v1/u/*",    AUTH_TOKEN_OLD, commit_upload, 0},
+    {HTTP_GET,  "/v1/a",      AUTH_TOKEN_OLD, get_receipts, 0},
+    {HTTP_GET,  "/v1/d",      AUTH_TOKEN,     get_down, 0},
+    {HTTP_GET,  "/v1/o/*",    AUTH_TOKEN,     get_object, 0},
+    {HTTP_POST, "/v1/courier", AUTH_TOKEN,    post_courier, 0},
+    {HTTP_POST, "/v1/i",      AUTH_NONE,      post_incarnation, 0},
+    {HTTP_POST, "/v1/enrol",  AUTH_NONE,      post_enrol, 0},
+    {HTTP_GET,  "/v1/keys",   AUTH_NONE,      get_keys, 0},
+    {HTTP_GET,  "/v1/health", AUTH_NONE,      get_health, 0},
 };
 /* clang-format on */
+static const struct route_table device_routes = {routes, sizeof routes / sizeof routes[0]};
+
+/* In this order. */
+static const struct route_table *const tables[] = {&device_routes, &session_routes};
 
 static bool path_matches(const char *pattern, struct str path, struct str *tail_out)
 {
@@ -347,12 +351,15 @@ const struct route *route_find(enum http_method method, struct str path, struct 
                                bool *path_known_out)
 {
     *path_known_out = false;
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (!path_matches(routes[i].path, path, tail_out))
-            continue;
-        *path_known_out = true;
-        if (routes[i].method == method)
-            return &routes[i];
+    for (size_t t = 0; t < sizeof tables / sizeof tables[0]; t++) {
+        for (uint32_t i = 0; i < tables[t]->count; i++) {
+            const struct route *r = &tables[t]->at[i];
+            if (!path_matches(r->path, path, tail_out))
+                continue;
+            *path_known_out = true;
+            if (r->method == method)
+                return r;
+        }
     }
     return NULL;
 }

@@ -70,6 +70,7 @@ struct server_options {
     const char *dir;
     uint32_t connections;  /* 0 = 2: requests carried out at the same time */
     int64_t token_life_ms; /* 0 = SRV_TOKEN_LIFE_MS */
+    uint32_t password_rounds; /* of people's passwords; 0 = PASSWORD_ROUNDS (accounts.h) */
 };
 enum err srv_open(const struct server_options *o, struct server **server_out, struct diag *d) MUST_USE;
 void srv_close(struct server *s); /* accepts NULL */
