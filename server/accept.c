@@ -413,7 +413,7 @@ enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct dia
                               .server_seq = w->seq,
                               .rows = w->rows,
                               .rows_left = REBUILD_ROWS_MAX};
-    struct cases cases = {.st = w->st, .a = w->a, .now_ms = w->now_ms};
+    struct cases cases = {.st = w->st, .a = w->a, .now_ms = w->now_ms, .basis = &w->forms->lines};
     enum err rc = cases_apply(&cases, w->author, in->changes, in->hlc_effective, in->change_count, w->seq, d);
     for (uint32_t i = 0; !rc && i < in->change_count; i++) {
         if (in->changes[i].op == CHANGE_FINALISE)
@@ -421,6 +421,8 @@ enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct dia
     }
     for (uint32_t i = 0; !rc && i < cases.interviews.count; i++)
         rc = rebuild_interview(&rebuild, cases.interviews.at[i], d);
+    if (!rc)
+        rc = cases_lines(&cases, d);
     *conflict_out = cases.conflict;
     return rc;
 }

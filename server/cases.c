@@ -8,6 +8,7 @@
  * clock.
  */
 #include "server/parts.h"
+#include "server/store_work.h"
 
 #define CHILDREN_PAGE 256
 #define CODE_MAX 200
@@ -187,6 +188,51 @@ static enum err interview_touched(struct cases *c, struct row_id id)
     return ERR_OK;
 }
 
+static struct row_id root_of(const struct record_row *row)
+{
+    return row_id_none(row->household) ? row->interview : row->household;
+}
+
+static enum err root_note(struct cases *c, struct row_id root)
+{
+    for (uint32_t i = c->roots.count; i-- > 0;) {
+        if (row_id_same(c->roots.at[i], root))
+            return ERR_OK;
+    }
+    struct row_id *slot = vec_push(c->a, &c->roots);
+    if (!slot)
+        return ERR_NOMEM;
+    *slot = root;
+    return ERR_OK;
+}
+
+static enum err root_touched(struct cases *c, const struct record_row *row, uint64_t seq, struct diag *d)
+{
+    struct row_id root = root_of(row);
+    if (row_id_none(root))
+        return ERR_OK;
+    enum err rc = cstore_trace_put(c->st, root, seq, d);
+    return rc ? rc : root_note(c, root);
+}
+
+/* Where a row was, it is not any more. */
+static enum err root_left(struct cases *c, const struct record_row *was)
+{
+    return row_id_none(root_of(was)) ? ERR_OK : root_note(c, root_of(was));
+}
+
+/* What was said of a row before anybody knew where it belongs is part of its household's history too. */
+static enum err traces_follow(struct cases *c, const struct record_row *row, const struct record *r,
+                              struct diag *d)
+{
+    enum err rc = r->born ? root_touched(c, row, r->birth.server_seq, d) : ERR_OK;
+    for (uint32_t i = 0; !rc && i < r->count; i++) {
+        for (uint32_t v = 0; !rc && v < r->cells[i].count; v++)
+            rc = root_touched(c, row, r->cells[i].versions[v].server_seq, d);
+    }
+    return rc;
+}
+
 static enum err child_follow(struct cases *c, const struct record_row *child, const struct record_row *parent,
                              struct row_list *todo, struct diag *d)
 {
@@ -203,6 +249,10 @@ static enum err child_follow(struct cases *c, const struct record_row *child, co
     rc = keep(c, &l, 0, ++cstore_counters(c->st)->server_seq, d);
     if (!rc)
         rc = interview_touched(c, l.row.interview);
+    if (!rc && !row_id_same(was.household, l.row.household))
+        rc = root_left(c, &was);
+    if (!rc)
+        rc = traces_follow(c, &l.row, &l.record, d);
     struct row_id *slot = rc ? NULL : vec_push(c->a, &todo->list);
     if (slot)
         *slot = child->row;
@@ -355,7 +405,9 @@ static enum err apply_row(struct cases *c, struct case_author author, const stru
         rc = children_follow(c, l.row.row, d);
     if (!rc)
         rc = interview_touched(c, l.row.interview);
-    return rc;
+    if (!rc && !row_id_same(was.household, l.row.household))
+        rc = root_left(c, &was);
+    return rc ? rc : root_touched(c, &l.row, centre ? items[0].change->seq : server_seq, d);
 }
 
 static int row_cmp(struct row_id a, struct row_id b)
@@ -413,6 +465,15 @@ enum err cases_apply(struct cases *c, struct case_author author, const struct ch
             return rc;
     }
     return ERR_OK;
+}
+
+enum err cases_lines(struct cases *c, struct diag *d)
+{
+    enum err rc = ERR_OK;
+    for (uint32_t i = 0; !rc && i < c->roots.count; i++)
+        rc = lines_refresh(c->st, c->roots.at[i], c->basis, d);
+    c->roots.count = 0;
+    return rc;
 }
 
 /* ---- the centre's own edits ---- */
@@ -492,5 +553,7 @@ enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case
         rc = cases_apply(c, (struct case_author){.device = 0, .inc = epoch}, changes, hlc, count,
                          n->server_seq, d);
     buf_free(&birth);
+    if (!rc && count)
+        rc = cases_lines(c, d);
     return rc == ERR_NOMEM ? diag_set(d, rc, "Out of memory while changing a record.") : rc;
 }

@@ -532,12 +532,9 @@ enum err import_leads(struct desk *k, struct str text, bool dry_run, struct impo
 
 /* ---- assignments ---- */
 
-enum err assign_household(struct desk *k, struct str code, uint32_t person, struct str due, bool *changed_out,
-                          struct diag *d)
+enum err assign_row(struct desk *k, struct row_id household, uint32_t person, struct str due, int64_t now,
+                    struct lines_basis *basis, bool *changed_out, struct diag *d)
 {
-    struct importing x = {.k = k, .now_ms = k->seam->wall_ms(k->seam->self)};
-    struct row_id household = {0};
-    struct person who;
     struct record_row *rows = NULL;
     uint32_t count = 0;
     struct buf number;
@@ -545,17 +542,9 @@ enum err assign_household(struct desk *k, struct str code, uint32_t person, stru
         return diag_set(d, ERR_USAGE, "--due must be a date such as 2026-12-31.");
     buf_init(&number, 24);
     buf_put_u64(&number, person);
-    enum err rc = cstore_begin(k->st, d);
-    if (!rc)
-        rc = household_find(&x, code, &household, d);
-    if (rc == ERR_NOT_FOUND)
-        (void)diag_set(d, rc, "No household has the code %.*s.", STR_ARG(code));
-    if (!rc)
-        rc = cstore_person(k->st, k->a, person, &who, d);
-    if (!rc)
-        rc = cstore_records(k->st, k->a, RECORDS_OF_PARENT, household, ROW_ASSIGNMENT, 0, 1, &rows, &count,
-                            d);
-    struct cases c = {.st = k->st, .a = k->a};
+    enum err rc = cstore_records(k->st, k->a, RECORDS_OF_PARENT, household, ROW_ASSIGNMENT, 0, 1, &rows,
+                                 &count, d);
+    struct cases c = {.st = k->st, .a = k->a, .basis = basis};
     const struct row_birth birth = {.kind = ROW_ASSIGNMENT, .parent = household};
     const struct case_field fields[] = {{ASSIGNMENT_PERSON, buf_str(&number)},
                                         {ASSIGNMENT_DUE, due.n ? due : STR_NONE}};
@@ -565,14 +554,35 @@ enum err assign_household(struct desk *k, struct str code, uint32_t person, stru
         edit.row = rows[0].row;
     }
     if (!rc)
-        rc = cases_edit(&c, k->epoch, x.now_ms, &edit, d);
+        rc = cases_edit(&c, k->epoch, now, &edit, d);
+    if (!rc)
+        *changed_out = edit.changed;
+    buf_free(&number);
+    return rc;
+}
+
+enum err assign_household(struct desk *k, struct str code, uint32_t person, struct str due, bool *changed_out,
+                          struct diag *d)
+{
+    struct importing x = {.k = k, .now_ms = k->seam->wall_ms(k->seam->self)};
+    struct row_id household = {0};
+    struct person who;
+    bool changed = false;
+    enum err rc = cstore_begin(k->st, d);
+    if (!rc)
+        rc = household_find(&x, code, &household, d);
+    if (rc == ERR_NOT_FOUND)
+        (void)diag_set(d, rc, "No household has the code %.*s.", STR_ARG(code));
+    if (!rc)
+        rc = cstore_person(k->st, k->a, person, &who, d);
+    if (!rc)
+        rc = assign_row(k, household, person, due, x.now_ms, NULL, &changed, d);
     if (!rc)
         rc = cstore_audit(k->st, x.now_ms, STR("centre"), STR("assigned"), code, d);
     if (!rc)
         rc = cstore_commit(k->st, d);
     cstore_rollback(k->st);
     if (!rc)
-        *changed_out = edit.changed;
-    buf_free(&number);
+        *changed_out = changed;
     return rc;
 }

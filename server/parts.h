@@ -17,6 +17,14 @@
 
 /* ---- compiled forms: kept while the server lives, used only by whoever holds the write turn ---- */
 #define FORM_CACHE_MAX 8
+/* What the days of clocks are read from, kept while rows are worked through (lines.c). */
+struct lines_basis {
+    struct arena memory;
+    const struct pack *pack; /* NULL = none that can be read */
+    unsigned char hash[SHA256_SIZE];
+    bool looked;
+};
+void lines_basis_free(struct lines_basis *b);
 struct cached_form {
     unsigned char hash[SHA256_SIZE];
     struct arena memory;
@@ -32,6 +40,7 @@ struct form_cache {
     struct cached_form at[FORM_CACHE_MAX];
     uint32_t count;
     uint64_t clock;
+    struct lines_basis lines;
 };
 /* ERR_NOT_FOUND when no such form was published here. */
 enum err form_cache_get(struct form_cache *c, struct cstore *st, const unsigned char hash[static SHA256_SIZE],
@@ -130,7 +139,15 @@ struct cases {
     int64_t now_ms;                /* of audit rows */
     bool conflict;                 /* out: a field now has versions that differ */
     VEC(struct row_id) interviews; /* out: those that were touched, each once */
+    VEC(struct row_id) roots;      /* out: households, or interviews about nobody, that were touched */
+    struct lines_basis *basis;     /* NULL = the pack is looked up for each edit */
 };
+/* Lines of everything in `roots`, made anew: after cases_apply, in the same transaction. cases_edit does it
+ * itself. */
+enum err cases_lines(struct cases *c, struct diag *d) MUST_USE;
+/* What lists show of this household, or of an interview about nobody (lines.c). */
+enum err lines_refresh(struct cstore *st, struct row_id root, struct lines_basis *basis,
+                       struct diag *d) MUST_USE;
 /* Changes of one author, in a transaction. All changes of a frame have one server sequence: they become
  * visible together, no cursor ever stands between. (Rows that had waited for their parent are told after it,
  * under sequences of their own.) The centre's own changes carry theirs as their `seq`, up
@@ -291,6 +308,10 @@ struct export_result {
     uint64_t submissions, rows, files, bytes, left_out; /* left_out: without XML, told as warnings */
     uint64_t attachments, attachments_missing;          /* in media/; those that have not arrived whole */
 };
+/* The same for one household, inside a transaction. */
+enum err assign_row(struct desk *k, struct row_id household, uint32_t person, struct str due, int64_t now,
+                    struct lines_basis *basis, bool *changed_out, struct diag *d) MUST_USE;
+
 enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
                     struct export_result *out, struct diag *d) MUST_USE;
 /* The same tables for the public: only answers that the form marks with ds:public, no texts, photos,

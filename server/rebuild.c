@@ -83,6 +83,7 @@ void form_cache_free(struct form_cache *c)
     }
     *c = (struct form_cache){0};
 }
+    lines_basis_free(&c->lines);
 
 /* ---- the interview as its author saw it ---- */
 

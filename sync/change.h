@@ -84,7 +84,10 @@ enum row_kind {
     ROW_ENTITY = 11, /* what one visit said about one entity of a list (ODK entities); its parent is the
                        visit; fields: enum entity_field. The entity as it is now follows from all of them. */
     ROW_STEP = 12,   /* one step that was taken about a lead, its parent; enum step_field */
-    ROW_INDICATOR = 13 /* what was seen of one indicator of a lead, its parent; enum indicator_field */
+    ROW_INDICATOR = 13, /* what was seen of one indicator of a lead, its parent; enum indicator_field */
+    ROW_REVIEW = 14,    /* what the centre decided about a visit, its parent; enum review_field. What it says
+                           of single questions are comments below it */
+    ROW_EVENT = 15      /* what became of a household as a case, its parent; enum event_field */
 };
 
 struct row_birth {
@@ -105,7 +108,30 @@ enum household_field {
     HOUSEHOLD_ADDRESS = 4,
     HOUSEHOLD_CATEGORY = 5,
     HOUSEHOLD_POSITION = 6,
-    HOUSEHOLD_PHONE = 7
+    HOUSEHOLD_PHONE = 7,
+    /* Only the county says these two. */
+    HOUSEHOLD_STATUS = 8, /* "" = in the register; "merged", "closed", "erased" */
+    HOUSEHOLD_INTO = 9    /* the household that stands for a merged one: its row id, 32 hex digits */
+};
+/* Rows never change their parent: what was captured about a merged household stays below it, and the
+ * pointer says where to look, so that it does not matter what came first. */
+enum event_field {
+    EVENT_CODE =
+        1,        /* "split", "split-off", "merge", "merged", "move", "correct", "close", "reopen", "erase" */
+    EVENT_AT = 2, /* ISO instant */
+    EVENT_PERSON = 3, /* number */
+    EVENT_OTHER = 4,  /* the other household: its row id, 32 hex digits */
+    EVENT_REMARK = 5,
+    EVENT_MEMBERS = 6, /* of a split: who went, as people say it */
+    EVENT_BEFORE = 7   /* what it replaced: the area before a move, the value before a correction */
+};
+enum review_field {
+    REVIEW_STATE = 1,    /* "has_issues", "rejected", "approved" */
+    REVIEW_BY_LEVEL = 2, /* "village", "township", "county" */
+    REVIEW_AT = 3,       /* ISO instant */
+    REVIEW_PERSON = 4,   /* number */
+    REVIEW_NAME = 5,     /* of that person, for whoever reads it offline */
+    REVIEW_COMMENT = 6
 };
 enum visit_field {
     VISIT_FORM = 1,    /* object hash, 64 hex digits */
@@ -123,6 +149,7 @@ enum visit_field {
     VISIT_LANGUAGE = 11,
     VISIT_POSITION = 12,
     VISIT_AUDIT = 13,  /* the log of the interview, as ODK's audit.csv; only where the form asks for it */
+    VISIT_DEPT = 15,   /* which of the departments' values it was judged by: see dept_mark() */
     VISIT_UNKNOWN = 14 /* what its submission holds outside repeats and its form does not know, JSON:
                           [["path of the element around it", "XML"], ...]; a deprecatedID, for instance */
 };
@@ -211,7 +238,8 @@ enum published_field {
     PUBLISHED_SIZE = 5,
     PUBLISHED_STATE = 6 /* "live" "retired" */,
     PUBLISHED_TITLE = 7,
-    PUBLISHED_FIELDS = 8 /* a form's fieldmap text */
+    PUBLISHED_FIELDS = 8, /* a form's fieldmap text */
+    PUBLISHED_AREAS = 9   /* prefixes between spaces, of the areas that have it before all others; "" = all */
 };
 
 /* Hybrid logical clock: milliseconds since 1970 << 16 | counter. Never goes back, and follows the wall clock
