@@ -4,7 +4,9 @@
  *   DIR/keyset.json      county, epoch, public keys, signed by the root: what devices are given
  *   DIR/keys/root.key    signs keysets           DIR/keys/sign.key    signs receipts and downlink
  *   DIR/keys/seal.key    opens frames            DIR/keys/secret.key  bearer and enrolment tokens
- *   DIR/centre.db        everything else
+ *   DIR/centre.db        everything else; or
+ *   DIR/store            the address of the PostgreSQL database that holds it (mode 0600: it may hold a
+ *                        password), and the county's number there
  */
 #include "server/server.h"
 
@@ -61,14 +63,56 @@ static enum err key_get(const struct seam *seam, const char *dir, const char *na
     return rc;
 }
 
+/* "URL LF county LF", beside the keys: where the database is, when it is not the file. */
+static enum err place_read(const struct seam *seam, const char *dir, struct arena *a,
+                           struct cstore_place *out, struct diag *d)
+{
+    struct buf text;
+    struct diag quiet = {0};
+    struct str url, number;
+    buf_init(&text, PATH_TEXT_MAX);
+    enum err rc = file_get(seam, dir, "store", &text, &quiet);
+    struct str rest = buf_str(&text);
+    if (!rc && (!str_split(&rest, '\n', &url) || !str_split(&rest, '\n', &number) ||
+                !str_to_i64(str_trim(number), &out->county) || out->county < 1))
+        rc = diag_set(d, ERR_CORRUPT, "%s/store must hold the database's address and the county's number.",
+                      dir);
+    else if (!rc && !(out->url = arena_z(a, str_trim(url))))
+        rc = ERR_NOMEM;
+    else if (rc == ERR_NOT_FOUND) /* the file */
+        rc = ERR_OK;
+    else if (rc)
+        rc = diag_set(d, rc, "%s/store cannot be read.", dir);
+    buf_free(&text);
+    return rc;
+}
+
+static enum err place_write(const struct seam *seam, const char *dir, const char *url, int64_t county,
+                            struct diag *d)
+{
+    struct buf text;
+    buf_init(&text, PATH_TEXT_MAX);
+    buf_printf(&text, "%s\n%lld\n", url, (long long)county);
+    enum err rc = text.failed ? diag_set(d, ERR_LIMIT, "The database's address is too long.")
+                              : file_put(seam, dir, "store", buf_str(&text), true, d);
+    buf_free(&text);
+    return rc;
+}
+
 enum err centre_store_open(const struct seam *seam, const char *dir, struct cstore **store_out,
                            struct diag *d)
 {
     struct buf path;
+    struct arena memory;
+    struct cstore_place place = {.seam = seam, .vfs = seam->vfs, .county = 1};
+    arena_init(&memory, 2 * PATH_TEXT_MAX);
     enum err rc = path_in(&path, dir, "centre.db", d);
+    place.path = path.p;
     if (!rc)
-        rc = cstore_open(&(struct cstore_place){.seam = seam, .path = path.p, .vfs = seam->vfs, .county = 1},
-                         store_out, d);
+        rc = place_read(seam, dir, &memory, &place, d);
+    if (!rc)
+        rc = cstore_open(&place, store_out, d);
+    arena_free(&memory);
     buf_free(&path);
     return rc;
 }
@@ -132,24 +176,45 @@ static enum err keyset_put(const struct seam *seam, const char *dir, const struc
     return rc;
 }
 
+static enum err place_open(const struct seam *seam, const char *dir, const struct centre_options *o,
+                           struct cstore **out, struct diag *d)
+{
+    struct cstore_place place = {.seam = seam, .url = o->store_url, .partitions = o->partitions};
+    return o->store_url ? cstore_open(&place, out, d) : centre_store_open(seam, dir, out, d);
+}
+
+/* A directory that says where its store is was finished. */
+static enum err dir_free(const struct seam *seam, const char *dir, struct cstore *st, struct diag *d)
+{
+    struct counters counters;
+    struct diag quiet = {0};
+    struct buf text;
+    buf_init(&text, PATH_TEXT_MAX);
+    bool taken = file_get(seam, dir, "store", &text, &quiet) == ERR_OK ||
+                 cstore_county(st, NULL, NULL, NULL, &counters, NULL) == ERR_OK;
+    buf_free(&text);
+    return taken ? diag_set(d, ERR_EXISTS, "%s holds a county already; choose another directory.", dir)
+                 : ERR_OK;
+}
+
 /* The county's row in the database comes last: a directory without it was never finished and init may start
  * over. */
-enum err centre_make(const struct seam *seam, const char *dir, struct str county, char print_out[static 40],
-                     struct diag *d)
+enum err centre_make_with(const struct seam *seam, const char *dir, struct str county,
+                          const struct centre_options *o, char print_out[static 40], struct diag *d)
 {
     struct cstore *st = NULL;
     struct fresh_keys keys = {0};
-    struct counters counters;
     unsigned char print[SHA256_SIZE];
+    int64_t number = 0;
     if (county.n == 0 || county.n > COUNTY_NAME_MAX || !utf8_valid(county))
         return diag_set(d, ERR_USAGE, "The county's name must have 1 to %d bytes of UTF-8.", COUNTY_NAME_MAX);
     enum err rc = crypto_init(d);
     if (!rc)
         rc = seam->dir_make(seam->self, dir, d);
     if (!rc)
-        rc = centre_store_open(seam, dir, &st, d);
-    if (!rc && cstore_county(st, NULL, NULL, NULL, &counters, NULL) == ERR_OK)
-        rc = diag_set(d, ERR_EXISTS, "%s holds a county already; choose another directory.", dir);
+        rc = place_open(seam, dir, o, &st, d);
+    if (!rc)
+        rc = dir_free(seam, dir, st, d);
     if (!rc)
         rc = keys_draw(seam, &keys, d);
     if (!rc)
@@ -157,7 +222,9 @@ enum err centre_make(const struct seam *seam, const char *dir, struct str county
     if (!rc)
         rc = keyset_put(seam, dir, &keys, county, d);
     if (!rc)
-        rc = cstore_county_make(st, county, FIRST_EPOCH, NULL, d);
+        rc = cstore_county_make(st, county, FIRST_EPOCH, &number, d);
+    if (!rc && o->store_url)
+        rc = place_write(seam, dir, o->store_url, number, d);
     if (!rc)
         rc = sha256((struct str){(const char *)keys.root.public, sizeof keys.root.public}, print);
     if (!rc)
@@ -165,6 +232,13 @@ enum err centre_make(const struct seam *seam, const char *dir, struct str county
     crypto_wipe(&keys, sizeof keys);
     cstore_close(st);
     return rc;
+}
+
+enum err centre_make(const struct seam *seam, const char *dir, struct str county, char print_out[static 40],
+                     struct diag *d)
+{
+    const struct centre_options usual = {0};
+    return centre_make_with(seam, dir, county, &usual, print_out, d);
 }
 
 enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, struct centre *out,

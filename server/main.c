@@ -56,6 +56,8 @@ enum option {
     OPTION_REPLAY,
     OPTION_TRAIN,
     OPTION_PUBLIC,
+    OPTION_STORE,
+    OPTION_PARTITIONS,
     OPTION_COUNT
 };
 
@@ -64,6 +66,8 @@ static const struct option_row {
     const char *name, *value, *text;
 } options[OPTION_COUNT] = {
     [OPTION_COUNTY] = {"--county",     "NAME",      "the county's name, as handhelds show it"},
+    [OPTION_STORE] = {"--store", "URL", "postgresql://... that holds it (a file in DIR when left out)"},
+    [OPTION_PARTITIONS] = {"--partitions", "N", "parts of each PostgreSQL table, by county (8); 0 for Citus"},
     [OPTION_LISTEN] = {"--listen",     "ADDR:PORT", "where to answer (127.0.0.1:8080); port 0 = any"},
     [OPTION_PRINT_PORT] = {"--print-port", NULL,        "print the port once requests are answered"},
     [OPTION_PERSON] = {"--person",     "NAME",      "the person's name; with assign, the person's number"},
@@ -114,7 +118,7 @@ struct run {
 struct command {
     const char *name, *arguments;
     uint32_t argument_min, argument_max;
-    uint32_t options; /* bit per option */
+    uint64_t options; /* bit per option */
     bool opens_store; /* the first argument is the centre's directory */
     enum err (*call)(struct run *r, struct diag *d);
     const char *text, *example;
@@ -158,12 +162,32 @@ static struct str base_name(struct str path)
 
 /* ---- init, serve ---- */
 
+#define PARTITIONS 8
+#define PARTITIONS_MAX 256
+
+static enum err store_options(struct run *r, struct centre_options *o, struct diag *d)
+{
+    struct str url = r->option[OPTION_STORE];
+    uint64_t partitions = PARTITIONS;
+    if (given(r, OPTION_PARTITIONS) &&
+        (!str_to_u64(r->option[OPTION_PARTITIONS], &partitions) || partitions > PARTITIONS_MAX))
+        return diag_set(d, ERR_USAGE, "--partitions must be 0 to %d.", PARTITIONS_MAX);
+    if (given(r, OPTION_STORE) && !str_starts(url, STR("postgresql://")) &&
+        !str_starts(url, STR("postgres://")))
+        return diag_set(d, ERR_USAGE, "--store must begin with postgresql://.");
+    *o = (struct centre_options){given(r, OPTION_STORE) ? url.p : NULL, (uint32_t)partitions};
+    return ERR_OK;
+}
+
 static enum err call_init(struct run *r, struct diag *d)
 {
     char print[40];
+    struct centre_options o = {0};
     enum err rc = need(r, OPTION_COUNTY, d);
     if (!rc)
-        rc = centre_make(&r->seam, r->dir, r->option[OPTION_COUNTY], print, d);
+        rc = store_options(r, &o, d);
+    if (!rc)
+        rc = centre_make_with(&r->seam, r->dir, r->option[OPTION_COUNTY], &o, print, d);
     if (!rc)
         buf_printf(&r->out,
                    "county      %.*s\n"
@@ -844,10 +868,10 @@ static enum err call_tidy(struct run *r, struct diag *d)
 
 /* ---- the table ---- */
 
-#define BIT(o) (1u << (o))
+#define BIT(o) (UINT64_C(1) << (o))
 /* clang-format off */
 static const struct command commands[] = {
-    {"init", "DIR", 1, 1, BIT(OPTION_COUNTY), false, call_init,
+    {"init", "DIR", 1, 1, BIT(OPTION_COUNTY) | BIT(OPTION_STORE) | BIT(OPTION_PARTITIONS), false, call_init,
      "make a county's keys and database in a directory",
      "doorstepd init /srv/doorstep --county 清河县"},
     {"serve", "DIR", 1, 1,
@@ -1005,11 +1029,15 @@ static enum err desk_open(struct run *r, struct diag *d)
 /* A mistyped directory must not become an empty centre. */
 static enum err dir_check(const struct run *r, struct diag *d)
 {
-    struct buf path;
-    buf_init(&path, 8192);
-    buf_printf(&path, "%s/centre.db", r->dir);
-    bool there = !path.failed && access(path.p, F_OK) == 0;
-    buf_free(&path);
+    static const char *const names[] = {"centre.db", "store"};
+    bool there = false;
+    for (int i = 0; i < 2 && !there; i++) {
+        struct buf path;
+        buf_init(&path, 8192);
+        buf_printf(&path, "%s/%s", r->dir, names[i]);
+        there = !path.failed && access(path.p, F_OK) == 0;
+        buf_free(&path);
+    }
     return there
                ? ERR_OK
                : diag_set(d, ERR_STATE, "%s holds no county. Make one with: doorstepd init %s --county NAME",

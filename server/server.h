@@ -29,6 +29,12 @@ struct centre {
  * directory holds a county. `print_out`: fingerprint of the root, for people. */
 enum err centre_make(const struct seam *seam, const char *dir, struct str county, char print_out[static 40],
                      struct diag *d) MUST_USE;
+struct centre_options {
+    const char *store_url; /* postgresql://...; NULL = a SQLite file in the directory */
+    uint32_t partitions;   /* of each table there, when this is its first county; 0 = none */
+};
+enum err centre_make_with(const struct seam *seam, const char *dir, struct str county,
+                          const struct centre_options *o, char print_out[static 40], struct diag *d) MUST_USE;
 /* The root's secret key is not read: it may be kept elsewhere. */
 enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, struct centre *out,
                      struct diag *d) MUST_USE;

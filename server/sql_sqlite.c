@@ -1,14 +1,14 @@
 /* The centre's database as one SQLite file: WAL, synchronous=FULL, STRICT tables. Everything is platform/db;
  * here it is only given the shape of server/sql_ops.h.
  */
-#include <stdlib.h>
-
+#include "platform/base/arena.h"
 #include "platform/db.h"
 #include "server/sql_ops.h"
 
 #define BUSY_MS_MAX 10000
 
 struct file {
+    struct arena memory;
     struct db *db;
     struct txn txn;
 };
@@ -18,7 +18,8 @@ static void file_close(void *self)
     struct file *f = self;
     txn_rollback(&f->txn);
     db_close(f->db);
-    free(f);
+    struct arena memory = f->memory;
+    arena_free(&memory);
 }
 
 static enum err file_begin(void *self, struct diag *d)
@@ -162,8 +163,10 @@ enum err sql_sqlite_open(const char *path, const char *vfs, int32_t application_
                          const struct sql_migration *migrations, uint32_t migration_count,
                          struct sql_opened *out, struct diag *d)
 {
-    struct migration *steps = calloc(migration_count + 1, sizeof *steps);
-    struct file *f = calloc(1, sizeof *f);
+    struct arena memory;
+    arena_init(&memory, 1u << 16);
+    struct migration *steps = ARENA_ARRAY(&memory, struct migration, migration_count);
+    struct file *f = ARENA_NEW(&memory, struct file);
     enum err rc = f && steps ? ERR_OK
                              : diag_set(d, ERR_NOMEM, "Out of memory while opening the centre's database.");
     for (uint32_t i = 0; !rc && i < migration_count; i++)
@@ -178,11 +181,11 @@ enum err sql_sqlite_open(const char *path, const char *vfs, int32_t application_
     };
     if (!rc)
         rc = db_open(&o, &f->db, d);
-    free(steps);
     if (rc) {
-        free(f);
+        arena_free(&memory);
         return rc;
     }
+    f->memory = memory;
     *out = (struct sql_opened){&file_ops, f};
     return ERR_OK;
 }

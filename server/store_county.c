@@ -17,8 +17,10 @@ enum err cstore_open(const struct cstore_place *where, struct cstore **cstore_ou
     struct cstore *s = ARENA_NEW(&memory, struct cstore);
     if (!s)
         return no_memory(d);
-    enum err rc = sql_sqlite_open(where->path, where->vfs, CSTORE_APPLICATION_ID, cstore_migrations,
-                                  cstore_migration_count, &opened, d);
+    enum err rc = where->url ? sql_postgres_open(where->url, where->partitions, cstore_migrations,
+                                                 cstore_migration_count, &opened, d)
+                             : sql_sqlite_open(where->path, where->vfs, CSTORE_APPLICATION_ID,
+                                               cstore_migrations, cstore_migration_count, &opened, d);
     if (rc) {
         arena_free(&memory);
         return rc;
