@@ -148,6 +148,7 @@ struct visit {
     struct str place;   /* where the person stopped (store_visit_place), "" = nowhere */
     bool edit;          /* a correction of what was sent; then !revisit, and prev is empty */
     struct str unknown; /* VISIT_UNKNOWN of a draft */
+    struct str judgement; /* the person's own, given before any finding was shown; "" = not yet */
     uint64_t log_bytes; /* of the log that the draft has so far */
     /* Answers to open the session with: the interview as it is now, drafts included. */
     struct saved_interview now;
@@ -193,6 +194,10 @@ enum err store_visit_log(struct store *s, const struct visit *v, struct buf *out
 /* Notes where the person is, so that a draft opens there again. */
 enum err store_visit_place(struct store *s, struct visit *v, struct str place, struct diag *d) MUST_USE;
 
+/* Keeps the person's own judgement with the draft, before anything that the rules found is shown; a later one
+ * stands beside it in the log. Lives in `v` until it is closed. */
+enum err store_visit_judged(struct store *s, struct visit *v, struct str judgement, struct diag *d) MUST_USE;
+
 /* A file of a finalised visit: "submission.xml", or what of it is sealed. */
 struct visit_file {
     struct str name, bytes;
@@ -208,6 +213,7 @@ struct visit_finish {
     int64_t ended_ms; /* what was judged, was at this moment; 0 = now */
     bool judged;
     unsigned char pack_hash[SHA256_SIZE];
+    struct str dept_mark;                /* which departmental values it was judged by, "" = none (dept.h) */
     const struct judgement *findings;    /* when judged */
     const struct entity_delta *entities; /* those without a fault are kept */
     uint32_t entity_count;

@@ -521,6 +521,8 @@ static enum err read_draft(struct store *s, struct arena *a, struct visit *v, st
     if (!rc)
         rc = draft_field(s, a, v->key, VISIT_UNKNOWN, &v->unknown, d);
     if (!rc)
+        rc = draft_field(s, a, v->key, VISIT_JUDGEMENT, &v->judgement, d);
+    if (!rc)
         rc = read_bookmark(s, a, v->key, &v->place, d);
     v->edit = str_eq_z(type, VISIT_CORRECTION);
     return rc ? rc : log_size(s, v, d);
@@ -575,6 +577,7 @@ enum err store_visit_open(struct store *s, struct arena *a, const struct visit_s
                       .row_key_next = SESSION_KEY_BASE,
                       .place = STR(""),
                       .unknown = STR(""),
+                      .judgement = STR(""),
                       .instance_id = STR("")};
 
     v.rows = ARENA_NEW(a, struct visit_rows);
@@ -789,6 +792,34 @@ enum err store_visit_log(struct store *s, const struct visit *v, struct buf *out
     return !rc && out->failed ? diag_set(d, out->failed, "no memory for the log of the interview") : rc;
 }
 
+enum err store_visit_judged(struct store *s, struct visit *v, struct str judgement, struct diag *d)
+{
+    struct txn t = {0};
+    struct counters c;
+    struct arena a;
+    const struct row_value field = {VISIT_JUDGEMENT, arena_str(v->arena, judgement)};
+
+    if (v->key == 0)
+        return diag_set(d, ERR_STATE, "nothing is answered yet: there is nothing to judge");
+    if (!field.value.p)
+        return diag_set(d, ERR_NOMEM, "no memory for the judgement");
+    arena_init(&a, 1u << 20);
+    enum err rc = work_begin(s, &t, &c, d);
+    if (!rc)
+        rc = still_draft(s, v->key, d);
+    if (!rc)
+        rc = set_fields(s, &c, v->key, v->key, &field, 1, d);
+    if (!rc)
+        rc = counters_save(s, &c, d);
+    if (!rc)
+        rc = txn_commit(&t, d);
+    txn_rollback(&t);
+    arena_free(&a);
+    if (!rc)
+        v->judgement = field.value;
+    return rc;
+}
+
 /* ---- a newer version of the form ---- */
 
 static enum err put_aside(struct store *s, const struct visit *v, const struct set_aside *x, struct diag *d)
@@ -942,6 +973,7 @@ static enum err finish_fields(struct store *s, struct arena *a, struct counters 
         {VISIT_XML_HASH, {check, sizeof check}},
         {VISIT_JUDGEMENT, f->judgement},
         {VISIT_PACK, f->judged ? hex_text(a, f->pack_hash, SHA256_SIZE) : STR_NONE},
+        {VISIT_DEPT, f->judged && f->dept_mark.n ? f->dept_mark : STR_NONE},
         {VISIT_LEVEL, level},
         {VISIT_AUDIT, f->log},
     };

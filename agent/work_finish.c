@@ -4,6 +4,7 @@
  */
 #include "agent/attach.h"
 #include "agent/work_impl.h"
+#include "risk/dept.h"
 
 #include "platform/crypto_odk.h"
 
@@ -155,6 +156,20 @@ static enum err link_files(struct finishing *x, struct diag *d)
     return attach_link(x->w->o.store, x->w->visit.key, buf_str(&x->xml), d);
 }
 
+/* So that the centre can judge again by the same values, whatever departments send later. */
+static enum err mark_departments(struct finishing *x, struct diag *d)
+{
+    unsigned char hash[SHA256_SIZE];
+    const struct judge_input *basis = &x->w->basis;
+    if (!x->r.judged || !basis->dept.n)
+        return ERR_OK;
+    enum err rc = sha256(basis->dept, hash);
+    if (rc)
+        return diag_set(d, rc, "the departments' values cannot be marked");
+    x->f.dept_mark = dept_mark(x->a, basis->dept_as_of, hash);
+    return x->f.dept_mark.p ? ERR_OK : diag_set(d, ERR_NOMEM, "no memory to finish");
+}
+
 static enum err keep(struct finishing *x, struct diag *d)
 {
     x->f.instance_id = x->r.instance_id;
@@ -164,7 +179,9 @@ static enum err keep(struct finishing *x, struct diag *d)
     x->f.comments = x->w->comments.at;
     x->f.comment_count = x->w->comments.count;
     memcpy(x->f.pack_hash, x->w->pack_hash, SHA256_SIZE);
-    enum err rc = link_files(x, d);
+    enum err rc = mark_departments(x, d);
+    if (!rc)
+        rc = link_files(x, d);
     if (!rc)
         rc = store_visit_finalise(x->w->o.store, &x->w->visit, &x->f, d);
     if (rc)

@@ -129,3 +129,16 @@ enum err dept_join(struct arena *a, struct dept_record *list, uint32_t count, st
     *as_of_out = as_of;
     return ERR_OK;
 }
+
+struct str dept_mark(struct arena *a, struct str as_of, const unsigned char sha256[static DEPT_MARK_BYTES])
+{
+    struct buf b;
+    buf_init(&b, 256);
+    buf_put_str(&b, str_sub(as_of, 0, 10));
+    buf_put_char(&b, ' ');
+    for (int i = 0; i < DEPT_MARK_BYTES; i++)
+        buf_printf(&b, "%02x", sha256[i]);
+    struct str mark = b.failed ? STR_NONE : arena_str(a, buf_str(&b));
+    buf_free(&b);
+    return mark;
+}

@@ -21,4 +21,10 @@ struct dept_record {
 enum err dept_join(struct arena *a, struct dept_record *list, uint32_t count, struct str *json_out,
                    struct str *as_of_out, struct diag *d) MUST_USE;
 
+/* What tells one state of a household's departmental values from another: the newest as-of date and the
+ * first bytes of the SHA-256 of what dept_join() made, "2026-11-10 5f0c3a91"; "" for none. `sha256` is the
+ * caller's. */
+#define DEPT_MARK_BYTES 4
+struct str dept_mark(struct arena *a, struct str as_of, const unsigned char sha256[static DEPT_MARK_BYTES]);
+
 #endif

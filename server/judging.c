@@ -11,10 +11,13 @@
 #include "risk/dept.h"
 #include "risk/judge.h"
 #include "server/parts.h"
+#include "server/store_work.h"
+#include "sync/batch.h"
 
 #define FINDINGS_PAGE 256
 #define PACK_MEMORY_MAX (256u << 20)
 #define FINDINGS_BYTES_MAX (4u << 20)
+#define LOG_LOOK_MAX 10000 /* entries of one household's log: some years of monthly data */
 
 /* ---- the pack ---- */
 
@@ -149,20 +152,86 @@ static bool newer_than(const struct version *v, const struct submission_row *s)
     return own ? v->seq > s->final_seq : v->server_seq > s->seen;
 }
 
-static bool record_newer(const struct record *r, const struct submission_row *s)
+/* What the centre said of one field of a department's row by a server sequence: it is in the log of the
+ * household. */
+struct log_search {
+    struct row_id row;
+    uint64_t upto;
+    struct str value[DEPARTMENT_VALUES + 1];
+};
+
+static enum err own_search(struct rebuild *r, uint64_t seq, struct log_search *x)
 {
-    for (uint32_t i = 0; i < r->count; i++)
-        for (uint32_t k = 0; k < r->cells[i].count; k++)
-            if (newer_than(&r->cells[i].versions[k], s))
-                return true;
-    return false;
+    struct own_row own;
+    struct batch_head head = {0};
+    struct change *changes = NULL;
+    uint32_t count = 0;
+    enum err rc = cstore_own_at(r->st, r->a, seq, &own, NULL);
+    if (!rc)
+        rc = batch_read(r->a, own.payload, NULL, &head, &changes, &count, NULL);
+    if (!rc) { /* its rows are of the epoch that is its incarnation */
+        head.inc = head.epoch;
+        rc = batch_read(r->a, own.payload, NULL, &head, &changes, &count, NULL);
+    }
+    for (uint32_t i = count; !rc && i-- > 0;) {
+        const struct change *c = &changes[i];
+        if (row_id_same(c->row, x->row) && c->seq <= x->upto && c->op == CHANGE_SET &&
+            c->field <= DEPARTMENT_VALUES && !x->value[c->field].p)
+            x->value[c->field] = c->value;
+    }
+    return rc == ERR_NOMEM ? rc : ERR_OK;
 }
 
-static enum err departments_seen(struct rebuild *r, struct row_id household, const struct submission_row *s,
-                                 struct judge_input *in, struct str *why)
+static enum err log_search(struct rebuild *r, struct row_id household, struct log_search *x)
+{
+    uint64_t *list = NULL, before = x->upto + 1;
+    uint32_t count = 0, looked = 0;
+    enum err rc = ERR_OK;
+    do {
+        rc = cstore_traces(r->st, r->a, household, before, FINDINGS_PAGE, &list, &count, NULL);
+        for (uint32_t i = 0; !rc && i < count; i++) {
+            struct batch_row frame;
+            before = list[i];
+            if (x->value[DEPARTMENT_AS_OF].p && x->value[DEPARTMENT_VALUES].p)
+                return ERR_OK;
+            if (cstore_batch_at(r->st, r->a, list[i], &frame, NULL) == ERR_NOT_FOUND)
+                rc = own_search(r, list[i], x);
+        }
+        looked += count;
+    } while (!rc && count == FINDINGS_PAGE && looked < LOG_LOOK_MAX);
+    return rc;
+}
+
+/* One department's row as it stood at server sequence `seen`. Only the centre writes them. */
+static enum err department_then(struct rebuild *r, struct row_id household, const struct record *x,
+                                uint64_t seen, struct dept_record *out)
+{
+    struct log_search search = {.row = x->row, .upto = seen};
+    struct str *const parts[] = {NULL, &out->source, &out->as_of, &out->values};
+    bool searched = false;
+    enum err rc = ERR_OK;
+    *out = (struct dept_record){STR(""), STR(""), STR("")};
+    for (uint32_t field = DEPARTMENT_SOURCE; !rc && field <= DEPARTMENT_VALUES; field++) {
+        const struct record_cell *cell = record_cell(x, field);
+        if (cell && cell->count && cell->versions[0].server_seq <= seen) {
+            *parts[field] = cell->versions[0].value.p ? cell->versions[0].value : STR("");
+            continue;
+        }
+        if (cell && !searched)
+            rc = log_search(r, household, &search);
+        searched = searched || cell;
+        if (search.value[field].p)
+            *parts[field] = search.value[field];
+    }
+    return rc;
+}
+
+static enum err departments_then(struct rebuild *r, struct row_id household, uint64_t seen,
+                                 struct judge_input *in, struct str *mark_out)
 {
     VEC(struct dept_record) list = {0};
     struct record_row *rows = NULL;
+    unsigned char hash[SHA256_SIZE];
     uint32_t count = 0;
     uint64_t after = 0;
     enum err rc = ERR_OK;
@@ -173,23 +242,43 @@ static enum err departments_seen(struct rebuild *r, struct row_id household, con
             struct record x;
             after = rows[i].number;
             rc = record_unpack(r->a, rows[i].row, rows[i].packed, &x, NULL);
-            if (rc || record_deleted(&x) || (x.born && newer_than(&x.birth, s)))
+            if (rc || record_deleted(&x) || (x.born && x.birth.server_seq > seen))
                 continue;
-            if (record_newer(&x, s))
-                *why = STR("a department has sent newer values since");
             struct dept_record *slot = vec_push(r->a, &list);
-            if (!slot)
-                return ERR_NOMEM;
-            *slot = (struct dept_record){record_value(&x, DEPARTMENT_SOURCE),
-                                         record_value(&x, DEPARTMENT_AS_OF),
-                                         record_value(&x, DEPARTMENT_VALUES)};
+            rc = slot ? department_then(r, household, &x, seen, slot) : ERR_NOMEM;
         }
     } while (!rc && count == FINDINGS_PAGE);
-    return rc ? rc : dept_join(r->a, list.at, list.count, &in->dept, &in->dept_as_of, NULL);
+    if (!rc)
+        rc = dept_join(r->a, list.at, list.count, &in->dept, &in->dept_as_of, NULL);
+    *mark_out = STR("");
+    if (!rc && in->dept.n) {
+        rc = sha256(in->dept, hash);
+        *mark_out = rc ? STR("") : dept_mark(r->a, in->dept_as_of, hash);
+    }
+    return rc ? rc : mark_out->p ? ERR_OK : ERR_NOMEM;
 }
 
-static enum err household_seen(struct rebuild *r, struct row_id household, const struct submission_row *s,
-                               struct judge_input *in, struct str *why)
+/* Those that the handheld judged by: it says which. They are what it had when the interview was opened, so
+ * what it had seen at the finish or at the beginning. */
+static enum err departments_seen(struct rebuild *r, struct row_id household, const struct record *visit,
+                                 const struct submission_row *s, struct judge_input *in, struct str *why)
+{
+    const struct str stated = record_value(visit, VISIT_DEPT);
+    const uint64_t moments[] = {s->seen, visit->birth.seen};
+    struct str mark = STR("");
+    enum err rc = ERR_OK;
+    for (size_t i = 0; !rc && i < sizeof moments / sizeof *moments; i++) {
+        rc = departments_then(r, household, moments[i], in, &mark);
+        if (rc || str_eq(mark, stated))
+            return rc;
+    }
+    if (!rc)
+        *why = STR("the departments' values that it was judged by are not kept here");
+    return rc;
+}
+
+static enum err household_seen(struct rebuild *r, struct row_id household, const struct record *visit,
+                               const struct submission_row *s, struct judge_input *in, struct str *why)
 {
     struct record_row row;
     struct record x;
@@ -204,12 +293,12 @@ static enum err household_seen(struct rebuild *r, struct row_id household, const
     if (area && newer_than(&area->versions[0], s))
         *why = STR("the household went to another area since");
     in->area = record_value(&x, HOUSEHOLD_AREA);
-    return departments_seen(r, household, s, in, why);
+    return departments_seen(r, household, visit, s, in, why);
 }
 
 /* The day of the visit before, by the time it ended, of those that its author knew. */
 static enum err visit_before(struct rebuild *r, struct row_id interview, const struct submission_row *s,
-                             uint64_t first_seq, struct str *ended_out)
+                             uint64_t first_seq, struct str *ended_out, struct row_id *visit_out)
 {
     struct record_row *rows = NULL;
     uint32_t count = 0;
@@ -234,6 +323,7 @@ static enum err visit_before(struct rebuild *r, struct row_id interview, const s
                          (!civil_read(ended, &y) ||
                           civil_instant_ms(&x, zone_utc()) >= civil_instant_ms(&y, zone_utc()));
             ended = later ? at : ended;
+            *visit_out = later ? rows[i].row : *visit_out;
         }
     } while (!rc && count == FINDINGS_PAGE);
     *ended_out = ended;
@@ -307,9 +397,9 @@ enum err judging_begin(struct rebuild *r, const struct record *visit, struct row
         return cannot(r, s, "the visit does not say when it ended", d);
     enum err rc = cstore_record(r->st, r->a, s->visit, &row, d);
     if (!rc)
-        rc = household_seen(r, row.household, s, &b->in, &why);
+        rc = household_seen(r, row.household, visit, s, &b->in, &why);
     if (!rc && !str_eq_z(record_value(visit, VISIT_TYPE), "correction"))
-        rc = visit_before(r, interview, s, visit->birth.seq, &b->before);
+        rc = visit_before(r, interview, s, visit->birth.seq, &b->before, &b->visit_before);
     if (rc)
         return rc;
     if (why.p)
@@ -397,7 +487,8 @@ static void count_level(struct replay_result *n, const struct judgement *j)
     n->none += str_eq_z(level, "none");
 }
 
-static enum err replay_compare(struct replaying *x, const struct newest *v, const struct judgement *j)
+static enum err replay_same(struct replaying *x, const struct newest *v, const struct judgement *j,
+                            bool *same_out)
 {
     struct buf said, found;
     buf_init(&said, FINDINGS_BYTES_MAX);
@@ -405,51 +496,129 @@ static enum err replay_compare(struct replaying *x, const struct newest *v, cons
     enum err rc = said_at_the_door(&x->r, &v->visit, &said);
     if (!rc)
         rc = found_here(&x->r, j, &found);
-    bool same = !rc && str_eq(buf_str(&said), buf_str(&found));
-    x->n.same += same;
-    x->n.differing += !same;
+    *same_out = !rc && str_eq(buf_str(&said), buf_str(&found));
     buf_free(&said);
     buf_free(&found);
     return rc == ERR_NOMEM ? rc : ERR_OK;
 }
 
+/* What one interview is judged by, with what is open for it. */
+struct replayed {
+    const struct cached_form *form;
+    const struct pack *pack;
+    struct judge_input in;
+    struct str ended_before;    /* "" = no visit before */
+    struct row_id visit_before; /* of that */
+    struct session *now, *prev;
+    struct session_host host, host_before;
+    bool since; /* somebody said more after the visit */
+    struct str why;
+};
+
+/* The visit before from its document; false when that does not tell it. */
+static bool before_from_document(struct replaying *x, struct row_id interview, struct replayed *p)
+{
+    struct submission_row s;
+    struct diag quiet = {0};
+    return cstore_submission(x->r.st, &x->work, p->visit_before, &s, NULL) == ERR_OK && s.xml_matches &&
+           interview_open_visit(&x->r, p->form, interview, &s, &p->host_before, &p->prev, &quiet) == ERR_OK;
+}
+
+/* As it was at the door: the document of the visit, and the visit before as the ledger has it. */
+static enum err judge_as_then(struct replaying *x, struct row_id interview, const struct newest *v,
+                              struct replayed *p, struct judgement *j)
+{
+    struct diag quiet = {0};
+    struct session_host host;
+    session_close(p->now);
+    session_close(p->prev);
+    p->now = p->prev = NULL;
+    if (!v->s.xml_matches)
+        return ERR_STATE;
+    enum err rc = interview_open_visit(&x->r, p->form, interview, &v->s, &host, &p->now, &quiet);
+    if (!rc && p->ended_before.n)
+        rc = interview_open_before(&x->r, p->form, interview, &v->s, v->visit.birth.seq, &p->host_before,
+                                   &p->prev, &quiet);
+    p->in.now = p->now;
+    p->in.prev = p->prev;
+    return rc ? rc : judge_household(&x->work, p->pack, &p->in, j, &quiet);
+}
+
+/* The quick way first; what differs, or was added to since, is looked at as it was at the door. */
+static enum err replay_compare(struct replaying *x, struct row_id interview, const struct newest *v,
+                               struct replayed *p, const struct judgement *j)
+{
+    struct judgement then;
+    bool same = false;
+    enum err rc = ERR_OK;
+    if (p->why.p) {
+        x->n.not_compared++;
+        return ERR_OK;
+    }
+    if (!p->since)
+        rc = replay_same(x, v, j, &same);
+    if (!rc && !same) {
+        rc = judge_as_then(x, interview, v, p, &then);
+        if (rc && rc != ERR_NOMEM) {
+            x->n.not_compared++;
+            return ERR_OK;
+        }
+        if (!rc)
+            rc = replay_same(x, v, &then, &same);
+    }
+    x->n.same += !rc && same;
+    x->n.differing += !rc && !same;
+    return rc;
+}
+
+static enum err replay_open(struct replaying *x, const struct record_row *interview, const struct newest *v,
+                            struct replayed *p)
+{
+    struct diag quiet = {0};
+    enum err rc = household_seen(&x->r, interview->household, &v->visit, &v->s, &p->in, &p->why);
+    if (!rc && v->visits > 1 && !str_eq_z(record_value(&v->visit, VISIT_TYPE), "correction"))
+        rc = visit_before(&x->r, interview->row, &v->s, v->visit.birth.seq, &p->ended_before,
+                          &p->visit_before);
+    if (!rc)
+        rc = interview_open_now(&x->r, p->form, interview->row, &v->s, &p->since, &p->host, &p->now, &quiet);
+    if (!rc && p->ended_before.n && !before_from_document(x, interview->row, p))
+        rc = interview_open_before(&x->r, p->form, interview->row, &v->s, v->visit.birth.seq, &p->host_before,
+                                   &p->prev, &quiet);
+    p->in.prev_date = str_sub(p->ended_before, 0, 10);
+    p->in.now = p->now;
+    p->in.prev = p->prev;
+    return rc;
+}
+
 static enum err replay_one(struct replaying *x, const struct record_row *interview, struct diag *d)
 {
     struct newest v = {0};
-    struct judge_input in = {0};
-    struct session_host host;
-    struct session *now = NULL;
+    struct replayed p = {.why = STR_NONE, .ended_before = STR("")};
     struct judgement j;
-    const struct cached_form *form = NULL;
-    const struct pack *pack = NULL;
     unsigned char pack_hash[SHA256_SIZE], form_hash[SHA256_SIZE];
-    struct str why = STR_NONE;
     struct diag quiet = {0};
     enum err rc = newest_of(x, interview->row, &v, d);
     if (rc || !v.visits || !hex_read(record_value(&v.visit, VISIT_PACK), pack_hash, sizeof pack_hash))
         return rc;
     if (!hex_read(record_value(&v.visit, VISIT_FORM), form_hash, sizeof form_hash) ||
-        form_cache_get(&x->forms, x->r.st, form_hash, &form, NULL) ||
-        pack_of(&x->r, form_hash, pack_hash, &pack) ||
-        !day_of(record_value(&v.visit, VISIT_ENDED), &in.today)) {
+        form_cache_get(&x->forms, x->r.st, form_hash, &p.form, NULL) ||
+        pack_of(&x->r, form_hash, pack_hash, &p.pack) ||
+        !day_of(record_value(&v.visit, VISIT_ENDED), &p.in.today)) {
         x->n.left_out++;
         return ERR_OK;
     }
     rc = cstore_submission(x->r.st, &x->work, v.visit.row, &v.s, d);
     if (!rc)
-        rc = household_seen(&x->r, interview->household, &v.s, &in, &why);
+        rc = replay_open(x, interview, &v, &p);
     if (!rc)
-        rc = interview_open_now(&x->r, form, interview->row, &host, &now, &quiet);
-    in.now = now;
-    if (!rc)
-        rc = judge_household(&x->work, pack, &in, &j, &quiet);
-    if (!rc)
+        rc = judge_household(&x->work, p.pack, &p.in, &j, &quiet);
+    if (!rc) {
         count_level(&x->n, &j);
-    if (!rc && (v.visits > 1 || why.p))
-        x->n.not_compared++;
-    else if (!rc)
-        rc = replay_compare(x, &v, &j);
-    session_close(now);
+        x->n.revisits += p.ended_before.n > 0;
+        rc = replay_compare(x, interview->row, &v, &p, &j);
+    }
+    session_close(p.prev);
+    session_close(p.now);
     if (rc && rc != ERR_NOMEM) {
         x->n.left_out++;
         rc = ERR_OK;

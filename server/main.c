@@ -66,8 +66,8 @@ static const struct option_row {
     const char *name, *value, *text;
 } options[OPTION_COUNT] = {
     [OPTION_COUNTY] = {"--county",     "NAME",      "the county's name, as handhelds show it"},
-    [OPTION_STORE] = {"--store", "URL", "postgresql://... that holds it (a file in DIR when left out)"},
-    [OPTION_PARTITIONS] = {"--partitions", "N", "parts of each PostgreSQL table, by county (8); 0 for Citus"},
+    [OPTION_STORE] = {"--store",      "URL",       "postgresql://... that holds it (a file in DIR when left out)"},
+    [OPTION_PARTITIONS] = {"--partitions", "N",      "parts of each PostgreSQL table, by county (8); 0 for Citus"},
     [OPTION_LISTEN] = {"--listen",     "ADDR:PORT", "where to answer (127.0.0.1:8080); port 0 = any"},
     [OPTION_PRINT_PORT] = {"--print-port", NULL,        "print the port once requests are answered"},
     [OPTION_PERSON] = {"--person",     "NAME",      "the person's name; with assign, the person's number"},
@@ -802,10 +802,10 @@ static enum err call_replay(struct run *r, struct diag *d)
     if (given(r, OPTION_JSON))
         buf_printf(&r->out,
                    "{\"judged\":%llu,\"same\":%llu,\"differing\":%llu,\"not_compared\":%llu,"
-                   "\"left_out\":%llu,\"ms\":%lld,\"a_minute\":%llu,\"peak_kib\":%ld}\n",
+                   "\"left_out\":%llu,\"revisits\":%llu,\"ms\":%lld,\"a_minute\":%llu,\"peak_kib\":%ld}\n",
                    judged, (unsigned long long)n.same, (unsigned long long)n.differing,
-                   (unsigned long long)n.not_compared, (unsigned long long)n.left_out, (long long)ms, rate,
-                   use.ru_maxrss);
+                   (unsigned long long)n.not_compared, (unsigned long long)n.left_out,
+                   (unsigned long long)n.revisits, (long long)ms, rate, use.ru_maxrss);
     else
         buf_printf(&r->out,
                    "%llu judged again: %llu the same, %llu DIFFER, %llu not compared, %llu left out\n"

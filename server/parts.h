@@ -212,6 +212,7 @@ struct judging_basis {
     const struct pack *pack;
     struct judge_input in; /* the caller adds `now`, and `prev` when `before` is set */
     struct str before;     /* when the visit before ended, "" = there was none */
+    struct row_id visit_before;
 };
 /* Two steps, for a visit whose document is proven; in between, sessions are opened. */
 enum err judging_begin(struct rebuild *r, const struct record *visit, struct row_id interview,
@@ -219,16 +220,28 @@ enum err judging_begin(struct rebuild *r, const struct record *visit, struct row
 enum err judging_end(struct rebuild *r, const struct record *visit, const struct submission_row *s,
                      struct judging_basis *b, struct diag *d) MUST_USE;
 
-/* The interview as the records are now, for judging; `host` lives as long as the session. */
+/* The interview as the records are now, for judging; `host` lives as long as the session. *since_out: whether
+ * anything was said of it that the author of visit `since` had not seen at the finish. */
 enum err interview_open_now(struct rebuild *r, const struct cached_form *f, struct row_id interview,
-                            struct session_host *host, struct session **out, struct diag *d) MUST_USE;
+                            const struct submission_row *since, bool *since_out, struct session_host *host,
+                            struct session **out, struct diag *d) MUST_USE;
+/* As it was when this visit was finalised, from its document; rows have the keys of interview_open_now.
+ * ERR_STATE: the document has other rows than the records. */
+enum err interview_open_visit(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                              const struct submission_row *s, struct session_host *host, struct session **out,
+                              struct diag *d) MUST_USE;
+/* As its author had it before the visit began with change `first_seq`, from the ledger: slow. */
+enum err interview_open_before(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                               const struct submission_row *s, uint64_t first_seq, struct session_host *host,
+                               struct session **out, struct diag *d) MUST_USE;
 /* Every interview that was judged at the door, judged again as it is now, by the pack of its newest visit and
  * on that visit's day. Compared with what is stored where nothing but that visit has a say: one visit, no
  * newer values of departments. Reads only. */
 struct desk;
 struct replay_result {
     uint64_t judged, same, differing, not_compared,
-        left_out; /* left_out: no pack or form of theirs is here */
+        left_out;      /* left_out: no pack or form of theirs is here */
+    uint64_t revisits; /* of those judged: compared with a visit before */
     uint64_t red, yellow, blue, unknown, none;
 };
 enum err judging_replay(struct desk *k, struct replay_result *out, struct diag *d) MUST_USE;
@@ -295,6 +308,10 @@ enum err import_leads(struct desk *k, struct str text, bool dry_run, struct impo
 enum err assign_household(struct desk *k, struct str code, uint32_t person, struct str due, bool *changed_out,
                           struct diag *d) MUST_USE;
 
+/* The same for one household, inside a transaction. */
+enum err assign_row(struct desk *k, struct row_id household, uint32_t person, struct str due, int64_t now,
+                    struct lines_basis *basis, bool *changed_out, struct diag *d) MUST_USE;
+
 /* Where an export goes: one file is open at a time per number 0..EXPORT_FILES_MAX-1. A name may lie in a
  * folder ("media/x.jpg"). */
 #define EXPORT_FILES_MAX 64
@@ -308,10 +325,6 @@ struct export_result {
     uint64_t submissions, rows, files, bytes, left_out; /* left_out: without XML, told as warnings */
     uint64_t attachments, attachments_missing;          /* in media/; those that have not arrived whole */
 };
-/* The same for one household, inside a transaction. */
-enum err assign_row(struct desk *k, struct row_id household, uint32_t person, struct str due, int64_t now,
-                    struct lines_basis *basis, bool *changed_out, struct diag *d) MUST_USE;
-
 enum err export_csv(struct desk *k, struct str form_id, const struct export_sink *sink,
                     struct export_result *out, struct diag *d) MUST_USE;
 /* The same tables for the public: only answers that the form marks with ds:public, no texts, photos,

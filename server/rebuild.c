@@ -16,6 +16,8 @@
 #define SUBMISSION_XML_MAX (16u << 20)
 #define REPEAT_DEPTH_MAX 16
 #define HISTORY_PAGE 16
+#define KEY_READ (UINT64_C(1) << 32)  /* keys of rows as a document is read: none of the records' */
+#define KEY_GIVEN (UINT64_C(1) << 62) /* already one of the records' */
 #define HISTORY_BATCHES_MAX 5000 /* some years of a handheld */
 
 /* ---- compiled forms ---- */
@@ -81,9 +83,9 @@ void form_cache_free(struct form_cache *c)
         arena_free(&c->at[i].memory);
         arena_free(&c->at[i].pack_memory);
     }
+    lines_basis_free(&c->lines);
     *c = (struct form_cache){0};
 }
-    lines_basis_free(&c->lines);
 
 /* ---- the interview as its author saw it ---- */
 
@@ -366,10 +368,12 @@ static enum err history_see(struct rebuild *r, struct parts *p, const struct vie
                             const struct writers *writers, struct diag *d)
 {
     bool any = false;
-    struct batch_head head = r->frame->head;
+    struct batch_head head = r->frame ? r->frame->head : (struct batch_head){0};
     head.device = r->author.device;
     head.inc = r->author.inc;
-    enum err rc = changes_see(r, p, v, r->frame->changes, r->frame->change_count, &head, r->server_seq, &any);
+    enum err rc = !r->frame ? ERR_OK
+                            : changes_see(r, p, v, r->frame->changes, r->frame->change_count, &head,
+                                          r->server_seq, &any);
     for (uint32_t i = 0; !rc && i < writers->list.count; i++)
         rc = ledger_see(r, p, v, writers->list.at[i].device, writers->list.at[i].inc, d);
     return rc;
@@ -625,22 +629,134 @@ static enum err unknown_read(struct rebuild *r, struct parts *p, struct str text
     return ERR_OK;
 }
 
+/* Whether anything was said of it that this visit's author had not seen at the finish. */
+static bool said_since(const struct parts *p, const struct submission_row *s)
+{
+    const struct view v = {.device = s->device, .inc = s->inc, .final_seq = s->final_seq, .seen = s->seen};
+    for (uint32_t i = 0; i < p->list.count; i++) {
+        const struct record *x = &p->list.at[i].record;
+        if (x->born && !was_seen(&v, &x->birth, true))
+            return true;
+        for (uint32_t c = 0; c < x->count; c++)
+            for (uint32_t n = 0; n < x->cells[c].count; n++)
+                if (!was_seen(&v, &x->cells[c].versions[n], true))
+                    return true;
+    }
+    return false;
+}
+
+static enum err parts_now(struct rebuild *r, struct row_id interview, struct parts *p, struct diag *d)
+{
+    enum err rc = parts_load(r, interview, p, d);
+    if (!rc && p->list.count > 1)
+        qsort(p->list.at + 1, p->list.count - 1, sizeof(struct piece), by_row);
+    return rc;
+}
+
 enum err interview_open_now(struct rebuild *r, const struct cached_form *f, struct row_id interview,
-                            struct session_host *host, struct session **out, struct diag *d)
+                            const struct submission_row *since, bool *since_out, struct session_host *host,
+                            struct session **out, struct diag *d)
 {
     struct parts p = {0};
     const struct view nobody = {.device = UINT64_MAX};
     buf_init(&p.statuses, 1u << 20);
-    enum err rc = parts_load(r, interview, &p, d);
-    if (!rc && p.list.count > 1)
-        qsort(p.list.at + 1, p.list.count - 1, sizeof(struct piece), by_row);
+    enum err rc = parts_now(r, interview, &p, d);
     if (!rc) {
+        *since_out = said_since(&p, since);
         parts_name(f, &p);
         rc = parts_place(r, &p);
     }
     for (uint32_t i = 0; !rc && i < p.list.count; i++)
         if (i == 0 || p.list.at[i].key)
             rc = cells_add(r, f, &nobody, &p, i);
+    if (!rc)
+        rc = parts_open(r, f, &p, host, out, d);
+    buf_free(&p.statuses);
+    return rc;
+}
+
+/* A document's rows are known by their places among their siblings; in the records each has a key. */
+static bool keys_give(const struct parts *p, struct saved_interview *x)
+{
+    struct saved_row *done = x->rows; /* those before it have the records' keys */
+    if (x->row_count != p->rows.count)
+        return false;
+    for (uint32_t i = 0; i < x->row_count; i++, done++) {
+        const struct saved_row *same = NULL;
+        uint64_t was = done->key;
+        int64_t place = 1;
+        for (uint32_t k = 0; k < i; k++)
+            place += x->rows[k].parent_key == done->parent_key && x->rows[k].repeat == done->repeat;
+        for (uint32_t k = 0; k < p->rows.count && !same; k++) {
+            const struct saved_row *y = &p->rows.at[k];
+            if (y->parent_key == done->parent_key && y->repeat == done->repeat && y->order == place)
+                same = y;
+        }
+        if (!same)
+            return false;
+        done->key = same->key | KEY_GIVEN;
+        for (uint32_t k = i + 1; k < x->row_count; k++)
+            if (x->rows[k].parent_key == was)
+                x->rows[k].parent_key = same->key;
+        for (uint32_t k = 0; k < x->cell_count; k++)
+            if (x->cells[k].key == was)
+                x->cells[k].key = same->key | KEY_GIVEN;
+    }
+    for (uint32_t i = 0; i < x->row_count; i++)
+        x->rows[i].key &= ~KEY_GIVEN;
+    for (uint32_t k = 0; k < x->cell_count; k++)
+        x->cells[k].key &= ~KEY_GIVEN;
+    return true;
+}
+
+enum err interview_open_visit(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                              const struct submission_row *s, struct session_host *host,
+                              struct session **out, struct diag *d)
+{
+    struct parts p = {0};
+    struct saved_interview saved = {0};
+    const struct view view = {.device = s->device,
+                              .inc = s->inc,
+                              .first_seq = UINT64_MAX,
+                              .final_seq = s->final_seq,
+                              .seen = s->seen};
+    enum err rc = parts_now(r, interview, &p, d);
+    if (!rc)
+        rc = parts_see(r, &p, &view, 0);
+    if (!rc) {
+        parts_name(f, &p);
+        rc = parts_place(r, &p);
+    }
+    if (!rc)
+        rc = submission_read(r->a, f->form, s->xml, KEY_READ, &saved, d);
+    if (!rc && !keys_give(&p, &saved))
+        rc = diag_set(d, ERR_STATE, "the visit's document has other rows than its records");
+    if (rc)
+        return rc;
+    *host = (struct session_host){.self = r, .now_ms = host_now, .resource = host_resource};
+    const struct session_options o = {.form = f->form,
+                                      .host = host,
+                                      .frozen = true,
+                                      .rows = saved.rows,
+                                      .row_count = saved.row_count,
+                                      .cells = saved.cells,
+                                      .cell_count = saved.cell_count,
+                                      .row_key_next = (uint64_t)p.list.count + 1};
+    return session_open(r->a, &o, out, d);
+}
+
+enum err interview_open_before(struct rebuild *r, const struct cached_form *f, struct row_id interview,
+                               const struct submission_row *s, uint64_t first_seq, struct session_host *host,
+                               struct session **out, struct diag *d)
+{
+    struct parts p = {0};
+    const struct view view = {.device = s->device,
+                              .inc = s->inc,
+                              .first_seq = first_seq,
+                              .final_seq = first_seq - 1,
+                              .seen = s->seen};
+    buf_init(&p.statuses, 1u << 20);
+    enum err rc = parts_read(r, f, interview, &view, FROM_LEDGER, &p, d);
     if (!rc)
         rc = parts_open(r, f, &p, host, out, d);
     buf_free(&p.statuses);
