@@ -1,12 +1,12 @@
-/* Migration 4: who signs in at the centre (accounts.h). */
+/* Migration 4: who signs in at the centre (accounts.h), and the log of what was done there (audit.h). */
 #ifndef DOORSTEP_SERVER_SCHEMA_PEOPLE_H
 #define DOORSTEP_SERVER_SCHEMA_PEOPLE_H
 
 /* clang-format off */
 #define CSTORE_SCHEMA_PEOPLE \
     "CREATE TABLE account (" \
-    "  county INTEGER NOT NULL, person INTEGER NOT NULL, login TEXT, salt BLOB NOT NULL," \
-    "  hash BLOB NOT NULL," \
+    "  county INTEGER NOT NULL, person INTEGER NOT NULL, login TEXT," \
+    "  salt BLOB NOT NULL, hash BLOB NOT NULL," \
     "  rounds INTEGER NOT NULL, totp BLOB, totp_step INTEGER NOT NULL, changed_ms INTEGER NOT NULL," \
     "  signed_in_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, PRIMARY KEY (county, person)) STRICT;" \
     "CREATE UNIQUE INDEX account_login ON account (county, login) WHERE login IS NOT NULL;" \
@@ -19,7 +19,13 @@
     "CREATE TABLE login_try (" \
     "  county INTEGER NOT NULL, name_hash BLOB NOT NULL, failed INTEGER NOT NULL, at_ms INTEGER NOT NULL," \
     "  until_ms INTEGER NOT NULL, PRIMARY KEY (county, name_hash)) STRICT;" \
-    "CREATE INDEX login_try_at ON login_try (county, at_ms);"
+    "CREATE INDEX login_try_at ON login_try (county, at_ms);" \
+    "CREATE TABLE audit (" \
+    "  county INTEGER NOT NULL, n INTEGER NOT NULL, at_ms INTEGER NOT NULL, person INTEGER NOT NULL," \
+    "  who TEXT NOT NULL, what TEXT NOT NULL, household TEXT NOT NULL, about TEXT NOT NULL," \
+    "  hash BLOB NOT NULL, PRIMARY KEY (county, n)) STRICT;" \
+    "CREATE INDEX audit_what ON audit (county, what, n);" \
+    "CREATE INDEX audit_household ON audit (county, household, n) WHERE household <> '';"
 /* clang-format on */
 
 #endif

@@ -291,39 +291,6 @@ enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint32_t upto, uint
     return rc;
 }
 
-enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
-                      struct diag *d)
-{
-    CHECK(s->txn.open);
-    struct stmt *q = NULL;
-    enum err rc = statement(s,
-                            "INSERT INTO audit VALUES (?1, coalesce((SELECT n FROM audit WHERE county = ?1"
-                            " ORDER BY n DESC LIMIT 1), 0) + 1, ?2, ?3, ?4, ?5)",
-                            &q, d);
-    if (rc)
-        return rc;
-    bind_i64(q, 2, now_ms);
-    bind_text(q, 3, none_as_empty(who));
-    bind_text(q, 4, none_as_empty(what));
-    bind_text(q, 5, none_as_empty(about));
-    return stmt_run(q, d);
-}
-
-enum err cstore_audit_count(struct cstore *s, struct str what, uint32_t *count_out, struct diag *d)
-{
-    struct stmt *q = NULL;
-    bool row = false;
-    enum err rc = statement(s, "SELECT count(*) FROM audit WHERE county = ?1 AND what = ?2", &q, d);
-    if (rc)
-        return rc;
-    bind_text(q, 2, what);
-    rc = stmt_step(q, &row, d);
-    if (!rc)
-        *count_out = (uint32_t)col_i64(q, 0);
-    stmt_done(q);
-    return rc;
-}
-
 /* ---- people ---- */
 
 enum err cstore_person_put(struct cstore *s, const struct person *p, int64_t now_ms, struct diag *d)
