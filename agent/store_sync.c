@@ -636,35 +636,60 @@ static enum err look_ahead(struct store *s, const struct receipt *r, struct diag
     return rc || r->contiguous < tail.batch_seq ? rc : identity_over(s, OVER_RESTORED, d);
 }
 
-/* The centre once had more of us than it has now: a backup was put back there, whether anybody said so or
- * not. What it may lack goes again. A receipt that is older than the last one says nothing. */
-static enum err look_behind(struct store *s, const struct receipt *r, struct diag *d)
+/* What the newest receipt counted as contiguous, and when the centre signed it. */
+struct counted {
+    int64_t contiguous, signed_ms;
+    bool known;
+};
+
+static enum err counted_load(struct store *s, struct counted *out, struct diag *d)
 {
     struct arena a;
-    struct str told, anchor;
-    struct stmt *q = NULL;
-    int64_t had = 0, last_ms = 0;
+    struct str contiguous, when;
 
     arena_init(&a, 64u << 10);
-    enum err rc = meta_get(s, "contiguous", &a, &told, d);
+    enum err rc = meta_get(s, "contiguous", &a, &contiguous, d);
     if (!rc)
-        rc = meta_get(s, "anchor_ms", &a, &anchor, d);
-    bool known = !rc && str_to_i64(told, &had);
-    bool newer = !rc && (!str_to_i64(anchor, &last_ms) || r->server_time_ms >= last_ms);
+        rc = meta_get(s, "contiguous_ms", &a, &when, d);
+    if (!rc)
+        out->known = str_to_i64(contiguous, &out->contiguous) && str_to_i64(when, &out->signed_ms);
     arena_free(&a);
-    if (!rc && known && newer && (int64_t)r->contiguous < had)
-        rc = db_prepare(
-            s->db,
-            "UPDATE outbox SET status = 0, sent = 1 WHERE inc = ? AND bseq > ? AND status IN (1, 2, 3)", &q,
-            d);
-    if (!rc && q) {
+    return rc;
+}
+
+static enum err counted_put(struct store *s, const struct receipt *r, struct diag *d)
+{
+    enum err rc = meta_put_i64(s, "contiguous", (int64_t)r->contiguous, d);
+    return rc ? rc : meta_put_i64(s, "contiguous_ms", r->server_time_ms, d);
+}
+
+static enum err unsure_from(struct store *s, const struct receipt *r, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(
+        s->db, "UPDATE outbox SET status = 0, sent = 1 WHERE inc = ? AND bseq > ? AND status IN (1, 2, 3)",
+        &q, d);
+    if (!rc) {
         bind_i64(q, 1, r->inc);
         bind_i64(q, 2, (int64_t)r->contiguous);
         rc = stmt_run(q, d);
-        if (!rc)
-            rc = attach_set_back(s, r->epoch + 1, d);
     }
-    return rc || !newer ? rc : meta_put_i64(s, "contiguous", (int64_t)r->contiguous, d);
+    return rc ? rc : attach_set_back(s, r->epoch + 1, d);
+}
+
+/* The centre once had more of us than it has now: a backup was put back there, whether anybody said so or
+ * not. What it may lack goes again. A receipt for a frame that went twice is the one that was signed first:
+ * of two the later counts, and of two from the same second the one that counts more. */
+static enum err look_behind(struct store *s, const struct receipt *r, struct diag *d)
+{
+    struct counted last = {0};
+    enum err rc = counted_load(s, &last, d);
+    bool more = !rc && (!last.known || (int64_t)r->contiguous >= last.contiguous);
+    if (rc || (!more && r->server_time_ms <= last.signed_ms))
+        return rc;
+    if (!more)
+        rc = unsure_from(s, r, d);
+    return rc ? rc : counted_put(s, r, d);
 }
 
 static enum err take_refusal(struct store *s, enum err refused, struct diag *d)

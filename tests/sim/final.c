@@ -24,8 +24,11 @@ static void check_queue(struct world *w, struct device *v)
     struct arena a;
     struct store_status st;
     arena_init(&a, 64u << 20);
-    if (store_status(v->store, &a, &st, &w->diag) || st.frames_waiting || st.finalised_unsent)
-        fail(w, "a queue did not drain");
+    if (store_status(v->store, &a, &st, &w->diag))
+        fail(w, "a queue cannot be read");
+    else if (st.frames_waiting || st.finalised_unsent)
+        fail_about(w, "a queue did not drain", "author %u: %u frames, %u interviews", v->author,
+                   st.frames_waiting, st.finalised_unsent);
     arena_free(&a);
 }
 

@@ -390,7 +390,8 @@ static inline enum err give_receipt(struct device_test *t, const struct cut_fram
     receipt.device = receipt.device ? receipt.device : DEVICE_ID;
     receipt.inc = 1;
     receipt.epoch = receipt.epoch ? receipt.epoch : 1;
-    receipt.server_time_ms = t->seam->wall_ms(t->seam->self);
+    receipt.server_time_ms = receipt.server_time_ms ? receipt.server_time_ms
+                                                    : t->seam->wall_ms(t->seam->self);
     receipt.items = &item;
     receipt.item_count = 1;
     const struct step step = {.kind = STEP_RECEIPT,

@@ -89,6 +89,35 @@ static void a_receipt_from_before_the_centre_was_set_back_counts_no_more(void **
     assert_int_equal(status_now(t).frames_waiting, 0);
 }
 
+/* A frame that goes twice has the receipt that it had first, with what was counted then. */
+static void an_old_receipt_is_no_sign_of_a_centre_set_back(void **state)
+{
+    struct device_test *t = *state;
+    struct cut_frame one = one_visit(t), two;
+    struct work w;
+    uint32_t frames;
+    bool again;
+    int64_t now_ms = t->seam->wall_ms(t->seam->self);
+    struct receipt full = {.contiguous = 2, .server_time_ms = now_ms};
+    struct receipt same_second = {.contiguous = 1, .server_time_ms = now_ms};
+    struct receipt oldest = {.contiguous = 1, .server_time_ms = now_ms - 5000};
+    struct receipt older = {.contiguous = 0, .server_time_ms = now_ms - 3000};
+    struct receipt later = {.contiguous = 0, .server_time_ms = now_ms + 1000};
+
+    begin_work(t, &w, "/form0.xml", NULL);
+    finish_work(t, &w);
+    OK(store_cut(t->store, &frames, &t->d));
+    assert_true(next_frame(t, one.batch_seq, &two));
+    OK(give_receipt(t, &one, item_for(&one, RECEIPT_STORED, 4), full, &again));
+    OK(give_receipt(t, &two, item_for(&two, RECEIPT_STORED, 9), same_second, &again));
+    assert_int_equal(status_now(t).frames_waiting, 0);
+    OK(give_receipt(t, &two, item_for(&two, RECEIPT_STORED, 9), oldest, &again));
+    OK(give_receipt(t, &one, item_for(&one, RECEIPT_STORED, 4), older, &again));
+    assert_int_equal(status_now(t).frames_waiting, 0);
+    OK(give_receipt(t, &one, item_for(&one, RECEIPT_STORED, 4), later, &again));
+    assert_int_equal(status_now(t).frames_waiting, 1);
+}
+
 static void what_the_centre_set_aside_is_told_and_held(void **state)
 {
     struct device_test *t = *state;
@@ -523,6 +552,7 @@ int main(void)
         CASE(another_devices_receipt_changes_nothing),
         CASE(a_receipt_brings_cursor_token_and_time),
         CASE(a_receipt_from_before_the_centre_was_set_back_counts_no_more),
+        CASE(an_old_receipt_is_no_sign_of_a_centre_set_back),
         CASE(what_the_centre_set_aside_is_told_and_held),
         CASE(a_frame_refused_for_its_numbers_goes_again_under_full_names),
         CASE(a_frame_stays_the_same_bytes),
