@@ -45,7 +45,8 @@ bool cli_chinese(const char *option); /* option "zh" or "en", else the locale's 
 void cli_duration(int64_t ms, bool zh, char out[static 40]);
 
 extern const struct cli_command command_fill, command_check, command_enrol, command_sync, command_status,
-    command_convert, command_export, command_courier, command_conflicts, command_resolve, command_lead;
+    command_convert, command_export, command_courier, command_conflicts, command_resolve, command_lead,
+    command_serve;
 int cmd_expr(int argc, char **argv, struct seam *seam);
 int cmd_risk(int argc, char **argv, struct seam *seam);
 

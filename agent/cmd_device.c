@@ -4,6 +4,7 @@
 #include "agent/cli.h"
 #include "agent/deliver.h"
 #include "agent/leads.h"
+#include "agent/returned.h"
 #include "agent/term.h"
 #include "agent/watch.h"
 #include "agent/work.h"
@@ -307,7 +308,8 @@ static enum err run_watch(struct store *s, const struct seam *seam, const char *
                                     .bytes_max = limits->bytes_max,
                                     .metered = limits->metered,
                                     .self = tell,
-                                    .told = watch_told};
+                                    .told = watch_told,
+                                    .progress = tell->json ? event_json : NULL};
     enum err rc = watch(s, seam, &o, &n, d);
     if (!rc && tell->json)
         printf("{\"wakeups\":%llu,\"runs\":%llu,\"runs_failed\":%llu,\"looks\":%llu,"
@@ -391,7 +393,8 @@ struct status {
     struct attach_status files;
     struct household *households;
     struct published *published;
-    uint32_t household_count, published_count;
+    struct returned *returned;
+    uint32_t household_count, published_count, returned_count;
 };
 
 static void member(struct buf *b, const char *before, struct str value)
@@ -430,6 +433,8 @@ static void status_json(const struct status *x)
     struct buf b;
     buf_init(&b, 64u << 20);
     status_counts_json(&b, x);
+    buf_put_z(&b, ",\"returned\":");
+    returned_json(x->returned, x->returned_count, &b);
     buf_put_z(&b, ",\"caseload\":[");
     for (uint32_t i = 0; i < x->household_count; i++) {
         const struct household *h = &x->households[i];
@@ -573,6 +578,8 @@ static enum err status_read(struct store *s, struct arena *a, bool check, int64_
         rc = store_queue(s, a, civil_days(c.year, c.month, c.day), x->households, x->household_count, d);
     if (!rc)
         rc = store_published(s, a, &x->published, &x->published_count, d);
+    if (!rc)
+        rc = store_returned(s, a, &x->returned, &x->returned_count, d);
     x->id = store_identity(s);
     return rc;
 }
@@ -606,6 +613,7 @@ static int run_status(int argc, char **argv, struct seam *seam)
             status_json(&x);
         else if (!rc) {
             status_counts_text(&x, zh);
+            returned_text(x.returned, x.returned_count, zh);
             published_text(&x, zh);
             households_text(&x, zh);
         }

@@ -219,6 +219,13 @@ static bool stop_asked(void *self)
     return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
 }
 
+static void run_progress(void *self, const struct deliver_progress *p)
+{
+    const struct watching *w = self;
+    if (w->o->progress)
+        w->o->progress(w->o->self, p);
+}
+
 static void run(struct watching *w)
 {
     struct deliver_result result = {0};
@@ -226,7 +233,8 @@ static void run(struct watching *w)
     const struct deliver_options o = {.bytes_max = w->o->bytes_max,
                                       .tries_max = 1,
                                       .self = w,
-                                      .stop = stop_asked};
+                                      .stop = stop_asked,
+                                      .progress = run_progress};
     enum err rc = store_refresh(w->store, &said);
     if (!rc)
         rc = deliver(w->store, w->seam, &o, &result, &said);

@@ -17,6 +17,7 @@ struct watch_options {
     void *self;
     /* After each run, and when the link comes or goes (`result` NULL). May be NULL. */
     void (*told)(void *self, bool link, const struct deliver_result *result, enum err rc, const char *why);
+    void (*progress)(void *self, const struct deliver_progress *p); /* during a run; may be NULL */
 };
 /* Until SIGTERM or SIGINT; SIGUSR1 asks for a run now. ERR_BUSY when another one watches this store. */
 enum err watch(struct store *s, const struct seam *seam, const struct watch_options *o,

@@ -1,0 +1,28 @@
+# The pages of agent/web are built into the program, as they are.
+file(GLOB web_files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/web/*.html ${CMAKE_CURRENT_SOURCE_DIR}/web/*.css
+    ${CMAKE_CURRENT_SOURCE_DIR}/web/*.js ${CMAKE_CURRENT_SOURCE_DIR}/web/*.svg)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${web_files})
+set(web_type.html "text/html; charset=utf-8")
+set(web_type.css "text/css; charset=utf-8")
+set(web_type.js "text/javascript; charset=utf-8")
+set(web_type.svg "image/svg+xml")
+set(web_arrays "")
+set(web_rows "")
+set(web_number 0)
+foreach(file ${web_files})
+    get_filename_component(name ${file} NAME)
+    get_filename_component(extension ${file} EXT)
+    file(READ ${file} hex HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," hex "${hex}")
+    string(APPEND web_arrays "static const unsigned char file_${web_number}[] = {${hex}0};\n")
+    string(APPEND web_rows
+        "    {\"${name}\", \"${web_type${extension}}\", file_${web_number}, sizeof file_${web_number} - 1},\n")
+    math(EXPR web_number "${web_number} + 1")
+endforeach()
+file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/serve_files.c @ONLY CONTENT
+"#include \"agent/serve.h\"
+@web_arrays@
+const struct serve_file serve_files[] = {
+@web_rows@};
+const size_t serve_file_count = sizeof serve_files / sizeof *serve_files;
+")
