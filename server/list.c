@@ -2,6 +2,7 @@
  * programs (JSON). Read only.
  */
 #include "server/leads.h"
+#include "server/accounts.h"
 #include "server/parts.h"
 #include "server/transport.h"
 
@@ -581,6 +582,28 @@ static enum err devices(struct listing *l, struct diag *d)
     return rc;
 }
 
+static enum err people(struct listing *l, struct diag *d)
+{
+    struct person_line *list = NULL;
+    uint32_t count = 0;
+    enum err rc = cstore_people(l->k->st, l->k->a, 0, INT32_MAX, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        const struct person_line *p = &list[i];
+        const struct str cells[] = {text_u64(l->k->a, p->person.person),
+                                    p->person.name,
+                                    str_of(role_name(p->person.role)),
+                                    p->person.area,
+                                    p->account.login.p ? p->account.login : STR(""),
+                                    p->account.has_totp ? STR("code") : STR(""),
+                                    p->account.signed_in_ms ? text_instant(l->k->a, p->account.signed_in_ms)
+                                                            : STR(""),
+                                    text_u64(l->k->a, p->devices),
+                                    p->account.ended_ms ? STR("ended") : STR("works here")};
+        rc = table_row(l->k, &l->table, cells);
+    }
+    return rc;
+}
+
 static enum err published_list(struct listing *l, struct diag *d)
 {
     struct published *list = NULL;
@@ -619,6 +642,8 @@ static const char *const judgement_names[] = {"household", "visit", "findings", 
 static const char *const quarantine_names[] = {"device", "batch", "received", "bytes", "kind", "reason"};
 static const char *const device_names[] = {"device", "person", "role", "area", "enrolled", "last_contact",
                                            "batches", "state", "model", "version"};
+static const char *const people_names[] = {"person", "name", "role", "area", "signs_in_as", "second_factor",
+                                           "last_sign_in", "handhelds", "state"};
 static const char *const published_names[] = {"kind", "id", "version", "state", "hash", "title"};
 
 #define NAMES(n) (n), sizeof(n) / sizeof((n)[0])
@@ -639,6 +664,7 @@ static const struct {
     {"comments",   NAMES(comment_names),    comments},
     {"quarantine", NAMES(quarantine_names), quarantine},
     {"devices",    NAMES(device_names),     devices},
+    {"people",     NAMES(people_names),     people},
     {"published",  NAMES(published_names),  published_list},
 };
 /* clang-format on */

@@ -18,6 +18,7 @@
 #include "server/leads.h"
 #include "server/courier.h"
 #include "server/parts.h"
+#include "server/desk_people.h"
 
 #define ARGUMENTS_MAX 8
 #define MEMORY_MAX (1536u << 20)
@@ -30,6 +31,12 @@ enum option {
     OPTION_LISTEN,
     OPTION_PRINT_PORT,
     OPTION_PERSON,
+    OPTION_LOGIN,
+    OPTION_PASSWORD_FILE,
+    OPTION_VERIFY,
+    OPTION_HEAD,
+    OPTION_ACT,
+    OPTION_PROXY,
     OPTION_ROLE,
     OPTION_AREA,
     OPTION_URL,
@@ -71,7 +78,13 @@ static const struct option_row {
     [OPTION_LISTEN] = {"--listen",     "ADDR:PORT", "where to answer (127.0.0.1:8080); port 0 = any"},
     [OPTION_PRINT_PORT] = {"--print-port", NULL,        "print the port once requests are answered"},
     [OPTION_PERSON] = {"--person",     "NAME",      "the person's name; with assign, the person's number"},
-    [OPTION_ROLE] = {"--role",       "ROLE",      "cadre or enumerator"},
+    [OPTION_LOGIN] = {"--admin",      "LOGIN",     "make the first administrator, with this sign-in name"},
+    [OPTION_PASSWORD_FILE] = {"--password-file", "FILE", "its first line is the password; - = stdin"},
+    [OPTION_VERIFY] = {"--verify",     NULL,        "walk the chain of hashes and say whether it is whole"},
+    [OPTION_HEAD] = {"--head",       "N:HASH",    "compare with what an earlier --verify printed"},
+    [OPTION_ACT] = {"--act",        "WHAT",      "only this act, such as signed-in or exported"},
+    [OPTION_PROXY] = {"--proxy",      "ADDR,ADDR", "proxies whose X-Forwarded-For is believed"},
+    [OPTION_ROLE] = {"--role",       "ROLE",      "cadre, enumerator, supervisor, county ..."},
     [OPTION_AREA] = {"--area",       "CODE",      "area code; the person sees what begins with it"},
     [OPTION_URL] = {"--url",        "URL",       "the centre's address as the handheld reaches it"},
     [OPTION_ID] = {"--id",         "ID",        "name of a list (its file name when left out)"},
@@ -179,15 +192,71 @@ static enum err store_options(struct run *r, struct centre_options *o, struct di
     return ERR_OK;
 }
 
+static enum err password_given(struct run *r, struct buf *out, struct diag *d)
+{
+    buf_init(out, PASSWORD_BYTES_MAX + 2);
+    return password_ask(given(r, OPTION_PASSWORD_FILE) ? r->option[OPTION_PASSWORD_FILE].p : NULL, out, d);
+}
+
+static enum err account_make(struct run *r, const struct person_new *q, struct diag *d)
+{
+    struct person p;
+    enum err rc = account_add(r->store, &r->seam, STR("centre"), q, &p, d);
+    if (!rc)
+        buf_printf(&r->out, "%.*s is person %u and signs in as %.*s (%s).\n", STR_ARG(p.name), p.person,
+                   STR_ARG(q->login), role_name(p.role));
+    return rc;
+}
+
+static void password_forget(struct buf *password)
+{
+    if (password->p)
+        crypto_wipe(password->p, password->room);
+    buf_free(password);
+}
+
+/* A password that will not do must not leave a county without its administrator. */
+static enum err first_admin_check(struct run *r, struct buf *password, struct diag *d)
+{
+    struct account_row row = {0};
+    enum err rc = crypto_init(d);
+    if (!rc)
+        rc = login_read(&r->memory, r->option[OPTION_LOGIN], &row.login, d);
+    if (!rc)
+        rc = password_given(r, password, d);
+    if (!rc)
+        rc = account_password(&r->seam, &row, buf_str(password), 1, d);
+    crypto_wipe(&row, sizeof row);
+    return rc;
+}
+
+static enum err first_admin(struct run *r, struct str password, struct diag *d)
+{
+    const struct person_new q = {.login = r->option[OPTION_LOGIN],
+                                 .password = password,
+                                 .name = given(r, OPTION_PERSON) ? r->option[OPTION_PERSON]
+                                                                 : r->option[OPTION_LOGIN],
+                                 .area = STR(""),
+                                 .role = ROLE_ADMIN};
+    enum err rc = centre_store_open(&r->seam, r->dir, &r->store, d);
+    return rc ? rc : account_make(r, &q, d);
+}
+
 static enum err call_init(struct run *r, struct diag *d)
 {
     char print[40];
     struct centre_options o = {0};
+    struct buf password = {0};
     enum err rc = need(r, OPTION_COUNTY, d);
+    if (!rc && given(r, OPTION_LOGIN))
+        rc = first_admin_check(r, &password, d);
     if (!rc)
         rc = store_options(r, &o, d);
     if (!rc)
         rc = centre_make_with(&r->seam, r->dir, r->option[OPTION_COUNTY], &o, print, d);
+    if (!rc && given(r, OPTION_LOGIN))
+        rc = first_admin(r, buf_str(&password), d);
+    password_forget(&password);
     if (!rc)
         buf_printf(&r->out,
                    "county      %.*s\n"
@@ -279,6 +348,7 @@ static enum err call_serve(struct run *r, struct diag *d)
         rc = srv_open(&so, &server, d);
     o.self = server;
     o.threads = (uint32_t)threads;
+    o.proxies = given(r, OPTION_PROXY) ? r->option[OPTION_PROXY].p : NULL;
     stop_prepare(&while_waiting);
     if (!rc)
         rc = http_serve_start(&o, &http, d);
@@ -362,6 +432,95 @@ static enum err call_enrol_token(struct run *r, struct diag *d)
         rc = ticket_print(r, &c, &t, d);
     crypto_wipe(&c, sizeof c);
     return rc;
+}
+
+static enum err listed(struct run *r, struct str what, struct diag *d);
+
+/* "person add DIR LOGIN": the directory stands second. */
+static enum err person_add(struct run *r, struct diag *d)
+{
+    struct buf password = {0};
+    struct person_new q = {.name = r->option[OPTION_PERSON],
+                           .login = r->arguments[2],
+                           .area = given(r, OPTION_AREA) ? r->option[OPTION_AREA] : STR(""),
+                           .role = role_of(r->option[OPTION_ROLE])};
+    enum err rc = need(r, OPTION_PERSON, d);
+    if (!rc)
+        rc = need(r, OPTION_ROLE, d);
+    if (!rc)
+        rc = password_given(r, &password, d);
+    q.password = buf_str(&password);
+    if (!rc)
+        rc = account_make(r, &q, d);
+    password_forget(&password);
+    return rc;
+}
+
+static enum err person_password(struct run *r, uint32_t person, struct diag *d)
+{
+    struct buf password;
+    enum err rc = password_given(r, &password, d);
+    if (!rc)
+        rc = account_set_password(r->store, &r->seam, STR("centre"), person, buf_str(&password), NULL, d);
+    if (!rc)
+        buf_put_z(&r->out, "The password is changed; whoever was signed in under this name is signed out.\n");
+    password_forget(&password);
+    return rc;
+}
+
+static enum err person_role(struct run *r, uint32_t person, struct diag *d)
+{
+    struct person p;
+    enum err rc = cstore_person(r->store, &r->memory, person, &p, d);
+    uint8_t role = given(r, OPTION_ROLE) ? role_of(r->option[OPTION_ROLE]) : p.role;
+    struct str area = given(r, OPTION_AREA) ? r->option[OPTION_AREA] : p.area;
+    if (!rc)
+        rc = account_set_role(r->store, &r->seam, STR("centre"), person, role, area, d);
+    if (!rc)
+        buf_printf(&r->out, "%.*s is %s now, in area %.*s.\n", STR_ARG(p.name), role_name(role),
+                   area.n ? (int)area.n : 14, area.n ? area.p : "(whole county)");
+    return rc;
+}
+
+static enum err person_end(struct run *r, uint32_t person, struct diag *d)
+{
+    enum err rc = account_end(r->store, &r->seam, STR("centre"), person, d);
+    if (!rc)
+        buf_put_z(&r->out, "This person signs in no more, and their handhelds are revoked. Open work stays "
+                           "assigned until somebody assigns it anew.\n");
+    return rc;
+}
+
+static enum err call_person(struct run *r, struct diag *d)
+{
+    static const struct {
+        const char *name;
+        enum err (*call)(struct run *r, uint32_t person, struct diag *d);
+    } acts[] = {{"password", person_password}, {"role", person_role}, {"end", person_end}};
+    struct str what = r->arguments[0];
+    uint32_t person = 0;
+    if (str_eq_z(what, "list") && r->argument_count == 2)
+        return listed(r, STR("people"), d);
+    if (str_eq_z(what, "add") && r->argument_count == 3)
+        return person_add(r, d);
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+        if (!str_eq_z(what, acts[i].name) || r->argument_count != 3)
+            continue;
+        enum err rc = person_named(&r->desk, r->arguments[2], &person, d);
+        return rc ? rc : acts[i].call(r, person, d);
+    }
+    return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
+}
+
+static enum err call_audit(struct run *r, struct diag *d)
+{
+    const struct audit_question q = {.person = r->option[OPTION_PERSON],
+                                     .household = r->option[OPTION_HOUSEHOLD],
+                                     .act = r->option[OPTION_ACT],
+                                     .head = r->option[OPTION_HEAD],
+                                     .verify = given(r, OPTION_VERIFY),
+                                     .json = given(r, OPTION_JSON)};
+    return audit_answer(&r->desk, &q, &r->out, d);
 }
 
 static enum err listed(struct run *r, struct str what, struct diag *d)
@@ -871,11 +1030,12 @@ static enum err call_tidy(struct run *r, struct diag *d)
 #define BIT(o) (UINT64_C(1) << (o))
 /* clang-format off */
 static const struct command commands[] = {
-    {"init", "DIR", 1, 1, BIT(OPTION_COUNTY) | BIT(OPTION_STORE) | BIT(OPTION_PARTITIONS), false, call_init,
+    {"init", "DIR", 1, 1, BIT(OPTION_COUNTY) | BIT(OPTION_LOGIN) | BIT(OPTION_PERSON) | BIT(OPTION_PASSWORD_FILE) |
+         BIT(OPTION_STORE) | BIT(OPTION_PARTITIONS), false, call_init,
      "make a county's keys and database in a directory",
      "doorstepd init /srv/doorstep --county 清河县"},
     {"serve", "DIR", 1, 1,
-     BIT(OPTION_LISTEN) | BIT(OPTION_PRINT_PORT) | BIT(OPTION_THREADS) | BIT(OPTION_LOG) |
+     BIT(OPTION_LISTEN) | BIT(OPTION_PROXY) | BIT(OPTION_PRINT_PORT) | BIT(OPTION_THREADS) | BIT(OPTION_LOG) |
          BIT(OPTION_CERTIFICATE) | BIT(OPTION_KEY), false, call_serve,
      "answer handhelds until SIGTERM or Ctrl-C",
      "doorstepd serve /srv/doorstep --listen 0.0.0.0:8080"},
@@ -888,6 +1048,17 @@ static const struct command commands[] = {
     {"device", "list|revoke DIR [ID]", 2, 3, BIT(OPTION_JSON), true, call_device,
      "show the handhelds, or shut one out",
      "doorstepd device revoke /srv/doorstep 1f00c0ffee001234"},
+    {"person", "add|list|password|role|end DIR [LOGIN]", 2, 3,
+     BIT(OPTION_PERSON) | BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_PASSWORD_FILE) | BIT(OPTION_JSON),
+     true, call_person,
+     "who works with the centre, and how they sign in",
+     "doorstepd person add /srv/doorstep zhouling --person 周玲 --role county"},
+    {"audit", "DIR", 1, 1,
+     BIT(OPTION_VERIFY) | BIT(OPTION_HEAD) | BIT(OPTION_PERSON) | BIT(OPTION_HOUSEHOLD) | BIT(OPTION_ACT) |
+         BIT(OPTION_JSON),
+     true, call_audit,
+     "who read or changed what, and whether that log is whole",
+     "doorstepd audit /srv/doorstep --verify"},
     {"publish", "DIR form|list|pack|dictionary [FILE]", 2, 3,
      BIT(OPTION_ID) | BIT(OPTION_TRAIN) | BIT(OPTION_JSON), true, call_publish,
      "check a form, a list or a rule pack and hand it to every handheld",
@@ -1051,8 +1222,8 @@ static enum err carry_out(struct run *r, int argc, char **argv, struct diag *d)
     if (rc)
         return rc;
     /* "device list DIR": the directory stands second. */
-    bool second = r->command->call == call_device || r->command->call == call_courier ||
-                  r->command->call == call_review;
+    bool second = r->command->call == call_device || r->command->call == call_person ||
+                  r->command->call == call_courier || r->command->call == call_review;
     r->dir = r->arguments[second].p;
     if (given(r, OPTION_LOG))
         po.log_file = r->option[OPTION_LOG].p;

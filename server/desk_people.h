@@ -1,0 +1,27 @@
+/* What `doorstepd person`, `audit` and `device` do, on an open store: results as text for people or JSON for
+ * programs.
+ */
+#ifndef DOORSTEP_SERVER_DESK_PEOPLE_H
+#define DOORSTEP_SERVER_DESK_PEOPLE_H
+
+#include "server/accounts.h"
+#include "server/parts.h"
+
+/* Someone by sign-in name or number. ERR_NOT_FOUND. */
+enum err person_named(struct desk *k, struct str text, uint32_t *person_out, struct diag *d) MUST_USE;
+
+struct audit_question {
+    struct str person, household, act; /* p NULL = any; person by name or sign-in name */
+    struct str head;                   /* "N:HASH" noted earlier; p NULL = none */
+    bool verify, json;
+};
+/* Rows, newest last; or with `verify` the state of the chain: ERR_CORRUPT when it is broken or the noted head
+ * is not there. */
+enum err audit_answer(struct desk *k, const struct audit_question *q, struct buf *out,
+                      struct diag *d) MUST_USE;
+
+/* A password from a file (its first line; "-" is standard input), or asked twice at the terminal without
+ * showing it. The caller wipes it. ERR_USAGE when there is neither. */
+enum err password_ask(const char *file, struct buf *out, struct diag *d) MUST_USE;
+
+#endif
