@@ -797,7 +797,7 @@ static enum err place_row(struct store *s, const struct row *row, const struct r
 {
     struct stmt *q = NULL;
     bool within = birth->kind == ROW_REPEAT || birth->kind == ROW_FINDING || birth->kind == ROW_VISIT ||
-                  birth->kind == ROW_ENTITY || birth->kind == ROW_COMMENT;
+                  birth->kind == ROW_ENTITY || birth->kind == ROW_COMMENT || birth->kind == ROW_REVIEW;
     int64_t interview = within ? (parent->kind == ROW_INTERVIEW ? parent->key : parent->interview) : 0;
     int64_t household = parent->kind == ROW_HOUSEHOLD ? parent->key : parent->household;
 

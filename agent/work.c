@@ -3,6 +3,7 @@
 
 #include "agent/form_file.h"
 #include "agent/leads.h"
+#include "agent/returned.h"
 #include "agent/work_impl.h"
 
 #include <stdarg.h>
@@ -491,6 +492,8 @@ enum err work_open(struct work *w, const struct work_options *o, struct diag *d)
     }
     if (!rc)
         rc = lead_notes(w, d);
+    if (!rc)
+        rc = returned_notes(w, d);
     if (!rc)
         work_judge_open(w);
     if (rc)

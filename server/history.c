@@ -52,7 +52,8 @@ static const char *const step_fields[] = {"", "step", "at", "person", "remark", 
 static const char *const indicator_fields[] = {"", "name", "result", "note", "photo", "position", "at",
                                                "person", "visit"};
 static const char *const review_fields[] = {"", "state", "level", "at", "person", "name", "comment"};
-static const char *const event_fields[] = {"", "event", "at", "person", "other", "remark", "members", "before"};
+static const char *const event_fields[] = {"",       "event",  "at",      "person",
+                                           "other", "remark", "members", "before"};
 #define NAMES(list) {list, sizeof list / sizeof list[0]}
 static const struct {
     const char *const *names;

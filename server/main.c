@@ -16,6 +16,9 @@
 #include "platform/posix/posix_seam.h"
 #include "platform/posix/posix_stream.h"
 #include "server/leads.h"
+#include "server/desk_work.h"
+#include "server/leads.h"
+#include "server/quality.h"
 #include "server/courier.h"
 #include "server/parts.h"
 #include "server/desk_people.h"
@@ -62,6 +65,8 @@ enum option {
     OPTION_FORCE,
     OPTION_REPLAY,
     OPTION_TRAIN,
+    OPTION_COMMENT,
+    OPTION_PLACE,
     OPTION_PUBLIC,
     OPTION_STORE,
     OPTION_PARTITIONS,
@@ -99,6 +104,8 @@ static const struct option_row {
     [OPTION_OUT] = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
     [OPTION_LANGUAGE] = {"--language",   "zh|en",     "of findings (from LANG when left out)"},
     [OPTION_KEEP] = {"--keep",       "N",         "the n-th of the values as listed holds"},
+    [OPTION_COMMENT] = {"--comment",    "TEXT",      "what is to be corrected"},
+    [OPTION_PLACE] = {"--place",      "PATH",      "the comment is about this question, such as /survey/age"},
     [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds"},
     [OPTION_BY] = {"--by",         "NAME",      "who decides"},
     [OPTION_FORCE] = {"--force",      NULL,        "also what the handheld sends again by itself"},
@@ -931,10 +938,102 @@ static enum err review_released(struct run *r, struct diag *d)
 }
 
 static enum err call_review(struct run *r, struct diag *d)
+static struct str option_or_none(const struct run *r, enum option o)
+{
+    return given(r, o) ? r->option[o] : STR("");
+}
+
+static enum err review_decided(struct run *r, enum review_state state, struct diag *d)
+{
+    struct work_by by;
+    uint64_t visit = 0;
+    struct str comment = option_or_none(r, OPTION_COMMENT);
+    const struct review_remark remark = {.place = option_or_none(r, OPTION_PLACE), .text = comment};
+    const struct review_act act = {.state = state,
+                                   .comment = given(r, OPTION_PLACE) ? STR("") : comment,
+                                   .remarks = &remark,
+                                   .remark_count = given(r, OPTION_PLACE)};
+    enum err rc = need(r, OPTION_BY, d);
+    if (!rc && (r->argument_count != 3 || !str_to_u64(r->arguments[2], &visit)))
+        rc = diag_set(d, ERR_USAGE, "Say which visit, by its number in: doorstepd review queue DIR");
+    if (!rc)
+        rc = work_by_named(&r->desk, r->option[OPTION_BY], option_or_none(r, OPTION_ROLE),
+                           option_or_none(r, OPTION_AREA), &by, d);
+    if (!rc)
+        rc = review_act(&r->desk, &by, visit, &act, d);
+    if (!rc)
+        buf_printf(&r->out, "visit %llu: %s\n", (unsigned long long)visit, review_state_name(state));
+    return rc;
+}
+
+static enum err review_approved(struct run *r, struct diag *d)
+{
+    struct work_by by;
+    uint64_t visits[ARGUMENTS_MAX];
+    uint32_t approved = 0, left = 0;
+    struct review_exception *list = NULL;
+    if (r->argument_count == 3)
+        return review_decided(r, REVIEW_APPROVED, d);
+    enum err rc = need(r, OPTION_BY, d);
+    for (uint32_t i = 2; !rc && i < r->argument_count; i++)
+        if (!str_to_u64(r->arguments[i], &visits[i - 2]))
+            rc = diag_set(d, ERR_USAGE, "%.*s is no number of a visit.", STR_ARG(r->arguments[i]));
+    if (!rc)
+        rc = work_by_named(&r->desk, r->option[OPTION_BY], option_or_none(r, OPTION_ROLE),
+                           option_or_none(r, OPTION_AREA), &by, d);
+    if (!rc)
+        rc = review_bulk(&r->desk, &by, visits, r->argument_count - 2, &approved, &list, &left, d);
+    if (!rc)
+        buf_printf(&r->out, "%u approved\n", approved);
+    for (uint32_t i = 0; !rc && i < left; i++)
+        buf_printf(&r->out, "not %llu  %.*s: %.*s\n", (unsigned long long)list[i].visit,
+                   STR_ARG(list[i].code), STR_ARG(list[i].why));
+    return rc;
+}
+
+/* Who looks: with --by their own queue, else the county's. */
+static enum err review_looked(struct run *r, struct diag *d)
+{
+    struct work_by by = {.role = ROLE_COUNTY};
+    struct work_ask q;
+    bool json = given(r, OPTION_JSON);
+    struct str what = r->arguments[0], which = r->argument_count > 2 ? r->arguments[2] : STR("");
+    uint8_t role = role_of(option_or_none(r, OPTION_ROLE));
+    enum err rc = given(r, OPTION_BY)
+                      ? work_by_named(&r->desk, r->option[OPTION_BY], option_or_none(r, OPTION_ROLE),
+                                      option_or_none(r, OPTION_AREA), &by, d)
+                      : ERR_OK;
+    if (rc)
+        return rc;
+    by.role = role ? role : by.role;
+    work_ask_now(&r->desk, option_or_none(r, OPTION_AREA), &by, &q);
+    if (str_eq_z(what, "queue"))
+        return work_queue_tell(&q, which, json, &r->out, d);
+    if (!which.n)
+        return diag_set(d, ERR_USAGE, "Say which household, by its code.");
+    return str_eq_z(what, "visits") ? work_visits_tell(&q, which, json, &r->out, d)
+                                    : work_history_tell(&q, which, json, &r->out, d);
+}
+
+static enum err call_overview(struct run *r, struct diag *d)
+{
+    struct work_ask q;
+    work_ask_now(&r->desk, option_or_none(r, OPTION_AREA), NULL, &q);
+    return work_overview_tell(&q, given(r, OPTION_JSON), &r->out, d);
+}
+
 {
     struct str what = r->arguments[0];
     bool json = given(r, OPTION_JSON);
     if (str_eq_z(what, "conflicts"))
+    if (str_eq_z(what, "queue") || str_eq_z(what, "visits") || str_eq_z(what, "history"))
+        return review_looked(r, d);
+    if (str_eq_z(what, "approve"))
+        return review_approved(r, d);
+    if (str_eq_z(what, "reject"))
+        return review_decided(r, REVIEW_REJECTED, d);
+    if (str_eq_z(what, "issues"))
+        return review_decided(r, REVIEW_HAS_ISSUES, d);
         return review_conflicts(&r->desk, given(r, OPTION_HOUSEHOLD) ? r->option[OPTION_HOUSEHOLD] : STR(""),
                                 json, &r->out, d);
     if (str_eq_z(what, "resolve"))
@@ -947,6 +1046,66 @@ static enum err call_review(struct run *r, struct diag *d)
 }
 
 /* Peak memory is told by the machine, so that flat can be seen to be flat. */
+static enum err quality_ran(struct run *r, struct diag *d)
+{
+    struct quality_run_result n;
+    struct str pack, map;
+    enum err rc = need(r, OPTION_FORM, d);
+    if (!rc && r->argument_count != 4)
+        rc = diag_set(d, ERR_USAGE,
+                      "Say which pack and which map: doorstepd quality run DIR PACK.json MAP.json --form ID");
+    if (!rc)
+        rc = file_in(r, r->arguments[2], &pack, d);
+    if (!rc)
+        rc = file_in(r, r->arguments[3], &map, d);
+    if (!rc)
+        rc = quality_find(&r->desk, r->option[OPTION_FORM], pack, map, &n, d);
+    if (rc)
+        return rc;
+    buf_printf(&r->out,
+               given(r, OPTION_JSON) ? "{\"rows\":%llu,\"flags\":%llu,\"open\":%llu,\"looked\":%llu,"
+                                       "\"dismissed\":%llu,\"gone\":%llu}\n"
+                                     : "%llu visits, %llu flags: reasons to look again, not proof of "
+                                       "anything\n%llu open, %llu looked at, %llu dismissed, %llu gone\n",
+               (unsigned long long)n.rows, (unsigned long long)n.flags,
+               (unsigned long long)n.counts[QUALITY_OPEN], (unsigned long long)n.counts[QUALITY_LOOKED],
+               (unsigned long long)n.counts[QUALITY_DISMISSED], (unsigned long long)n.counts[QUALITY_GONE]);
+    return ERR_OK;
+}
+
+static enum err quality_decided(struct run *r, enum quality_state state, struct diag *d)
+{
+    uint64_t n = 0;
+    enum err rc = need(r, OPTION_BY, d);
+    if (!rc && (r->argument_count != 3 || !str_to_u64(r->arguments[2], &n)))
+        rc = diag_set(d, ERR_USAGE, "Say which flag, by its number in: doorstepd quality list DIR");
+    return rc ? rc
+              : quality_decide(&r->desk, n, state, option_or_none(r, OPTION_VALUE), r->option[OPTION_BY],
+                               option_or_none(r, OPTION_AREA), d);
+}
+
+static enum err call_quality(struct run *r, struct diag *d)
+{
+    struct str what = r->arguments[0];
+    const char *lang = getenv("LANG");
+    struct str language = given(r, OPTION_LANGUAGE) ? r->option[OPTION_LANGUAGE] : str_of(lang ? lang : "en");
+    enum quality_state state = QUALITY_OPEN;
+    if (str_eq_z(what, "run"))
+        return quality_ran(r, d);
+    if (str_eq_z(what, "looked"))
+        return quality_decided(r, QUALITY_LOOKED, d);
+    if (str_eq_z(what, "dismiss"))
+        return quality_decided(r, QUALITY_DISMISSED, d);
+    if (!str_eq_z(what, "list") || (r->argument_count == 3 && !quality_state_read(r->arguments[2], &state)) ||
+        r->argument_count > 3)
+        return diag_set(d, ERR_USAGE,
+                        "Say: doorstepd quality run DIR PACK MAP --form ID, quality list DIR "
+                        "[open|looked|dismissed|gone], quality looked DIR N --by NAME, quality dismiss DIR N "
+                        "--by NAME --value WHY");
+    return quality_tell(&r->desk, state, option_or_none(r, OPTION_AREA), given(r, OPTION_JSON),
+                        str_starts(language, STR("zh")), &r->out, d);
+}
+
 static enum err call_replay(struct run *r, struct diag *d)
 {
     struct replay_result n;
@@ -1087,9 +1246,13 @@ static const struct command commands[] = {
      BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE), true, call_list,
      "what the centre holds, as a table",
      "doorstepd list /srv/doorstep findings --language zh"},
-    {"review", "conflicts|resolve|list|release DIR [ID]", 2, 3,
-     BIT(OPTION_JSON) | BIT(OPTION_HOUSEHOLD) | BIT(OPTION_KEEP) | BIT(OPTION_VALUE) | BIT(OPTION_BY) |
-         BIT(OPTION_FORCE),
+    {"overview", "DIR", 1, 1, BIT(OPTION_JSON) | BIT(OPTION_AREA), true, call_overview,
+     "visits due and done, findings, leads, clocks and queues, by area",
+     "doorstepd overview /srv/doorstep --area 990101"},
+    {"review",
+     "queue|visits|history|approve|reject|issues|conflicts|resolve|list|release DIR [ID...]", 2, 8,
+     BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_COMMENT) | BIT(OPTION_PLACE) | BIT(OPTION_JSON) |
+         BIT(OPTION_HOUSEHOLD) | BIT(OPTION_KEEP) | BIT(OPTION_VALUE) | BIT(OPTION_BY) | BIT(OPTION_FORCE),
      true, call_review,
      "answers in dispute, and frames that were set apart: look, decide, release",
      "doorstepd review resolve /srv/doorstep 12.3 --keep 2 --by 李主任"},
