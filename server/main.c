@@ -15,11 +15,10 @@
 #include "platform/http_serve.h"
 #include "platform/posix/posix_seam.h"
 #include "platform/posix/posix_stream.h"
-#include "server/leads.h"
+#include "server/courier.h"
 #include "server/desk_work.h"
 #include "server/leads.h"
 #include "server/quality.h"
-#include "server/courier.h"
 #include "server/parts.h"
 #include "server/desk_people.h"
 
@@ -65,9 +64,9 @@ enum option {
     OPTION_FORCE,
     OPTION_REPLAY,
     OPTION_TRAIN,
+    OPTION_PUBLIC,
     OPTION_COMMENT,
     OPTION_PLACE,
-    OPTION_PUBLIC,
     OPTION_STORE,
     OPTION_PARTITIONS,
     OPTION_COUNT
@@ -104,9 +103,9 @@ static const struct option_row {
     [OPTION_OUT] = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
     [OPTION_LANGUAGE] = {"--language",   "zh|en",     "of findings (from LANG when left out)"},
     [OPTION_KEEP] = {"--keep",       "N",         "the n-th of the values as listed holds"},
+    [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds"},
     [OPTION_COMMENT] = {"--comment",    "TEXT",      "what is to be corrected"},
     [OPTION_PLACE] = {"--place",      "PATH",      "the comment is about this question, such as /survey/age"},
-    [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds"},
     [OPTION_BY] = {"--by",         "NAME",      "who decides"},
     [OPTION_FORCE] = {"--force",      NULL,        "also what the handheld sends again by itself"},
     [OPTION_REPLAY] = {"--replay",     NULL,        "apply the whole log anew and compare"},
@@ -347,7 +346,7 @@ static enum err call_serve(struct run *r, struct diag *d)
     if (given(r, OPTION_THREADS) &&
         (!str_to_u64(r->option[OPTION_THREADS], &threads) || threads < 1 || threads > SRV_CONNECTIONS_MAX))
         return diag_set(d, ERR_USAGE, "--threads must be 1 to %d.", SRV_CONNECTIONS_MAX);
-    const struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = (uint32_t)threads};
+    struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = (uint32_t)threads};
     enum err rc = listen_read(r, &o, d);
     if (!rc)
         rc = tls_read(r, &o, d);
@@ -937,7 +936,6 @@ static enum err review_released(struct run *r, struct diag *d)
     return rc;
 }
 
-static enum err call_review(struct run *r, struct diag *d)
 static struct str option_or_none(const struct run *r, enum option o)
 {
     return given(r, o) ? r->option[o] : STR("");
@@ -1022,10 +1020,10 @@ static enum err call_overview(struct run *r, struct diag *d)
     return work_overview_tell(&q, given(r, OPTION_JSON), &r->out, d);
 }
 
+static enum err call_review(struct run *r, struct diag *d)
 {
     struct str what = r->arguments[0];
     bool json = given(r, OPTION_JSON);
-    if (str_eq_z(what, "conflicts"))
     if (str_eq_z(what, "queue") || str_eq_z(what, "visits") || str_eq_z(what, "history"))
         return review_looked(r, d);
     if (str_eq_z(what, "approve"))
@@ -1034,6 +1032,7 @@ static enum err call_overview(struct run *r, struct diag *d)
         return review_decided(r, REVIEW_REJECTED, d);
     if (str_eq_z(what, "issues"))
         return review_decided(r, REVIEW_HAS_ISSUES, d);
+    if (str_eq_z(what, "conflicts"))
         return review_conflicts(&r->desk, given(r, OPTION_HOUSEHOLD) ? r->option[OPTION_HOUSEHOLD] : STR(""),
                                 json, &r->out, d);
     if (str_eq_z(what, "resolve"))
@@ -1045,7 +1044,6 @@ static enum err call_overview(struct run *r, struct diag *d)
     return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
 }
 
-/* Peak memory is told by the machine, so that flat can be seen to be flat. */
 static enum err quality_ran(struct run *r, struct diag *d)
 {
     struct quality_run_result n;
@@ -1106,6 +1104,7 @@ static enum err call_quality(struct run *r, struct diag *d)
                         str_starts(language, STR("zh")), &r->out, d);
 }
 
+/* Peak memory is told by the machine, so that flat can be seen to be flat. */
 static enum err call_replay(struct run *r, struct diag *d)
 {
     struct replay_result n;
