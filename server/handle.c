@@ -1,6 +1,7 @@
 /* The open server, and one request from path to reply. What a route does is in routes.c; here are leases,
  * authentication and errors.
  */
+#include "server/page.h"
 #include "server/routes.h"
 
 int64_t srv_now_ms(const struct server *s)
@@ -13,6 +14,11 @@ const struct centre *srv_centre(const struct server *s)
     return &s->centre;
 }
 
+const struct zone *srv_zone(const struct server *s)
+{
+    return s->zone;
+}
+
 enum err srv_open(const struct server_options *o, struct server **server_out, struct diag *d)
 {
     struct arena memory;
@@ -23,6 +29,7 @@ enum err srv_open(const struct server_options *o, struct server **server_out, st
     if (!s)
         return diag_set(d, ERR_NOMEM, "Out of memory while starting the centre.");
     s->seam = o->seam;
+    s->zone = o->zone ? o->zone : zone_utc();
     s->token_life_ms = o->token_life_ms ? o->token_life_ms : SRV_TOKEN_LIFE_MS;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->returned, NULL);
@@ -117,22 +124,12 @@ static void reply_error(struct http_reply *reply, enum err rc, const struct diag
     reply_header(reply, "Content-Type", STR("application/json"));
 }
 
-/* {"error":...} for programs, a small page for browsers. */
+/* {"error":...} for programs, a page for browsers. */
 static void reply_failure(struct call *c, enum err rc, const struct diag *d)
 {
-    const struct err_action *action = err_action(rc);
     reply_error(c->reply, rc, d);
-    if (!call_wants_html(c))
-        return;
-    struct buf *b = &c->reply->body;
-    c->reply->header_count = 0;
-    buf_clear(b);
-    buf_put_z(b, "<!doctype html>\n<html lang=zh><meta charset=utf-8><title>Doorstep</title>\n<main><h1>");
-    buf_put_xml_text(b, str_of(action->todo_zh));
-    buf_put_z(b, "</h1>\n<p lang=en>");
-    buf_put_xml_text(b, str_of(d->text[0] ? d->text : action->todo_en));
-    buf_put_z(b, "</p>\n<p><a href=\"/\">返回首页 · Home</a></p></main></html>\n");
-    reply_header(c->reply, "Content-Type", STR("text/html; charset=utf-8"));
+    if (call_wants_html(c))
+        page_error(c, rc, d);
 }
 
 /* The device behind the token. Revoked, forged or missing: ERR_DENIED. */

@@ -123,8 +123,9 @@ static int64_t today_of(const struct desk *k)
     return civil_days(c.year, c.month, c.day);
 }
 
-enum err leads_each(struct desk *k, enum err (*take)(void *self, const struct lead_record *l, struct diag *d),
-                    void *self, struct diag *d)
+static enum err leads_walk(struct desk *k, enum record_by by, struct row_id key,
+                           enum err (*take)(void *self, const struct lead_record *l, struct diag *d),
+                           void *self, struct diag *d)
 {
     struct reading r = {.k = k, .today = today_of(k)};
     struct record_row *rows = NULL;
@@ -132,8 +133,7 @@ enum err leads_each(struct desk *k, enum err (*take)(void *self, const struct le
     uint64_t after = 0;
     enum err rc = ERR_OK;
     do {
-        rc = cstore_records(k->st, k->a, RECORDS_OF_KIND, (struct row_id){0}, ROW_LEAD, after, PAGE, &rows,
-                            &count, d);
+        rc = cstore_records(k->st, k->a, by, key, ROW_LEAD, after, PAGE, &rows, &count, d);
         for (uint32_t i = 0; !rc && i < count; i++) {
             struct lead_record l;
             after = rows[i].number;
@@ -143,6 +143,19 @@ enum err leads_each(struct desk *k, enum err (*take)(void *self, const struct le
         }
     } while (!rc && count == PAGE);
     return rc;
+}
+
+enum err leads_each(struct desk *k, enum err (*take)(void *self, const struct lead_record *l, struct diag *d),
+                    void *self, struct diag *d)
+{
+    return leads_walk(k, RECORDS_OF_KIND, (struct row_id){0}, take, self, d);
+}
+
+enum err leads_of(struct desk *k, struct row_id household,
+                  enum err (*take)(void *self, const struct lead_record *l, struct diag *d), void *self,
+                  struct diag *d)
+{
+    return leads_walk(k, RECORDS_OF_HOUSEHOLD, household, take, self, d);
 }
 
 /* ---- whom to visit first ---- */
@@ -193,7 +206,8 @@ static enum err groups_of(struct reading *r, struct row_id visit, uint32_t *out,
     return rc;
 }
 
-static enum err leads_of(struct reading *r, struct row_id household, struct queue_place *q, struct diag *d)
+static enum err place_of_leads(struct reading *r, struct row_id household, struct queue_place *q,
+                               struct diag *d)
 {
     struct record_row *rows = NULL;
     uint32_t count = 0;
@@ -250,7 +264,7 @@ static enum err entry_read(struct reading *r, const struct record_row *row, stru
     if (!rc && !row_id_none(visit))
         rc = groups_of(r, visit, &q->place.groups, d);
     if (!rc)
-        rc = leads_of(r, row->row, &q->place, d);
+        rc = place_of_leads(r, row->row, &q->place, d);
     if (!rc)
         rc = assigned(r->k, row->row, &q->place.assigned_due, d);
     q->priority = queue_priority(&q->place, r->today);

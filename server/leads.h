@@ -20,6 +20,11 @@ struct lead_record {
 enum err leads_each(struct desk *k, enum err (*take)(void *self, const struct lead_record *l, struct diag *d),
                     void *self, struct diag *d) MUST_USE;
 
+/* The same for one household, by number. */
+enum err leads_of(struct desk *k, struct row_id household,
+                  enum err (*take)(void *self, const struct lead_record *l, struct diag *d), void *self,
+                  struct diag *d) MUST_USE;
+
 struct queue_entry {
     struct str code, name, area;
     bool deleted;

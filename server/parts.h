@@ -54,6 +54,7 @@ struct server {
     struct arena memory;
     struct centre centre;
     int64_t token_life_ms;
+    const struct zone *zone; /* where the county is */
     pthread_mutex_t lock; /* of the leases below */
     pthread_cond_t returned;
     pthread_mutex_t write_turn; /* SQLite has one writer: waiting here is fairer than polling its lock */
@@ -320,6 +321,7 @@ struct export_sink {
     enum err (*begin)(void *self, uint32_t file, struct str name, struct diag *d);
     enum err (*write)(void *self, uint32_t file, struct str bytes, struct diag *d);
     enum err (*end)(void *self, uint32_t file, struct diag *d);
+    bool tables_only; /* photos and logs of interviews are not even read */
 };
 struct export_result {
     uint64_t submissions, rows, files, bytes, left_out; /* left_out: without XML, told as warnings */

@@ -9,6 +9,7 @@
 #ifndef DOORSTEP_SERVER_SERVER_H
 #define DOORSTEP_SERVER_SERVER_H
 
+#include "platform/base/civil.h"
 #include "platform/seam.h"
 #include "server/store.h"
 
@@ -76,11 +77,13 @@ struct server_options {
     const char *dir;
     uint32_t connections;  /* 0 = 2: requests carried out at the same time */
     int64_t token_life_ms; /* 0 = SRV_TOKEN_LIFE_MS */
+    const struct zone *zone; /* where the county is, for the screens; NULL = UTC */
     uint32_t password_rounds; /* of people's passwords; 0 = PASSWORD_ROUNDS (accounts.h) */
 };
 enum err srv_open(const struct server_options *o, struct server **server_out, struct diag *d) MUST_USE;
 void srv_close(struct server *s); /* accepts NULL */
 const struct centre *srv_centre(const struct server *s);
+const struct zone *srv_zone(const struct server *s);
 
 /* Never fails: whatever the request is, there is a reply. Its body buf must be initialised; its maximum caps
  * the reply. Header texts live in `a` or are literals. */

@@ -2,6 +2,7 @@
  * released is never edited; a change is a new one behind it. The key of every table begins with the county,
  * so that PostgreSQL's partitions need no other schema.
  */
+#include "server/schema_pages.h"
 #include "server/schema_people.h"
 #include "server/schema_work.h"
 #include "server/store_impl.h"
@@ -128,7 +129,7 @@ const struct sql_migration cstore_migrations[] = {
      "  PRIMARY KEY (county, from_hash, to_hash)) STRICT;"},
     {4, CSTORE_SCHEMA_PEOPLE},
     {5, CSTORE_SCHEMA_WORK},
-    {6, ""}, /* screens */
+    {6, CSTORE_SCHEMA_PAGES},
     {7, ""},
 };
 /* clang-format on */
