@@ -4,7 +4,7 @@
  */
 #include "agent/cli.h"
 #include "agent/cmd_risk.h"
-#include "agent/table_file.h"
+#include "risk/table_read.h"
 #include "platform/base/civil.h"
 #include "platform/base/map.h"
 #include "risk/backtest.h"
@@ -152,8 +152,8 @@ static enum err read_all(struct backtest_job *j, int64_t today, struct diag *d)
 {
     struct table_file *file = NULL;
     bool more = true;
-    enum err rc = table_open(&j->a, j->seam, j->pack, j->data, j->map, j->extras, j->extra_count, today,
-                             &file, d);
+    enum err rc = table_open(&j->a, &(struct table_source){j->seam->self, j->seam->file_read}, j->pack,
+                             j->data, j->map, j->extras, j->extra_count, today, &file, d);
     while (!rc && more) {
         struct arena_mark mark = arena_mark(&j->line);
         struct table_line line;

@@ -3,7 +3,6 @@
  */
 #include "agent/cli.h"
 #include "agent/cmd_risk.h"
-#include "agent/table_file.h"
 #include "risk/quality.h"
 
 #include <stdio.h>
@@ -16,28 +15,17 @@ static const struct cli_command command_quality = {
     .example = "doorstep risk quality examples/quality.json survey.csv --map map.json --back revisit.csv",
 };
 
-struct loaded {
-    struct quality_data data;
-    VEC(struct str) values;
-    VEC(struct str) keys;
-};
-
 struct quality_job {
     struct seam *seam;
     struct arena a, line;
     const char *pack_path, *data, *map, *back, *back_map, *date, *numbers, *json, *lang;
     const struct pack *pack;
     int64_t today;
-    struct loaded first, again;
+    struct quality_data first, again;
     struct quality_report report; /* of the table; findings of households are printed as they come */
     struct buf out;
     uint64_t flags;
 };
-
-static enum err full(struct diag *d)
-{
-    return diag_set(d, ERR_NOMEM, "there is no memory left for the table");
-}
 
 /* -- output ----------------------------------------------------------------------------------------- */
 
@@ -92,8 +80,8 @@ static void put_report(struct quality_job *j)
     bool zh = cli_chinese(j->lang);
     for (uint32_t i = 0; i < j->report.flags.count; i++) {
         const struct quality_flag *f = &j->report.flags.at[i];
-        put_flag(j, f->check, f->severity, f->row == UINT32_MAX ? STR("") : j->first.data.keys[f->row],
-                 f->subject, f->value, zh ? f->text_zh : f->text_en);
+        put_flag(j, f->check, f->severity, f->row == UINT32_MAX ? STR("") : j->first.keys[f->row], f->subject,
+                 f->value, zh ? f->text_zh : f->text_en);
     }
     for (uint32_t i = 0; i < j->report.numbers.count && j->numbers; i++) {
         const struct quality_number *n = &j->report.numbers.at[i];
@@ -108,64 +96,26 @@ static void put_report(struct quality_job *j)
 
 /* -- reading ---------------------------------------------------------------------------------------- */
 
-static bool push_value(struct quality_job *j, struct loaded *l, struct str text)
+static enum err tell_finding(void *self, struct str key, const struct finding *f, struct diag *d)
 {
-    struct str *slot = vec_push(&j->a, &l->values);
-    if (!slot)
-        return false;
-    *slot = arena_str(&j->a, text);
-    return slot->p != NULL;
+    struct quality_job *j = self;
+    put_flag(j, f->rule, f->severity, key, STR(""), STR(""), cli_chinese(j->lang) ? f->text_zh : f->text_en);
+    return j->out.n > 65536 ? write_out(j, d) : ERR_OK;
 }
 
-static enum err keep_line(struct quality_job *j, struct loaded *l, const struct table_line *line,
-                          const struct table_judgement *judged, struct diag *d)
+static enum err load(struct quality_job *j, const char *data, const char *map, struct quality_data *out,
+                     bool tell, struct diag *d)
 {
-    struct str *key = vec_push(&j->a, &l->keys);
-    if (!key)
-        return full(d);
-    *key = arena_str(&j->a, line->key);
-    bool room = key->p != NULL;
-    for (uint32_t i = 0; room && i < table_input_count(j->pack); i++)
-        room = push_value(j, l, line->household.values[i]);
-    for (uint32_t i = 0; room && i < judged->result_count; i++)
-        room = push_value(j, l, judged->results[i].text);
-    return room ? ERR_OK : full(d);
-}
-
-static void put_findings(struct quality_job *j, struct str key, const struct judgement *judged)
-{
-    bool zh = cli_chinese(j->lang);
-    for (uint32_t i = 0; i < judged->count; i++) {
-        const struct finding *f = &judged->findings[i];
-        if (f->state == FINDING_HIT)
-            put_flag(j, f->rule, f->severity, key, STR(""), STR(""), zh ? f->text_zh : f->text_en);
-    }
-}
-
-static enum err load(struct quality_job *j, const char *data, const char *map, struct loaded *l, bool tell,
-                     struct diag *d)
-{
-    struct table_file *file = NULL;
-    bool more = true;
-    enum err rc = table_open(&j->a, j->seam, j->pack, data, map, NULL, 0, j->today, &file, d);
-    while (!rc && more) {
-        struct arena_mark mark = arena_mark(&j->line);
-        struct table_line line;
-        struct table_judgement judged;
-        rc = table_next(file, &j->line, &line, &more, d);
-        if (!rc && more)
-            rc = table_judge(&j->line, j->pack, &line.household, &judged, d);
-        if (!rc && more)
-            rc = keep_line(j, l, &line, &judged, d);
-        if (!rc && more && tell)
-            put_findings(j, line.key, &judged.judgement);
-        if (!rc && j->out.n > 65536)
-            rc = write_out(j, d);
-        arena_release(&j->line, mark);
-    }
-    table_close(file);
-    l->data = (struct quality_data){l->values.at, l->keys.at, l->keys.count};
-    return rc;
+    const struct quality_reading q = {.a = &j->a,
+                                      .line = &j->line,
+                                      .pack = j->pack,
+                                      .from = {j->seam->self, j->seam->file_read},
+                                      .data = data,
+                                      .map = map,
+                                      .today = j->today,
+                                      .self = j,
+                                      .tell = tell ? tell_finding : NULL};
+    return quality_read(&q, out, d);
 }
 
 static enum err run(struct quality_job *j, struct diag *d)
@@ -180,7 +130,7 @@ static enum err run(struct quality_job *j, struct diag *d)
     if (!rc && j->back)
         rc = load(j, j->back, j->back_map ? j->back_map : j->map, &j->again, false, d);
     if (!rc)
-        rc = quality_run(&j->a, j->pack, &j->first.data, j->back ? &j->again.data : NULL, &j->report, d);
+        rc = quality_run(&j->a, j->pack, &j->first, j->back ? &j->again : NULL, &j->report, d);
     if (!rc)
         put_report(j);
     return rc ? rc : write_out(j, d);
@@ -214,7 +164,7 @@ int cmd_risk_quality(int argc, char **argv, struct seam *seam)
     code = rc ? cli_fail("risk quality", rc, &d) : 0;
     if (!rc)
         fprintf(stderr, "%u households, %llu flags: reasons to look again, not proof of anything\n",
-                j.first.keys.count, (unsigned long long)j.flags);
+                j.first.row_count, (unsigned long long)j.flags);
     buf_free(&j.out);
     arena_free(&j.line);
     arena_free(&j.a);

@@ -3,7 +3,7 @@
  */
 #include "agent/cli.h"
 #include "agent/cmd_risk.h"
-#include "agent/table_file.h"
+#include "risk/table_read.h"
 #include "platform/base/civil.h"
 
 #include <stdio.h>
@@ -221,7 +221,8 @@ static enum err score(struct score_job *j, struct diag *d)
     if (!rc)
         rc = risk_table_pack(&j->a, j->seam, j->pack_path, j->lookup, &j->pack, d);
     if (!rc)
-        rc = table_open(&j->a, j->seam, j->pack, j->data, j->map, NULL, 0, today, &j->file, d);
+        rc = table_open(&j->a, &(struct table_source){j->seam->self, j->seam->file_read}, j->pack, j->data,
+                        j->map, NULL, 0, today, &j->file, d);
     if (rc)
         return rc;
     uint32_t totals = table_total_count(j->pack);

@@ -11,6 +11,7 @@
 #define DOORSTEP_RISK_QUALITY_H
 
 #include "risk/table.h"
+#include "risk/table_read.h"
 
 #define QUALITY_ROWS_MAX 2000000 /* a province's interviews of a year */
 
@@ -21,6 +22,18 @@ struct quality_data {
     uint32_t row_count;
 };
 uint32_t quality_width(const struct pack *p); /* values in a row */
+
+struct quality_reading {
+    struct arena *a, *line; /* the rows stay in `a`; `line` is for one at a time */
+    const struct pack *pack;
+    struct table_source from;
+    const char *data, *map; /* names for `from`; map NULL = none */
+    int64_t today;
+    void *self;
+    /* What the checks of one household find, row by row; texts last only for the call. NULL = nobody asks. */
+    enum err (*tell)(void *self, struct str key, const struct finding *f, struct diag *d);
+};
+enum err quality_read(const struct quality_reading *q, struct quality_data *out, struct diag *d) MUST_USE;
 
 struct quality_flag {
     struct str check;

@@ -680,7 +680,7 @@ static enum err tables(struct desk *k, struct str form_id, bool open, const stru
     }
     if (!rc)
         rc = each_submission(x, submission_csv, d);
-    if (!rc && !open)
+    if (!rc && !open && !sink->tables_only)
         rc = each_submission(x, attachments_write, d);
     for (uint32_t i = 0; !rc && i < x->files.count; i++)
         if (is_written(x, i))

@@ -1255,6 +1255,12 @@ static const struct command commands[] = {
      true, call_review,
      "answers in dispute, and frames that were set apart: look, decide, release",
      "doorstepd review resolve /srv/doorstep 12.3 --keep 2 --by 李主任"},
+    {"quality", "run|list|looked|dismiss DIR [PACK MAP | STATE | FLAG]", 2, 4,
+     BIT(OPTION_FORM) | BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE) | BIT(OPTION_BY) | BIT(OPTION_VALUE) |
+         BIT(OPTION_AREA),
+     true, call_quality,
+     "look for signs of poor data over all visits of a form, and work through what is flagged",
+     "doorstepd quality run /srv/doorstep quality.json quality.map.json --form household_monitoring"},
     {"check", "DIR", 1, 1, BIT(OPTION_JSON) | BIT(OPTION_REPLAY), true, call_check,
      "check the database, and tell its state as one hash",
      "doorstepd check /srv/doorstep --replay"},
@@ -1384,7 +1390,7 @@ static enum err carry_out(struct run *r, int argc, char **argv, struct diag *d)
     if (rc)
         return rc;
     /* "device list DIR": the directory stands second. */
-    bool second = r->command->call == call_device || r->command->call == call_person ||
+    bool second = r->command->call == call_device || r->command->call == call_quality || r->command->call == call_person ||
                   r->command->call == call_courier || r->command->call == call_review;
     r->dir = r->arguments[second].p;
     if (given(r, OPTION_LOG))

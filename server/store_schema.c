@@ -4,6 +4,7 @@
  */
 #include "server/schema_pages.h"
 #include "server/schema_people.h"
+#include "server/schema_quality.h"
 #include "server/schema_work.h"
 #include "server/store_impl.h"
 
@@ -130,7 +131,7 @@ const struct sql_migration cstore_migrations[] = {
     {4, CSTORE_SCHEMA_PEOPLE},
     {5, CSTORE_SCHEMA_WORK},
     {6, CSTORE_SCHEMA_PAGES},
-    {7, ""},
+    {7, CSTORE_SCHEMA_QUALITY},
 };
 /* clang-format on */
 

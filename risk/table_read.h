@@ -6,21 +6,25 @@
  *    "sets": {"members": {"file": "roster.csv", "key": "hhid", "columns": {}, "values": {}}}}
  *
  * What it does not name is looked for under the input's own name. Files are held whole, rows are made one at
- * a time.
+ * a time. Where a file comes from is the caller's: a disk, or an export that was just made.
  */
-#ifndef DOORSTEP_AGENT_TABLE_FILE_H
-#define DOORSTEP_AGENT_TABLE_FILE_H
+#ifndef DOORSTEP_RISK_TABLE_READ_H
+#define DOORSTEP_RISK_TABLE_READ_H
 
 #include "platform/base/csv.h"
-#include "platform/seam.h"
 #include "risk/table.h"
 
 #define TABLE_BYTES_MAX (1u << 30)
 
 struct table_file;
+struct table_source {
+    void *self;
+    /* As the seam's file_read. */
+    enum err (*read)(void *self, const char *path, struct buf *out, struct diag *d);
+};
 
 /* Extra columns that are read beside the inputs, by name: labels, groups, baselines. */
-enum err table_open(struct arena *a, struct seam *seam, const struct pack *p, const char *data,
+enum err table_open(struct arena *a, const struct table_source *from, const struct pack *p, const char *data,
                     const char *map, const char *const *extras, uint32_t extra_count, int64_t today,
                     struct table_file **file_out, struct diag *d) MUST_USE;
 void table_close(struct table_file *t); /* accepts NULL */

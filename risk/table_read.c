@@ -1,12 +1,11 @@
-/* See table_file.h. Members are read once, sorted by household in memory of their own, and looked up by key.
+/* See table_read.h. Members are read once, sorted by household in memory of their own, and looked up by key.
  */
-#include "agent/table_file.h"
+#include "risk/table_read.h"
 
 #include "platform/base/civil.h"
 #include "platform/base/json.h"
 #include "platform/base/map.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* Which column of a file one name is read from, and what its codes stand for. */
@@ -140,8 +139,8 @@ static enum err group_rows(struct arena *a, struct member_rows *m)
     return ERR_OK;
 }
 
-static enum err read_members(struct arena *a, struct seam *seam, const struct pack *p, uint32_t set,
-                             const struct json *about, const char *data, struct member_rows *m,
+static enum err read_members(struct arena *a, const struct table_source *from, const struct pack *p,
+                             uint32_t set, const struct json *about, const char *data, struct member_rows *m,
                              struct diag *d)
 {
     struct str file = json_text(about, "file"), key_name = json_text(about, "key");
@@ -157,7 +156,7 @@ static enum err read_members(struct arena *a, struct seam *seam, const struct pa
     buf_init(&text, TABLE_BYTES_MAX);
     enum err rc = beside(a, data, file, &path);
     if (!rc)
-        rc = seam->file_read(seam->self, path, &text, d);
+        rc = from->read(from->self, path, &text, d);
     if (rc)
         goto done;
     struct str kept = arena_str(a, buf_str(&text)), *header = ARENA_ARRAY(a, struct str, CSV_FIELDS_MAX);
@@ -248,7 +247,7 @@ static enum err open_columns(struct table_file *t, struct arena *a, const char *
     return rc;
 }
 
-enum err table_open(struct arena *a, struct seam *seam, const struct pack *p, const char *data,
+enum err table_open(struct arena *a, const struct table_source *from, const struct pack *p, const char *data,
                     const char *map, const char *const *extras, uint32_t extra_count, int64_t today,
                     struct table_file **file_out, struct diag *d)
 {
@@ -265,13 +264,13 @@ enum err table_open(struct arena *a, struct seam *seam, const struct pack *p, co
     t->sets = ARENA_ARRAY(a, struct member_rows, table_set_count(p) + 1);
     enum err rc = t->header && t->cells && t->sets ? ERR_OK : ERR_NOMEM;
     if (!rc && map)
-        rc = seam->file_read(seam->self, map, &map_text, d);
+        rc = from->read(from->self, map, &map_text, d);
     if (!rc && map)
         rc = json_read(a, buf_str(&map_text), &root, d);
     if (!rc)
         rc = map_keys(root, map, d);
     if (!rc)
-        rc = seam->file_read(seam->self, data, &t->text, d);
+        rc = from->read(from->self, data, &t->text, d);
     csv_open(&t->csv, buf_str(&t->text));
     if (!rc)
         rc = csv_row(&t->csv, a, t->header, &t->header_count, d);
@@ -285,7 +284,7 @@ enum err table_open(struct arena *a, struct seam *seam, const struct pack *p, co
         for (const struct json *c = sets ? sets->child : NULL; c && !about; c = c->next)
             if (str_eq(c->name, table_set(p, i)))
                 about = c;
-        rc = read_members(a, seam, p, i, about, data, &t->sets[i], d);
+        rc = read_members(a, from, p, i, about, data, &t->sets[i], d);
     }
     if (!rc && table_set_count(p) && t->key == UINT32_MAX)
         rc = diag_set(d, ERR_USAGE, "the pack reads members: the map must name the \"key\" of a household");
