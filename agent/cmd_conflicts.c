@@ -1,69 +1,13 @@
 /* The commands about answers in dispute: what two people said, what was decided, and deciding.
  */
 #include "agent/cli.h"
+#include "agent/disputes.h"
 #include "agent/term.h"
 #include "agent/work.h"
 
 #include <stdio.h>
 
 #define COUNT(array) (int)(sizeof(array) / sizeof *(array))
-
-struct naming {
-    struct store *s;
-    struct arena *a;
-    struct published *list;
-    uint32_t count;
-};
-
-/* The form of an interview's row, compiled; NULL when it is not here. */
-static const struct form *form_for(struct naming *n, const struct contested *c, struct fieldmap *map)
-{
-    for (uint32_t i = 0; i < n->count; i++) {
-        const struct published *p = &n->list[i];
-        unsigned char hash[SHA256_SIZE];
-        const struct form *form = NULL;
-        struct form_findings findings = {0};
-        struct buf xml;
-        if (!p->held || !str_eq_z(p->kind, "form") || sha256(p->id, hash) ||
-            memcmp(hash, c->form, sizeof c->form) != 0)
-            continue;
-        buf_init(&xml, 64u << 20);
-        enum err rc = store_object_get(n->s, p->hash, &xml, NULL);
-        struct str bytes = rc ? STR_NONE : arena_str(n->a, buf_str(&xml));
-        buf_free(&xml);
-        if (!rc && bytes.p)
-            rc = form_load(n->a, bytes, &form, &findings, NULL);
-        if (!rc && form)
-            rc = fieldmap_read(n->a, p->fieldmap, form_policies(n->a, form), form_field_count(form),
-                               form_repeat_count(form), map, NULL);
-        if (!rc && form)
-            return form;
-    }
-    return NULL;
-}
-
-/* The question as people know it: its label, else its path, else its number. */
-static struct str field_name(struct naming *n, const struct contested *c)
-{
-    static const char *const household[] = {"",        "code",     "area",     "name",
-                                            "address", "category", "position", "phone"};
-    struct fieldmap map;
-    struct buf b;
-    if (c->field == 0)
-        return STR("(removed)");
-    if (c->kind == ROW_HOUSEHOLD && c->field < COUNT(household))
-        return str_of(household[c->field]);
-    const struct form *form = c->kind == ROW_INTERVIEW || c->kind == ROW_REPEAT ? form_for(n, c, &map) : NULL;
-    uint32_t local = form ? fieldmap_local(&map, c->field) : FIELDMAP_NONE;
-    if (local != FIELDMAP_NONE)
-        return form_field(form, local)->label.n ? form_field(form, local)->label
-                                                : form_field(form, local)->path;
-    buf_init(&b, 32);
-    buf_put_u64(&b, c->field);
-    struct str text = arena_str(n->a, buf_str(&b));
-    buf_free(&b);
-    return text;
-}
 
 static void value_json(struct buf *b, const struct contested_value *v)
 {
@@ -77,7 +21,7 @@ static void value_json(struct buf *b, const struct contested_value *v)
                (long long)v->at_ms);
 }
 
-static void show_json(struct naming *n, const struct contested *list, uint32_t count)
+static void show_json(struct dispute_names *n, const struct contested *list, uint32_t count)
 {
     struct buf b;
     buf_init(&b, 64u << 20);
@@ -88,7 +32,7 @@ static void show_json(struct naming *n, const struct contested *list, uint32_t c
                    c->field, c->decided ? "true" : "false");
         buf_put_json(&b, c->household);
         buf_put_z(&b, ",\"field\":");
-        buf_put_json(&b, field_name(n, c));
+        buf_put_json(&b, dispute_name(n, c));
         buf_printf(&b, ",\"policy\":\"%s\",\"values\":[", field_policy_name(field_policy(c->field)));
         for (uint32_t k = 0; k < c->count; k++) {
             buf_put_z(&b, k ? "," : "");
@@ -118,7 +62,7 @@ static void value_line(const struct contested *c, uint32_t k, bool zh)
     fputc('\n', stdout);
 }
 
-static void show_text(struct naming *n, const struct contested *list, uint32_t count, bool zh)
+static void show_text(struct dispute_names *n, const struct contested *list, uint32_t count, bool zh)
 {
     if (count == 0)
         puts(zh ? "没有互相矛盾的回答。" : "No answer is in dispute.");
@@ -127,7 +71,7 @@ static void show_text(struct naming *n, const struct contested *list, uint32_t c
         printf("%lld.%u  ", (long long)c->row, c->field);
         term_put(stdout, c->household);
         fputs("  ", stdout);
-        term_put(stdout, field_name(n, c));
+        term_put(stdout, dispute_name(n, c));
         puts(c->decided ? (zh ? "  （已裁定）" : "  (decided)") : "");
         for (uint32_t k = 0; k < c->count; k++)
             value_line(c, k, zh);
@@ -156,7 +100,7 @@ static int run_conflicts(int argc, char **argv, struct seam *seam)
     arena_init(&a, WORK_MEMORY_MAX);
     code = cli_store_open("conflicts", &a, data, NULL, seam, &zone, &s);
     if (code < 0) {
-        struct naming names = {.s = s, .a = &a};
+        struct dispute_names names = {.s = s, .a = &a};
         enum err rc = store_contested(s, &a, &list, &count, &d);
         if (!rc)
             rc = store_published(s, &a, &names.list, &names.count, &d);

@@ -118,7 +118,7 @@ static enum err draw_token(struct serving *g, char out[static SERVE_TOKEN + 1])
     return ERR_OK;
 }
 
-static enum err session_begin(struct serve_call *c)
+enum err serve_session_begin(struct serve_call *c)
 {
     char *token = c->g->sessions[c->g->session_next];
     enum err rc = draw_token(c->g, token);
@@ -151,7 +151,7 @@ static bool take_link(struct serve_call *c)
     if (!key.p || !same_token(key, c->g->link))
         return false;
     c->g->link[0] = '\0';
-    if (session_begin(c))
+    if (serve_session_begin(c))
         return false;
     c->reply->status = 303;
     header(c->reply, "Location", STR("/"));
@@ -177,7 +177,9 @@ static void give_file(struct serve_call *c, struct str path)
 
 static const struct serve_route *route_of(const struct http_request *r, struct str path)
 {
-    const struct serve_route *const tables[] = {serve_today_routes, serve_visit_routes, serve_finish_routes};
+    const struct serve_route *const tables[] = {serve_today_routes,  serve_visit_routes,
+                                                serve_finish_routes, serve_lead_routes,
+                                                serve_device_routes, serve_training_routes};
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
         for (const struct serve_route *x = tables[t]; x->path; x++)
             if (x->method == r->method && str_eq_z(path, x->path))
@@ -198,6 +200,27 @@ static void tell_error(struct http_reply *reply, enum err rc, const struct diag 
     buf_put_char(&reply->body, '}');
 }
 
+#define IDLE_MS (3LL * 60 * 1000)
+#define IDLE_VISIT_MS (10LL * 60 * 1000)
+
+/* Nobody touched it for long: whoever comes next shows the PIN. What a page asks by itself is no touch. */
+static void note_touch(struct serving *g, bool by_itself)
+{
+    int64_t now = g->seam->mono_ms(g->seam->self);
+    int64_t idle = g->visit.open ? IDLE_VISIT_MS : IDLE_MS;
+    if (!g->locked && now - g->touched_ms > idle && serve_has_pin(g))
+        serve_lock(g);
+    if (!by_itself)
+        g->touched_ms = now;
+}
+
+/* What is needed to unlock. */
+static bool is_open_route(const struct http_request *r, struct str path)
+{
+    return (r->method == HTTP_GET && str_eq_z(path, "/api/lock")) ||
+           (r->method == HTTP_POST && str_eq_z(path, "/api/unlock"));
+}
+
 /* A page of ours sets a header of its own: what a plain form or image of another site sends has none. */
 static void run_route(struct serve_call *c, struct str path)
 {
@@ -207,7 +230,8 @@ static void run_route(struct serve_call *c, struct str path)
         refuse(c->reply, 403, "denied", "not a page of this program");
         return;
     }
-    if (!has_session(c->g, c->request)) {
+    note_touch(c->g, str_eq_z(head_of(c->request, "X-Doorstep"), "self"));
+    if (!is_open_route(c->request, path) && (c->g->locked || !has_session(c->g, c->request))) {
         refuse(c->reply, 401, "session", "open the link that doorstep serve prints");
         return;
     }
@@ -309,10 +333,11 @@ static void print_link(const struct serving *g, bool zh)
 
 static int run_serve(int argc, char **argv, struct seam *seam)
 {
-    const char *data = NULL, *port = NULL, *tz = NULL, *no_sync = NULL, *lang = NULL, *args[1];
+    const char *data = NULL, *port = NULL, *tz = NULL, *no_sync = NULL, *lang = NULL, *card = NULL, *args[1];
     const struct cli_option options[] = {
         {"--port", "N", "on 127.0.0.1; 0 = any free one (8710)", &port},
         {"--no-sync", NULL, "do not sync in the background", &no_sync},
+        {"--card", "DIR", "a folder that counts as a memory card", &card},
         {"--tz", "ZONE", "time zone, as Asia/Shanghai", &tz},
         {"--lang", "zh|en", "language of the messages", &lang},
         {"--data", "DIR", "where this device keeps its data", &data},
@@ -333,7 +358,16 @@ static int run_serve(int argc, char **argv, struct seam *seam)
     code = cli_store_open("serve", &a, data, tz, seam, &g.zone, &g.store);
     if (code < 0) {
         g.no_sync = no_sync != NULL;
-        enum err rc = cli_data_dir(&a, data, &g.data, &d);
+        g.card = card;
+        enum err rc = cli_data_dir(&a, data, &g.base, &d);
+        if (!rc && strlen(g.base) >= sizeof g.data - 16)
+            rc = diag_set(&d, ERR_USAGE, "the data directory's path is too long");
+        if (!rc) {
+            snprintf(g.data, sizeof g.data, "%s", g.base);
+            serve_training_end(&g); /* what an end without notice left */
+            g.locked = serve_has_pin(&g);
+            g.touched_ms = seam->mono_ms(seam->self);
+        }
         if (!rc)
             rc = listen_on(&g, port, &server, &d);
         if (!rc) {
@@ -341,6 +375,8 @@ static int run_serve(int argc, char **argv, struct seam *seam)
             rc = serve_sync_run(&g, &d);
         }
         http_serve_stop(server);
+        if (g.base)
+            serve_training_end(&g);
         visit_close(&g);
         buf_free(&g.sync.texts);
         code = rc ? cli_fail("serve", rc, &d) : 0;

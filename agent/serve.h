@@ -39,6 +39,7 @@ struct serving;
 enum err serve_sync_run(struct serving *g, struct diag *d) MUST_USE;
 void serve_sync_ask(struct serving *g);
 void serve_sync_anew(struct serving *g);
+void serve_sync_folder(struct serving *g, const char *dir); /* another person's store */
 
 /* ---- the interview that is open (serve_visit.c) ---- */
 struct serve_sent {
@@ -60,7 +61,12 @@ struct serving {
     struct store *store;
     const struct seam *seam;
     const struct zone *zone;
-    const char *data;
+    const char *base;                   /* the data folder */
+    const char *card;                   /* a folder that counts as a memory card; NULL = none */
+    char data[4096];                    /* of the person who uses it now: the data folder, or DATA/people/N */
+    char person[8];                     /* "" or N */
+    bool locked;                        /* the PIN comes first */
+    int64_t pin_not_before, touched_ms; /* in time that the device was up */
     uint16_t port;
     bool no_sync;
     char link[SERVE_TOKEN + 1]; /* "" = used */
@@ -68,6 +74,7 @@ struct serving {
     uint32_t session_next;
     struct serve_sync sync;
     struct serve_visit visit;
+    struct store *training; /* NULL = nobody practises (serve_training.c) */
 };
 
 /* One request to the JSON interface. */
@@ -85,7 +92,16 @@ struct serve_route {
     const char *path;
     enum err (*run)(struct serve_call *c);
 };
-extern const struct serve_route serve_today_routes[], serve_visit_routes[], serve_finish_routes[];
+extern const struct serve_route serve_today_routes[], serve_visit_routes[], serve_finish_routes[],
+    serve_lead_routes[], serve_device_routes[], serve_training_routes[];
+
+/* A new session, for whoever made this request. */
+enum err serve_session_begin(struct serve_call *c) MUST_USE;
+/* Closes what is open and forgets all sessions. */
+void serve_lock(struct serving *g);
+/* The practice store is closed and removed. */
+void serve_training_end(struct serving *g);
+bool serve_has_pin(const struct serving *g);
 
 /* ---- writing JSON (serve_json.c): a comma goes before what is not the first ---- */
 void js_open(struct buf *b, const char *name, char bracket); /* name NULL: in an array, or the whole */
@@ -123,6 +139,8 @@ enum err road_find(struct serve_call *c, struct str place, bool *found_out) MUST
 
 enum err visit_needed(struct serve_call *c) MUST_USE; /* ERR_STATE when no interview is open */
 void visit_close(struct serving *g);
+/* Opens an interview with files in the practice store; writes the reply. */
+enum err visit_practise(struct serve_call *c, const char *form, const char *pack) MUST_USE;
 /* Urgent findings and notes that were not told yet. */
 void visit_news(struct serve_call *c);
 

@@ -115,7 +115,7 @@ static enum err judge(struct serve_call *c)
     if (!rc && !own.n)
         rc = diag_set(c->d, ERR_USAGE, "choose what you think first");
     if (!rc)
-        rc = store_visit_judged(c->g->store, &c->g->visit.w.visit, own, c->d);
+        rc = store_visit_judged(c->g->visit.w.o.store, &c->g->visit.w.visit, own, c->d);
     return rc ? rc : findings(c);
 }
 
@@ -151,6 +151,8 @@ static enum err put_receipt(struct serve_call *c, const struct work_result *r)
     js_str(c->out, "name", w->has_household ? w->household.name : STR(""));
     js_str(c->out, "title", form_title(w->form).n ? form_title(w->form) : form_id(w->form));
     js_str(c->out, "started", w->visit.started);
+    js_str(c->out, "form", form_id(w->form));
+    js_bool(c->out, "practice", c->g->training != NULL);
     js_z(c->out, "level", r->judged ? judgement_level(&r->judgement) : "");
     visit_news(c);
     return ERR_OK;
@@ -175,6 +177,8 @@ static enum err finish(struct serve_call *c)
     js_open(c->out, NULL, '{');
     rc = put_receipt(c, &r);
     buf_put_char(c->out, '}');
+    if (c->g->training)
+        serve_training_end(c->g);
     visit_close(c->g);
     serve_sync_ask(c->g);
     return rc;

@@ -278,7 +278,7 @@ static void note_place(struct serve_call *c, struct str place)
     struct diag quiet = {0};
     if (str_eq(place, buf_str(&v->noted)) || v->w.visit.key == 0)
         return;
-    if (store_visit_place(c->g->store, &v->w.visit, place, &quiet))
+    if (store_visit_place(v->w.o.store, &v->w.visit, place, &quiet))
         return; /* an answer that cannot be saved says so itself */
     buf_clear(&v->noted);
     buf_put_str(&v->noted, place);

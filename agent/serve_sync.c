@@ -34,7 +34,7 @@ static enum err failed(struct diag *d, const char *what)
 /* ---- starting and ending it ---- */
 
 /* Between fork and exec: nothing but system calls. SIGUSR1 stays held back until the watch waits for it. */
-static void become_watch(const struct serving *g, const int ends[2])
+static void become_watch(const char *data, const int ends[2])
 {
     sigset_t none, held;
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -46,18 +46,22 @@ static void become_watch(const struct serving *g, const int ends[2])
     (void)signal(SIGPIPE, SIG_DFL);
     (void)dup2(ends[1], STDOUT_FILENO);
     (void)dup2(ends[1], STDERR_FILENO);
-    (void)execl("/proc/self/exe", "doorstep", "sync", "--watch", "--json", "--data", g->data, (char *)NULL);
+    (void)execl("/proc/self/exe", "doorstep", "sync", "--watch", "--json", "--data", data, (char *)NULL);
     _exit(127);
 }
 
 static enum err start(struct beside *b, struct diag *d)
 {
+    char data[sizeof b->g->data];
     int ends[2];
+    CHECK(pthread_mutex_lock(&b->g->sync.lock) == 0);
+    memcpy(data, b->g->data, sizeof data);
+    CHECK(pthread_mutex_unlock(&b->g->sync.lock) == 0);
     if (pipe2(ends, O_CLOEXEC) != 0)
         return failed(d, "no pipe for the sync beside");
     pid_t child = fork();
     if (child == 0)
-        become_watch(b->g, ends);
+        become_watch(data, ends);
     close(ends[1]);
     if (child < 0) {
         close(ends[0]);
@@ -111,6 +115,16 @@ void serve_sync_ask(struct serving *g)
 void serve_sync_anew(struct serving *g)
 {
     to_child(g, SIGTERM, true);
+}
+
+void serve_sync_folder(struct serving *g, const char *dir)
+{
+    CHECK(pthread_mutex_lock(&g->sync.lock) == 0);
+    snprintf(g->data, sizeof g->data, "%s", dir);
+    g->sync.ran = false;
+    g->sync.last = STR("");
+    CHECK(pthread_mutex_unlock(&g->sync.lock) == 0);
+    serve_sync_anew(g);
 }
 
 /* ---- what it says ---- */

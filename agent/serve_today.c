@@ -277,6 +277,24 @@ static enum err find(struct serve_call *c)
 
 /* ---- one household ---- */
 
+/* What departments' values are called, so that nobody has to read variable names. */
+static void put_names(struct serve_call *c, const struct pack *p, struct str json)
+{
+    const struct json *o = NULL;
+    struct diag quiet = {0};
+    if (!json.n || json_read(c->a, json, &o, &quiet) || o->type != JSON_OBJECT)
+        return;
+    for (const struct json *x = o->child; x; x = x->next) {
+        struct str zh = pack_dept_name(p, x->name, true), en = pack_dept_name(p, x->name, false);
+        if (!zh.n && !en.n)
+            continue;
+        js_open(c->out, arena_z(c->a, x->name), '[');
+        js_str(c->out, NULL, zh.n ? zh : en);
+        js_str(c->out, NULL, en.n ? en : zh);
+        buf_put_char(c->out, ']');
+    }
+}
+
 static void put_lead(struct serve_call *c, const struct caseload *x, const struct lead *l)
 {
     js_open(c->out, NULL, '{');
@@ -360,6 +378,11 @@ static enum err household(struct serve_call *c)
     put_household(c, &h);
     js_raw(c->out, "department", department);
     js_str(c->out, "department_as_of", as_of);
+    js_open(c->out, "names", '{');
+    put_names(c, x.pack, department);
+    for (uint32_t i = 0; i < x.lead_count; i++)
+        put_names(c, x.pack, x.leads[i].indicators);
+    buf_put_char(c->out, '}');
     js_open(c->out, "leads", '[');
     for (uint32_t i = 0; i < x.lead_count; i++)
         put_lead(c, &x, &x.leads[i]);

@@ -107,6 +107,7 @@ static void put_visit(struct serve_call *c)
     js_bool(c->out, "edit", w->visit.edit);
     js_bool(c->out, "reason_wanted", w->visit.edit && form_audit(w->form)->change_reasons);
     js_str(c->out, "prev_ended", w->visit.prev_ended);
+    js_bool(c->out, "practice", c->g->training != NULL);
     js_bool(c->out, "pack", w->pack != NULL);
     js_str(c->out, "judged", w->visit.judgement);
     visit_news(c);
@@ -124,6 +125,7 @@ static enum err open_work(struct serve_call *c, struct str household, struct str
     struct serve_visit *v = &c->g->visit;
     struct str language = json_text(c->in, "language"), edit = json_text(c->in, "edit");
     struct str position = json_text(c->in, "position"), reason = json_text(c->in, "reason");
+    serve_training_end(c->g);
     visit_close(c->g);
     buf_init(&v->household, 4096);
     buf_init(&v->form, 4096);
@@ -149,6 +151,36 @@ static enum err open_work(struct serve_call *c, struct str household, struct str
     v->w.o.reason = reason.n ? arena_z(&v->w.arena, reason) : NULL;
     v->first = session_next(v->w.session).place;
     return ERR_OK;
+}
+
+enum err visit_practise(struct serve_call *c, const char *form, const char *pack)
+{
+    struct serve_visit *v = &c->g->visit;
+    visit_close(c->g);
+    buf_init(&v->household, 4096);
+    buf_init(&v->form, 4096);
+    buf_init(&v->noted, 65536);
+    buf_put_z(&v->form, form);
+    const struct work_options o = {.store = c->g->training,
+                                   .seam = c->g->seam,
+                                   .zone = c->g->zone,
+                                   .form = v->form.p,
+                                   .pack = pack ? arena_z(c->a, str_of(pack)) : NULL,
+                                   .fresh = true};
+    enum err rc = work_open(&v->w, &o, c->d);
+    if (rc) {
+        visit_close(c->g);
+        return rc;
+    }
+    v->open = true;
+    v->w.o.pack = NULL;
+    v->notes_told = v->w.notes.count; /* that the centre does not know this form is meant so */
+    v->first = session_next(v->w.session).place;
+    js_open(c->out, NULL, '{');
+    put_visit(c);
+    rc = page_write(c, STR(""));
+    buf_put_char(c->out, '}');
+    return rc;
 }
 
 static enum err open_visit(struct serve_call *c)
@@ -255,7 +287,7 @@ static void note_first(struct serve_call *c, struct place p)
     if (v->noted.n > 0 || v->w.visit.key == 0)
         return;
     struct str ref = session_ref(v->w.session, p, c->a);
-    if (store_visit_place(c->g->store, &v->w.visit, ref, &quiet) == ERR_OK)
+    if (store_visit_place(v->w.o.store, &v->w.visit, ref, &quiet) == ERR_OK)
         buf_put_str(&v->noted, ref);
 }
 
@@ -308,7 +340,7 @@ static enum err take_file(struct serve_call *c)
     if (!rc)
         rc = find_place(c, "ref", &p);
     if (!rc)
-        rc = attach_put(c->g->store, serve_query(c, "name"), c->request->body, name, c->d);
+        rc = attach_put(c->g->visit.w.o.store, serve_query(c, "name"), c->request->body, name, c->d);
     if (!rc)
         rc = session_answer(s, p, str_of(name), c->d);
     return rc ? rc : saved_reply(c);
@@ -536,7 +568,8 @@ static enum err media(struct serve_call *c)
     struct str name = serve_query(c, "name");
     struct buf file;
     buf_init(&file, SERVE_BODY_MAX);
-    enum err rc = attach_get(c->g->store, name, &file, c->d);
+    struct store *from = c->g->training ? c->g->training : c->g->store;
+    enum err rc = attach_get(from, name, &file, c->d);
     if (rc == ERR_NOT_FOUND)
         (void)diag_set(c->d, rc, "this file is not here");
     if (!rc)

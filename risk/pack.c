@@ -984,6 +984,15 @@ uint32_t pack_must_visit(const struct pack *p, struct str rule)
     return p && map_get(&p->checks_by_id, rule, &i) ? p->checks.at[i].groups : 0;
 }
 
+struct str pack_dept_name(const struct pack *p, struct str name, bool zh)
+{
+    uint32_t i;
+    if (!p || !map_get(&p->dept_by_name, name, &i))
+        return STR("");
+    const struct words *w = &p->dept.at[i].words;
+    return zh ? w->zh : w->en;
+}
+
 uint32_t pack_check_count(const struct pack *p)
 {
     return p->checks.count;

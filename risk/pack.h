@@ -43,6 +43,8 @@ uint32_t pack_check_count(const struct pack *p);
 uint32_t pack_must_visit(const struct pack *p, struct str rule);
 /* The form's path of the day of a visit, as the pack names it; "" when it does not. */
 struct str pack_date_path(const struct pack *p);
+/* What a department's value is called, in words; "" when the pack does not know it. */
+struct str pack_dept_name(const struct pack *p, struct str name, bool zh);
 /* Reads only id, version, title and the form ids it is for: no form needed. Texts live in `a`. */
 struct pack_about {
     struct str id, version, title_zh, title_en;
