@@ -18,6 +18,7 @@ ds_pkg(dep_zstd libzstd)
 ds_pkg(dep_curl libcurl)
 ds_pkg(dep_microhttpd libmicrohttpd)
 ds_pkg(dep_gnutls gnutls)
+ds_pkg(dep_qrencode libqrencode)
 ds_pkg(dep_pq libpq)
 
 # Debian's mbedTLS has neither a pkg-config file nor a CMake configuration.

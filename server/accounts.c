@@ -5,6 +5,7 @@
  */
 #include "server/accounts.h"
 
+#include "platform/http_form.h"
 #include "server/parts.h"
 
 #define TRIES_FREE_NAME 5 /* wrong passwords of one name before it has to wait */
@@ -221,6 +222,83 @@ enum err account_end(struct cstore *st, const struct seam *seam, struct str by, 
     return rc;
 }
 
+/* ---- the second factor ---- */
+
+/* RFC 4648 section 6, without padding: what authenticators read. */
+static void put_base32(struct buf *b, const unsigned char *p, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    uint32_t bits = 0, have = 0;
+    for (size_t i = 0; i < n; i++) {
+        bits = (bits << 8 | p[i]) & 0xffff;
+        for (have += 8; have >= 5; have -= 5)
+            buf_put_char(b, digits[bits >> (have - 5) & 31]);
+    }
+    if (have)
+        buf_put_char(b, digits[bits << (5 - have) & 31]);
+}
+
+void totp_uri(const unsigned char key[static TOTP_KEY_SIZE], struct str county, struct str login,
+              struct buf *out)
+{
+    buf_put_z(out, "otpauth://totp/Doorstep%20");
+    http_encode(out, county);
+    buf_put_char(out, ':');
+    http_encode(out, login);
+    buf_put_z(out, "?secret=");
+    put_base32(out, key, TOTP_KEY_SIZE);
+    buf_put_z(out, "&issuer=Doorstep%20");
+    http_encode(out, county);
+}
+
+bool totp_right(const unsigned char key[static TOTP_KEY_SIZE], int64_t now_ms, struct str code,
+                uint64_t after, uint64_t *step_out)
+{
+    uint64_t given = 0, now = (uint64_t)(now_ms / 1000 / TOTP_STEP_S);
+    bool right = false;
+    code = str_trim(code);
+    if (code.n != 6 || !str_to_u64(code, &given))
+        return false;
+    for (uint64_t step = now - 1; step <= now + 1; step++) {
+        uint32_t want = 0;
+        if (totp_code((struct str){(const char *)key, TOTP_KEY_SIZE}, step, 6, &want) == ERR_OK &&
+            want == given && step > after) {
+            right = true;
+            *step_out = step;
+        }
+    }
+    return right;
+}
+
+enum err account_set_totp(struct cstore *st, const struct seam *seam, struct str by, uint32_t person,
+                          const unsigned char *key, struct diag *d)
+{
+    struct arena a;
+    struct account_row row;
+    arena_init(&a, 1u << 20);
+    enum err rc = cstore_begin(st, d);
+    if (!rc)
+        rc = cstore_account(st, &a, person, &row, d);
+    if (!rc) {
+        row.has_totp = key != NULL;
+        row.totp_step = 0;
+        memset(row.totp, 0, sizeof row.totp);
+        if (key)
+            memcpy(row.totp, key, sizeof row.totp);
+        rc = cstore_account_put(st, &row, d);
+    }
+    if (!rc)
+        rc = cstore_audit(st, seam->wall_ms(seam->self), by,
+                          key ? STR("second-factor-set") : STR("second-factor-removed"),
+                          row.login.p ? row.login : STR(""), d);
+    if (!rc)
+        rc = cstore_commit(st, d);
+    cstore_rollback(st);
+    crypto_wipe(&row, sizeof row);
+    arena_free(&a);
+    return rc;
+}
+
 /* ---- wrong tries ---- */
 
 /* An IPv6 address counts by the network that one household or office gets, its first 64 bits. */
@@ -302,24 +380,6 @@ static enum err door_look(struct door *x, int64_t *wait_s, struct diag *d)
     return rc ? diag_set(d, rc, "The account cannot be read.") : ERR_OK;
 }
 
-static bool code_right(struct door *x)
-{
-    uint64_t given = 0, now = (uint64_t)(x->now_ms / 1000 / TOTP_STEP_S);
-    struct str code = str_trim(x->q->code);
-    if (code.n != 6 || !str_to_u64(code, &given))
-        return false;
-    bool right = false;
-    for (uint64_t step = now - 1; step <= now + 1; step++) {
-        uint32_t want = 0;
-        if (totp_code((struct str){(const char *)x->account.totp, TOTP_KEY_SIZE}, step, 6, &want) == ERR_OK &&
-            want == given && step > x->account.totp_step) {
-            right = true;
-            x->totp_step = step;
-        }
-    }
-    return right;
-}
-
 /* Rounds grow over the years; the next sign-in is when the password is here to follow. */
 static void stretch_more(struct door *x)
 {
@@ -341,7 +401,8 @@ static enum err password_right(struct door *x, bool *right_out)
                                    there ? x->account.rounds : x->s->password_rounds, hash);
     if (!rc)
         *right_out = crypto_equal(hash, x->account.hash, sizeof hash) && there &&
-                     (!x->account.has_totp || code_right(x));
+                     (!x->account.has_totp || totp_right(x->account.totp, x->now_ms, x->q->code,
+                                                         x->account.totp_step, &x->totp_step));
     crypto_wipe(hash, sizeof hash);
     return rc;
 }

@@ -116,6 +116,18 @@ enum err account_set_role(struct cstore *st, const struct seam *seam, struct str
 enum err account_end(struct cstore *st, const struct seam *seam, struct str by, uint32_t person,
                      struct diag *d) MUST_USE;
 
+/* ---- the second factor: RFC 6238, six digits every 30 seconds ---- */
+/* "otpauth://totp/..." as authenticators read it from a QR code. */
+void totp_uri(const unsigned char key[static TOTP_KEY_SIZE], struct str county, struct str login,
+              struct buf *out);
+/* The steps before and after count as well: clocks differ. `after`: the last step that was used. */
+bool totp_right(const unsigned char key[static TOTP_KEY_SIZE], int64_t now_ms, struct str code,
+                uint64_t after, uint64_t *step_out);
+/* From now on signing in needs a code of this key; NULL: no more. Make a key with the seam's random, show it
+ * (totp_uri), and have one code read back (totp_right) before it counts. */
+enum err account_set_totp(struct cstore *st, const struct seam *seam, struct str by, uint32_t person,
+                          const unsigned char *key, struct diag *d) MUST_USE;
+
 struct sign_in {
     struct str login, password, code; /* code: of the second factor, "" = not given */
     struct str address;               /* whence */

@@ -2,6 +2,8 @@
 #include "server/desk_people.h"
 
 #include "server/audit.h"
+#include "server/qr.h"
+#include "server/root.h"
 
 #define AUDIT_PAGE 500
 #define LINE_TIME 16 /* "2026-03-02T18:05" */
@@ -140,4 +142,231 @@ enum err audit_answer(struct desk *k, const struct audit_question *q, struct buf
     if (!rc)
         rc = audit_verify(k->st, head.n ? &head : NULL, &x, d);
     return rc ? rc : audit_state_tell(&x, &head, q->json, out, d);
+}
+
+/* ---- the second factor ---- */
+
+enum err totp_give(struct desk *k, struct str county, uint32_t person, const char *qr_file, struct buf *out,
+                   struct diag *d)
+{
+    unsigned char key[TOTP_KEY_SIZE];
+    struct account_row row;
+    struct buf uri, svg;
+    buf_init(&uri, QR_TEXT_MAX);
+    buf_init(&svg, 1u << 20);
+    enum err rc = cstore_account(k->st, k->a, person, &row, d);
+    if (!rc && k->seam->random(k->seam->self, key, sizeof key))
+        rc = diag_set(d, ERR_IO, "The system gave no random bytes for a key.");
+    if (!rc) {
+        totp_uri(key, county, row.login.p ? row.login : STR(""), &uri);
+        rc = uri.failed;
+    }
+    if (!rc && qr_file)
+        rc = qr_svg(buf_str(&uri), STR("Doorstep"), &svg, d);
+    if (!rc && qr_file)
+        rc = k->seam->file_write(k->seam->self, qr_file, buf_str(&svg), true, d);
+    if (!rc)
+        rc = account_set_totp(k->st, k->seam, STR("centre"), person, key, d);
+    if (!rc)
+        buf_printf(
+            out,
+            "%.*s\nSigning in as %.*s needs a code of this key from now on. Put it into an authenticator "
+            "and keep it nowhere else.\n",
+            STR_ARG(buf_str(&uri)), STR_ARG(row.login));
+    crypto_wipe(key, sizeof key);
+    buf_free(&svg);
+    buf_free(&uri);
+    return rc;
+}
+
+/* ---- the root key ---- */
+
+static enum err path_of(struct desk *k, const char *folder, const char *name, const char **out)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    buf_printf(&b, "%s/%s", folder, name);
+    *out = b.failed ? NULL : arena_z(k->a, buf_str(&b));
+    buf_free(&b);
+    return *out ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err root_read(struct desk *k, const char *dir, struct key_pair_p256 *root, struct diag *d)
+{
+    const char *path = NULL;
+    struct buf bytes;
+    buf_init(&bytes, 4096);
+    enum err rc = path_of(k, dir, "keys/root.key", &path);
+    if (!rc)
+        rc = k->seam->file_read(k->seam->self, path, &bytes, NULL);
+    if (rc == ERR_NOT_FOUND)
+        rc = diag_set(d, ERR_STATE, "%s/keys/root.key is not here. Put it back with: doorstepd root join",
+                      dir);
+    if (!rc && bytes.n != sizeof root->secret)
+        rc = diag_set(d, ERR_CORRUPT, "%s/keys/root.key is no key.", dir);
+    if (!rc) {
+        memcpy(root->secret, bytes.p, sizeof root->secret);
+        rc = p256_public(root);
+    }
+    if (bytes.p)
+        crypto_wipe(bytes.p, bytes.room);
+    buf_free(&bytes);
+    return rc ? diag_set(d, rc, "The root key cannot be read.") : ERR_OK;
+}
+
+static enum err share_put(struct desk *k, const char *folder, const struct root_share *s, struct diag *d)
+{
+    char name[20], text[ROOT_SHARE_TEXT];
+    const char *path = NULL;
+    struct buf line;
+    buf_init(&line, 4096);
+    buf_printf(&line, "share-%u.txt", s->x);
+    memcpy(name, line.p, line.n + 1);
+    buf_clear(&line);
+    enum err rc = path_of(k, folder, name, &path);
+    if (!rc)
+        rc = root_share_write(s, text);
+    buf_printf(&line, "%s\n", text);
+    if (!rc)
+        rc = k->seam->file_write(k->seam->self, path, buf_str(&line), true, d);
+    crypto_wipe(text, sizeof text);
+    if (line.p)
+        crypto_wipe(line.p, line.room);
+    buf_free(&line);
+    return rc ? diag_set(d, rc, "%s/%s cannot be written.", folder, name) : ERR_OK;
+}
+
+static enum err share_get(struct desk *k, const char *path, struct root_share *out, struct diag *d)
+{
+    struct buf text;
+    buf_init(&text, 4096);
+    enum err rc = k->seam->file_read(k->seam->self, path, &text, d);
+    if (!rc)
+        rc = root_share_read(buf_str(&text), out, NULL);
+    if (rc == ERR_SYNTAX)
+        rc = diag_set(
+            d, rc,
+            "%s holds no share of a root key, or a digit of it is wrong: eleven groups of eight digits "
+            "with lines between them.",
+            path);
+    if (text.p)
+        crypto_wipe(text.p, text.room);
+    buf_free(&text);
+    return rc;
+}
+
+/* From the files, all of them, and the last `need`. */
+static enum err shares_prove(struct desk *k, const char *folder, uint8_t need, uint8_t count,
+                             const struct key_pair_p256 *root, struct diag *d)
+{
+    struct root_share s[ROOT_SHARES_MAX];
+    struct key_pair_p256 back = {0};
+    enum err rc = ERR_OK;
+    for (uint8_t i = 0; !rc && i < count; i++) {
+        char name[20];
+        const char *path = NULL;
+        struct buf b;
+        buf_init(&b, sizeof name);
+        buf_printf(&b, "share-%u.txt", i + 1u);
+        memcpy(name, b.p, b.n + 1);
+        buf_free(&b);
+        rc = path_of(k, folder, name, &path);
+        if (!rc)
+            rc = share_get(k, path, &s[i], d);
+    }
+    for (uint8_t from = 0; !rc && from <= count - need; from++) {
+        rc = root_join(s + from, need, &back, d);
+        if (!rc && memcmp(back.secret, root->secret, sizeof back.secret) != 0)
+            rc = diag_set(d, ERR_CORRUPT, "The shares do not give the key back. Nothing was removed.");
+    }
+    crypto_wipe(s, sizeof s);
+    crypto_wipe(&back, sizeof back);
+    return rc;
+}
+
+static enum err root_audit(struct desk *k, const char *what, struct diag *d)
+{
+    enum err rc = cstore_begin(k->st, d);
+    if (!rc)
+        rc = cstore_audit(k->st, k->seam->wall_ms(k->seam->self), STR("centre"), str_of(what), STR(""), d);
+    if (!rc)
+        rc = cstore_commit(k->st, d);
+    cstore_rollback(k->st);
+    return rc;
+}
+
+enum err root_give_out(struct desk *k, const char *dir, const char *folder, uint8_t need, uint8_t count,
+                       bool remove, struct buf *out, struct diag *d)
+{
+    struct key_pair_p256 root = {0};
+    struct root_share s[ROOT_SHARES_MAX] = {{{0}, 0, 0, {0}}};
+    unsigned char random[(ROOT_SHARES_MAX - 1) * P256_SECRET_SIZE], hash[SHA256_SIZE];
+    const char *path = NULL;
+    if (need < 2 || need > count || count > ROOT_SHARES_MAX)
+        return diag_set(d, ERR_USAGE,
+                        "Say how many shares (2 to %d) and how many of them are needed (2 or more).",
+                        ROOT_SHARES_MAX);
+    enum err rc = root_read(k, dir, &root, d);
+    if (!rc)
+        rc = k->seam->dir_make(k->seam->self, folder, d);
+    if (!rc)
+        rc = crypto_random(random, sizeof random);
+    if (!rc)
+        rc = sha256((struct str){(const char *)root.public, sizeof root.public}, hash);
+    if (!rc)
+        root_split(root.secret, need, count, random, s);
+    for (uint8_t i = 0; !rc && i < count; i++) {
+        memcpy(s[i].print, hash, sizeof s[i].print);
+        rc = share_put(k, folder, &s[i], d);
+    }
+    if (!rc)
+        rc = shares_prove(k, folder, need, count, &root, d);
+    if (!rc)
+        rc = root_audit(k, remove ? "root-split-and-removed" : "root-split", d);
+    if (!rc && remove)
+        rc = path_of(k, dir, "keys/root.key", &path);
+    if (!rc && remove)
+        rc = k->seam->file_remove(k->seam->self, path);
+    if (!rc)
+        buf_printf(
+            out,
+            "%u shares lie in %s; any %u of them give the key back, fewer say nothing. This was tried.\n"
+            "Print each, give it to its keeper, and remove the files. %s\n",
+            count, folder, need,
+            remove ? "The key itself is no longer here." : "The key itself still lies in keys/root.key.");
+    crypto_wipe(&root, sizeof root);
+    crypto_wipe(s, sizeof s);
+    crypto_wipe(random, sizeof random);
+    return rc ? diag_set(d, rc, "The root key could not be split.") : ERR_OK;
+}
+
+enum err root_put_back(struct desk *k, const char *dir, const struct str *files, uint32_t file_count,
+                       struct buf *out, struct diag *d)
+{
+    struct root_share s[ROOT_SHARES_MAX];
+    struct key_pair_p256 root = {0};
+    struct centre c;
+    const char *path = NULL;
+    enum err rc = file_count <= ROOT_SHARES_MAX
+                      ? centre_read(k->seam, dir, k->a, &c, d)
+                      : diag_set(d, ERR_LIMIT, "There are at most %d shares.", ROOT_SHARES_MAX);
+    for (uint32_t i = 0; !rc && i < file_count; i++)
+        rc = share_get(k, arena_z(k->a, files[i]), &s[i], d);
+    if (!rc)
+        rc = root_join(s, file_count, &root, d);
+    if (!rc && memcmp(root.public, c.keys.root_public, sizeof root.public) != 0)
+        rc = diag_set(d, ERR_USAGE, "These are shares of another county's root key.");
+    if (!rc)
+        rc = path_of(k, dir, "keys/root.key", &path);
+    if (!rc)
+        rc = k->seam->file_write(k->seam->self, path,
+                                 (struct str){(const char *)root.secret, sizeof root.secret}, true, d);
+    if (!rc)
+        rc = root_audit(k, "root-joined", d);
+    if (!rc)
+        buf_printf(out, "The root key is back in %s. Take it out again when it has done its work.\n", path);
+    crypto_wipe(s, sizeof s);
+    crypto_wipe(&root, sizeof root);
+    crypto_wipe(&c, sizeof c);
+    return rc;
 }

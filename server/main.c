@@ -21,6 +21,7 @@
 #include "server/quality.h"
 #include "server/parts.h"
 #include "server/desk_people.h"
+#include "server/qr.h"
 
 #define ARGUMENTS_MAX 8
 #define MEMORY_MAX (1536u << 20)
@@ -34,6 +35,8 @@ enum option {
     OPTION_PRINT_PORT,
     OPTION_PERSON,
     OPTION_LOGIN,
+    OPTION_QR,
+    OPTION_SHARES,
     OPTION_PASSWORD_FILE,
     OPTION_VERIFY,
     OPTION_HEAD,
@@ -82,6 +85,8 @@ static const struct option_row {
     [OPTION_LISTEN] = {"--listen",     "ADDR:PORT", "where to answer (127.0.0.1:8080); port 0 = any"},
     [OPTION_PRINT_PORT] = {"--print-port", NULL,        "print the port once requests are answered"},
     [OPTION_PERSON] = {"--person",     "NAME",      "the person's name; with assign, the person's number"},
+    [OPTION_QR] = {"--qr",         "FILE",      "also as a QR code, an SVG picture to show or print"},
+    [OPTION_SHARES] = {"--shares",     "NEED/ALL",  "such as 3/5: any three of five give the key back"},
     [OPTION_LOGIN] = {"--admin",      "LOGIN",     "make the first administrator, with this sign-in name"},
     [OPTION_PASSWORD_FILE] = {"--password-file", "FILE", "its first line is the password; - = stdin"},
     [OPTION_VERIFY] = {"--verify",     NULL,        "walk the chain of hashes and say whether it is whole"},
@@ -114,7 +119,7 @@ static const struct option_row {
     [OPTION_CERTIFICATE] = {"--certificate", "FILE",    "serve HTTPS: the certificate with its chain, PEM"},
     [OPTION_KEY] = {"--key",        "FILE",      "the certificate's key, PEM"},
     [OPTION_BUNDLE] = {"--out",        "FILE",      "the bundle for the way back; or a folder"},
-    [OPTION_REMOVE] = {"--remove",     NULL,        "remove bundles whose frames all lie here now"},
+    [OPTION_REMOVE] = {"--remove",     NULL,        "what was taken: bundles, a second factor, the root key"},
     [OPTION_LOG] = {"--log",        "FILE",      "append one JSON line per event; - is standard error"},
 };
 /* clang-format on */
@@ -376,6 +381,17 @@ static enum err call_serve(struct run *r, struct diag *d)
 
 /* ---- people and devices ---- */
 
+static enum err qr_file_write(struct run *r, struct str text, struct diag *d)
+{
+    struct buf svg;
+    buf_init(&svg, 1u << 20);
+    enum err rc = qr_svg(text, r->option[OPTION_PERSON], &svg, d);
+    if (!rc)
+        rc = r->seam.file_write(r->seam.self, r->option[OPTION_QR].p, buf_str(&svg), true, d);
+    buf_free(&svg);
+    return rc;
+}
+
 static enum err ticket_print(struct run *r, const struct centre *c, const struct enrol_ticket *t,
                              struct diag *d)
 {
@@ -391,6 +407,12 @@ static enum err ticket_print(struct run *r, const struct centre *c, const struct
         rc = enrol_code_write(&code, &qr);
     if (rc)
         return diag_set(d, rc, "The enrolment code cannot be written; is the address too long?");
+    if (given(r, OPTION_QR))
+        rc = qr_file_write(r, buf_str(&qr), d);
+    if (rc) {
+        buf_free(&qr);
+        return rc;
+    }
     enrol_token_write(t->token60, token);
     root_print_text(hash, print);
     if (given(r, OPTION_JSON)) {
@@ -497,12 +519,27 @@ static enum err person_end(struct run *r, uint32_t person, struct diag *d)
     return rc;
 }
 
+static enum err person_code(struct run *r, uint32_t person, struct diag *d)
+{
+    struct str county;
+    enum err rc = ERR_OK;
+    if (given(r, OPTION_REMOVE)) {
+        rc = account_set_totp(r->store, &r->seam, STR("centre"), person, NULL, d);
+        if (!rc)
+            buf_put_z(&r->out, "Signing in needs no code any more.\n");
+        return rc;
+    }
+    rc = cstore_county(r->store, &r->memory, &county, NULL, &(struct counters){0}, d);
+    return rc ? rc
+              : totp_give(&r->desk, county, person, given(r, OPTION_QR) ? r->option[OPTION_QR].p : NULL, &r->out, d);
+}
+
 static enum err call_person(struct run *r, struct diag *d)
 {
     static const struct {
         const char *name;
         enum err (*call)(struct run *r, uint32_t person, struct diag *d);
-    } acts[] = {{"password", person_password}, {"role", person_role}, {"end", person_end}};
+    } acts[] = {{"password", person_password}, {"role", person_role}, {"end", person_end}, {"code", person_code}};
     struct str what = r->arguments[0];
     uint32_t person = 0;
     if (str_eq_z(what, "list") && r->argument_count == 2)
@@ -516,6 +553,23 @@ static enum err call_person(struct run *r, struct diag *d)
         return rc ? rc : acts[i].call(r, person, d);
     }
     return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
+}
+
+static enum err call_root(struct run *r, struct diag *d)
+{
+    struct str what = r->arguments[0], need_text, rest = r->option[OPTION_SHARES];
+    uint64_t needed = 0, count = 0;
+    if (str_eq_z(what, "join") && r->argument_count >= 3)
+        return root_put_back(&r->desk, r->dir, r->arguments + 2, r->argument_count - 2, &r->out, d);
+    if (!str_eq_z(what, "split") || r->argument_count != 3)
+        return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
+    enum err rc = need(r, OPTION_SHARES, d);
+    if (!rc && (!str_split(&rest, '/', &need_text) || !str_to_u64(need_text, &needed) || !str_to_u64(rest, &count) ||
+                count > 255 || needed > 255))
+        rc = diag_set(d, ERR_USAGE, "--shares must be NEEDED/ALL, such as 3/5.");
+    return rc ? rc
+              : root_give_out(&r->desk, r->dir, r->arguments[2].p, (uint8_t)needed, (uint8_t)count,
+                              given(r, OPTION_REMOVE), &r->out, d);
 }
 
 static enum err call_audit(struct run *r, struct diag *d)
@@ -1198,7 +1252,8 @@ static const struct command commands[] = {
      "answer handhelds until SIGTERM or Ctrl-C",
      "doorstepd serve /srv/doorstep --listen 0.0.0.0:8080"},
     {"enrol-token", "DIR", 1, 1,
-     BIT(OPTION_PERSON) | BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_URL) | BIT(OPTION_JSON), true,
+     BIT(OPTION_PERSON) | BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_URL) | BIT(OPTION_QR) |
+         BIT(OPTION_JSON), true,
      call_enrol_token,
      "a token that enrols one handheld, valid for 48 hours",
      "doorstepd enrol-token /srv/doorstep --person 王芳 --role cadre --area 990101001 "
@@ -1206,11 +1261,15 @@ static const struct command commands[] = {
     {"device", "list|revoke DIR [ID]", 2, 3, BIT(OPTION_JSON), true, call_device,
      "show the handhelds, or shut one out",
      "doorstepd device revoke /srv/doorstep 1f00c0ffee001234"},
-    {"person", "add|list|password|role|end DIR [LOGIN]", 2, 3,
-     BIT(OPTION_PERSON) | BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_PASSWORD_FILE) | BIT(OPTION_JSON),
+    {"person", "add|list|password|role|code|end DIR [LOGIN]", 2, 3,
+     BIT(OPTION_PERSON) | BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_PASSWORD_FILE) |
+         BIT(OPTION_QR) | BIT(OPTION_REMOVE) | BIT(OPTION_JSON),
      true, call_person,
      "who works with the centre, and how they sign in",
      "doorstepd person add /srv/doorstep zhouling --person 周玲 --role county"},
+    {"root", "split|join DIR FOLDER|SHARE...", 3, 8, BIT(OPTION_SHARES) | BIT(OPTION_REMOVE), true, call_root,
+     "the county's root key as shares on paper, and back",
+     "doorstepd root split /srv/doorstep /media/usb/shares --shares 3/5 --remove"},
     {"audit", "DIR", 1, 1,
      BIT(OPTION_VERIFY) | BIT(OPTION_HEAD) | BIT(OPTION_PERSON) | BIT(OPTION_HOUSEHOLD) | BIT(OPTION_ACT) |
          BIT(OPTION_JSON),
@@ -1390,8 +1449,7 @@ static enum err carry_out(struct run *r, int argc, char **argv, struct diag *d)
     if (rc)
         return rc;
     /* "device list DIR": the directory stands second. */
-    bool second = r->command->call == call_device || r->command->call == call_quality || r->command->call == call_person ||
-                  r->command->call == call_courier || r->command->call == call_review;
+    bool second = strncmp(r->command->arguments, "DIR", 3) != 0;
     r->dir = r->arguments[second].p;
     if (given(r, OPTION_LOG))
         po.log_file = r->option[OPTION_LOG].p;

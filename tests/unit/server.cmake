@@ -1,6 +1,8 @@
 # Unit tests of server/: one line each, such as  ds_unit_test(session ds_server)
 ds_unit_test(server ds_server ds_sim)
 ds_unit_test(roles ds_server)
+ds_unit_test(root ds_server)
+ds_unit_test(qr ds_server)
 ds_unit_test(audit_chain ds_server ds_sim)
 ds_unit_test(accounts ds_server ds_sim)
 ds_unit_test(accept ds_server ds_sim)

@@ -358,6 +358,61 @@ static void test_after_signing_in_nobody_is_led_to_another_site(void **state)
     }
 }
 
+/* ---- the second factor ---- */
+
+static struct page sign_in_with_code(struct world *w, const char *code)
+{
+    struct browser b = {.accept = "*/*"};
+    struct buf form;
+    buf_init(&form, 1000);
+    buf_printf(&form, "name=zhouling&password=three+goats+on+a+hill&code=%s", code);
+    struct page p = browse(w, &b, HTTP_POST, "/login", buf_str(&form));
+    buf_free(&form);
+    return p;
+}
+
+static void code_at(struct world *w, const unsigned char *key, int64_t shift_ms, char out[static 8])
+{
+    uint32_t code = 0;
+    uint64_t step = (uint64_t)((w->seam->wall_ms(w->seam->self) + shift_ms) / 1000 / TOTP_STEP_S);
+    OK(totp_code((struct str){(const char *)key, TOTP_KEY_SIZE}, step, 6, &code));
+    snprintf(out, 8, "%06u", code % 1000000u);
+}
+
+static void test_with_a_second_factor_the_password_alone_is_not_enough(void **state)
+{
+    struct world *w = *state;
+    struct person p = person_made(w, "周玲", "zhouling", ROLE_COUNTY);
+    unsigned char key[TOTP_KEY_SIZE];
+    char code[8];
+    struct desk k = desk_begin(w, NULL);
+    memcpy(key, "12345678901234567890", sizeof key);
+    OK(account_set_totp(k.st, w->seam, STR("test"), p.person, key, &w->d));
+    assert_int_equal(sign_in_with_code(w, "").status, 403);
+    assert_int_equal(sign_in_with_code(w, "000000").status, 403);
+    code_at(w, key, 0, code);
+    assert_int_equal(sign_in_with_code(w, code).status, 303);
+    assert_int_equal(sign_in_with_code(w, code).status, 403); /* somebody looked over the shoulder */
+    code_at(w, key, TOTP_STEP_S * 1000, code);                /* a telephone whose clock is ahead */
+    assert_int_equal(sign_in_with_code(w, code).status, 303);
+    code_at(w, key, 3 * TOTP_STEP_S * 1000, code);
+    assert_int_equal(sign_in_with_code(w, code).status, 403);
+    OK(account_set_totp(k.st, w->seam, STR("test"), p.person, NULL, &w->d));
+    assert_int_equal(sign_in_with_code(w, "").status, 303);
+    desk_end(&k);
+}
+
+static void test_the_address_for_authenticators(void **state)
+{
+    struct buf b;
+    (void)state;
+    buf_init(&b, 1000);
+    totp_uri((const unsigned char *)"12345678901234567890", STR("A县"), STR("周"), &b);
+    assert_true(str_eq_z(buf_str(&b), "otpauth://totp/Doorstep%20A%E5%8E%BF:%E5%91%A8?secret="
+                                      "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Doorstep%20A%E5%8E%BF"));
+    buf_free(&b);
+}
+
 /* ---- passwords and names ---- */
 
 static void test_passwords_that_are_guessed_at_once_are_refused(void **state)
@@ -415,6 +470,8 @@ int main(void)
         TEST(test_ending_work_revokes_the_handhelds_of_that_person),
         TEST(test_a_form_that_another_site_sent_does_nothing),
         TEST(test_after_signing_in_nobody_is_led_to_another_site),
+        TEST(test_with_a_second_factor_the_password_alone_is_not_enough),
+        TEST(test_the_address_for_authenticators),
         TEST(test_passwords_that_are_guessed_at_once_are_refused),
         TEST(test_two_people_cannot_have_one_sign_in_name),
     };
