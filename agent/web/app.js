@@ -1,12 +1,14 @@
 // Where the address leads. Each screen draws itself; the device's Back is the browser's.
-import { look, onAgent, show, h, icon, trouble, button, setState, say } from './ui.js';
+import { look, onAgent, icon, setState, setting, say } from './ui.js';
 import { t } from './words.js';
 import * as visit from './visit.js';
 import * as today from './today.js';
 import * as finish from './finish.js';
+import * as device from './device.js';
 
 const screens = {
-    '': today.today, find: today.find, h: today.household, sync: today.sync, settings: today.settings,
+    '': today.today, find: today.find, h: today.household, sync: today.sync, settings: device.settings, pin: device.pin, enrol: device.enrol,
+    courier: device.courier, conflicts: device.conflicts, lead: device.verify, tour: device.tour, help: device.help,
     visit: visit.screen, list: finish.list, check: finish.check, judge: finish.judge, findings: finish.findings, receipt: finish.receipt,
 };
 export function go(hash, replace) {
@@ -26,7 +28,7 @@ addEventListener('popstate', route);
 
 onAgent((what) => {
     if (what === 'locked') {
-        show({ title: t('locked'), main: [h('p', null, icon('lock'), ' ', t('locked')), h('p', { class: 'note' }, t('locked_text'))] });
+        device.locked();
     } else if (what === 'down') {
         setState(icon('close'), '…');
         say(t('restarting'), true);
@@ -34,4 +36,5 @@ onAgent((what) => {
     }
 });
 look();
-route();
+if (!setting('toured', '') && location.hash.length < 3) go('#/tour/1', true);
+else route();

@@ -1,8 +1,8 @@
 // The list to jump from, and the end of an interview: what is missing, the person's own view, what the rules found, the receipt.
-import { h, icon, sev, button, authored, show, get, post, trouble, bytes, say } from './ui.js';
+import { h, icon, sev, button, authored, show, get, poll, post, trouble, say } from './ui.js';
 import { t, lang } from './words.js';
 import { go, home } from './app.js';
-import { jump, leave, current, open } from './visit.js';
+import { jump, leave, current, open, forget } from './visit.js';
 
 const both = (x, name) => x[`${name}_${lang()}`];
 const back = () => history.back();
@@ -122,6 +122,7 @@ let last = null;
 async function finish(reason, fail) {
     try {
         last = await post('visit/finish', reason ? { reason } : {});
+        forget();
         go('#/receipt', true);
     } catch (e) {
         const box = trouble(e, () => finish(reason, fail));
@@ -130,6 +131,7 @@ async function finish(reason, fail) {
 }
 export function receipt() {
     if (!last) { home(); return; }
+    if (last.practice) { show({ title: t('practice'), back: home, main: h('p', { class: 'card' }, t('practice_done')), bar: [button(t('home'), home, { class: 'main' })] }); return; }
     const step3 = h('li', null, icon('waiting'), h('span', null, t('step3')));
     show({ title: t('receipt'), back: home, main: [h('p', null, authored([last.name, last.title].filter(Boolean).join(' · '))),
         h('p', { class: 'note' }, t('receipt_no')), h('p', { class: 'number-big', id: 'receipt' }, last.receipt),
@@ -140,7 +142,7 @@ export function receipt() {
 // The third step fills itself when the county has signed.
 async function watch(li, mine) {
     for (let i = 0; i < 200 && li.isConnected; i++) {
-        const r = await get('state').catch(() => null);
+        const r = await poll('state').catch(() => null);
         if (r && r.state.unsent + r.state.waiting === 0 && r.state.receipted > 0) {
             li.className = 'done';
             li.replaceChildren(icon('signed'), h('span', null, t('step3_done')));

@@ -1,7 +1,8 @@
 // What is to be done: the first screen, the search, a household, sending, how it looks.
-import { h, icon, sev, button, authored, show, sheet, item, get, post, trouble, setLook, theme, size, setting, bytes, day, money, left, setState, look } from './ui.js';
+import { h, icon, sev, button, authored, show, sheet, item, get, poll, post, trouble, setLook, theme, bytes, day, money, left, setState } from './ui.js';
 import { t, lang } from './words.js';
-import { go, home, again } from './app.js';
+import { go, home } from './app.js';
+import { locked, practise_, report } from './device.js';
 import { open } from './visit.js';
 
 let seen = null;    // the last list, shown at once while a new one comes
@@ -49,7 +50,7 @@ function drawToday(r, keep) {
         h('div', { class: 'search' }, q, sun), warnings(s),
         h('div', { class: 'chips' }, Object.keys(chips).map((k) => h('button', { type: 'button', class: 'chip', 'aria-pressed': String(k === filter), onclick: () => { filter = k; drawToday(r); } },
             `${t(chips[k][0])} ${k === 'all' ? r.count : r.rows.filter(chips[k][1]).length}`))),
-        !s.enrolled && h('div', { class: 'card' }, h('p', null, t('nobody')), button(t('enrol'), () => go('#/settings'))),
+        !s.enrolled && h('div', { class: 'card' }, h('p', null, t('nobody')), button(t('enrol'), () => go('#/enrol'))),
         list.length ? h('ul', { class: 'rows' }, list.map((x) => row(x, s.clock_wrong))) : s.enrolled && h('div', { class: 'card soft' }, h('p', null, r.count ? t('nothing_today') : t('nobody')),
             r.count > 0 && button(t('see_all', r.count), () => { filter = 'all'; drawToday(r); })),
         theme() === 'dark' && h('p', { class: 'note' }, t('sun_hint'))],
@@ -64,7 +65,8 @@ function warnings(s) {
     return list.map((x) => h('p', { class: 'card soft', role: 'status' }, x));
 }
 function menu() {
-    sheet(t('menu'), [item(t('find'), () => go('#/find'), 'search'), item(t('send'), () => go('#/sync'), 'waiting'), item(t('settings'), () => go('#/settings'), 'menu')]);
+    sheet(t('menu'), [item(t('find'), () => go('#/find'), 'search'), item(t('send'), () => go('#/sync'), 'waiting'), item(`${t('conflicts')}${seen && seen.state.conflicts ? ' ' + seen.state.conflicts : ''}`, () => go('#/conflicts'), 'menu'),
+        item(t('practise'), practise_, 'pen'), item(t('settings'), () => go('#/settings'), 'menu'), item(t('help'), () => go('#/help'), 'search'), item(t('lock_now'), () => post('lock').then(locked, () => go('#/pin')), 'lock')]);
 }
 
 // ---- search ----
@@ -94,12 +96,13 @@ export async function household(code) {
     } catch (e) { show({ title: code, back: home, main: trouble(e, () => household(code)) }); }
 }
 const channel = (l) => (l.channel === 'department' ? l.source || t('department') : t(l.channel) + (l.source ? ' · ' + l.source : ''));
-function lead(l) {
+function lead(l, code, names) {
     const late = l.left < 0;
     return h('article', { class: 'card finding ' + (late ? 'red' : 'yellow') }, h('h2', null, sev(late ? 'red' : 'yellow'), h('span', null, t('lead_from', channel(l))), l.left !== undefined && h('span', { class: late ? 'over' : 'note' }, left(l.left))),
-        l.note && h('p', { dir: 'auto' }, l.note), values(l.indicators), h('p', { class: 'note' }, [day(l.opened), both(l, 'step'), l.left !== undefined && both(l, 'clock')].filter(Boolean).join(' · ')));
+        l.note && h('p', { dir: 'auto' }, l.note), values(l.indicators, names), h('p', { class: 'note' }, [day(l.opened), both(l, 'step'), l.left !== undefined && both(l, 'clock')].filter(Boolean).join(' · ')),
+        l.open && h('div', { class: 'buttons' }, button(t('verify'), () => go(`#/lead/${encodeURIComponent(code)}/${l.lead}`))));
 }
-const values = (o) => o && Object.keys(o).length > 0 && h('dl', { class: 'values' }, Object.entries(o).flatMap(([k, v]) => [h('dt', { dir: 'auto' }, k), h('dd', { dir: 'auto' }, money(String(v && v.value !== undefined ? v.value : v)))]));
+const values = (o, names) => o && Object.keys(o).length > 0 && h('dl', { class: 'values' }, Object.entries(o).flatMap(([k, v]) => [h('dt', { dir: 'auto' }, names && names[k] ? names[k][lang() === 'zh' ? 0 : 1] : k), h('dd', { dir: 'auto' }, money(String(v && v.value !== undefined ? v.value : v)))]));
 function drawHousehold(r, s) {
     const open_ = r.leads.filter((l) => l.open), closed = r.leads.filter((l) => !l.open);
     const start = (body) => open({ household: r.code, ...body }).catch((e) => show({ title: r.name, back: home, main: trouble(e, () => household(r.code)) }));
@@ -108,11 +111,11 @@ function drawHousehold(r, s) {
     show({ title: r.name, back: home, state: link(s), main: [
         h('p', null, authored(r.address || r.code)), h('p', { class: 'note num' }, [r.code, r.last_visit ? t('last', day(r.last_visit)) : t('never')].join(' · ')),
         r.level && r.level !== 'none' && h('p', { class: 'chips' }, sev(r.level), t(r.level)),
-        open_.map(lead),
-        dept && h('details', { open: !open_.length }, h('summary', null, t('department_says') + (r.department_as_of ? ' · ' + t('as_of', day(r.department_as_of)) : '')), values(flat(dept))),
+        open_.map((l) => lead(l, r.code, r.names)),
+        dept && h('details', { open: !open_.length }, h('summary', null, t('department_says') + (r.department_as_of ? ' · ' + t('as_of', day(r.department_as_of)) : '')), values(flat(dept), r.names)),
         r.history.length > 0 && h('details', null, h('summary', null, t('history', r.history.length)), h('ul', { class: 'rows' }, r.history.map((v) => h('li', null, h('p', { class: 'note' }, day(v.ended) + ' · ' + (v.here ? t('this_device') : t('other_device'))))))),
-        closed.length > 0 && h('details', null, h('summary', null, `${t('closed')} ${closed.length}`), closed.map(lead)),
-        !r.forms.length && h('p', { class: 'card soft' }, t('no_forms'))],
+        closed.length > 0 && h('details', null, h('summary', null, `${t('closed')} ${closed.length}`), closed.map((l) => lead(l, r.code, r.names))),
+        !r.forms.length && h('p', { class: 'card soft' }, t('no_forms')), h('div', { class: 'buttons' }, button(t('report_lead'), () => report(r.code, r.name), null, 'plus'))],
     bar: r.forms.length ? [r.history.some((v) => v.here) && !r.draft && button(t('edit_again'), () => start({ form: r.forms[0].id, edit: r.code })), button(r.draft ? t('resume') : t('start'), choose, { class: 'main', id: 'start' })] : [] });
 }
 const flat = (d) => { const out = {}; for (const [k, v] of Object.entries(d)) out[k] = v && typeof v === 'object' ? (v.value !== undefined ? v.value : JSON.stringify(v)) : v; return out; };
@@ -122,7 +125,7 @@ let timer = 0;
 export async function sync() {
     clearTimeout(timer);
     try {
-        const r = await get('state');
+        const r = await poll('state');
         if (location.hash !== '#/sync') return;
         drawSync(r.state);
     } catch (e) { if (location.hash === '#/sync') show({ title: t('send'), back: home, main: trouble(e, sync) }); }
@@ -149,16 +152,6 @@ function drawSync(s) {
         setState(...link(s));
         return;
     }
-    show({ title: t('send'), back: home, state: link(s), main, bar: [button(t('send'), () => post('sync').then(() => { drawn = ''; sync(); }, () => 0), { class: 'main' }, 'waiting')] });
+    show({ title: t('send'), back: home, state: link(s), main, bar: [button(t('courier'), () => go('#/courier')), button(t('send'), () => post('sync').then(() => { drawn = ''; sync(); }, () => 0), { class: 'main' }, 'waiting')] });
 }
 
-// ---- how it looks ----
-export function settings() {
-    const choice = (name, values, now, set) => h('fieldset', null, h('legend', null, h('h2', null, name)), h('div', { class: 'chips' }, values.map(([v, text]) =>
-        h('button', { type: 'button', class: 'chip', 'aria-pressed': String(v === now), onclick: () => { set(v); settings(); } }, text))));
-    show({ title: t('settings'), back: home, main: [
-        choice(t('language'), [['zh', '中文'], ['en', 'English']], lang(), (v) => setLook('lang', v)),
-        choice(t('size'), [['1', '100%'], ['2', '120%'], ['3', '145%'], ['4', '170%']], size(), (v) => setLook('size', v)),
-        h('p', { class: 'card soft' }, t('sample')),
-        choice(t('sun'), [['light', t('theme_light')], ['sun', t('sun')], ['dark', t('theme_dark')]], theme(), (v) => setLook('theme', v))] });
-}

@@ -112,7 +112,7 @@ export const onAgent = (f) => listeners.push(f);
 async function request(path, options) {
     let r;
     try {
-        r = await fetch('/api/' + path, { ...options, headers: { 'X-Doorstep': '1', ...(options && options.headers) } });
+        r = await fetch('/api/' + path, { ...options, headers: { 'X-Doorstep': options && options.self ? 'self' : '1', ...(options && options.headers) } });
     } catch (e) {
         if (!down) listeners.forEach((f) => f('down'));
         down = true;
@@ -126,6 +126,7 @@ async function request(path, options) {
     return body;
 }
 export const get = (path, q) => request(path + (q ? '?' + new URLSearchParams(q) : ''));
+export const poll = (path) => request(path, { self: true }); // asked by the page, not by a person
 export const post = (path, body) =>
     request(path, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body || {}) });
 export const put = (path, q, blob) =>

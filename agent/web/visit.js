@@ -12,6 +12,7 @@ let closePad = null;
 let problems = [];  // places still to settle, after the check sent the person here
 let warned = '';    // the question whose emptiness was already told
 export const current = () => visit;
+export const forget = () => { visit = page = null; document.body.classList.remove('train'); };
 
 // ---- opening ----
 export async function open(body) {
@@ -20,8 +21,14 @@ export async function open(body) {
     problems = [];
     go('#/visit/' + encodeURIComponent(here()));
 }
+export async function practise(form) {
+    take(await post('training/begin', { form }));
+    problems = [];
+    go('#/visit/' + encodeURIComponent(here()));
+}
 function take(r) {
     if (r.visit) visit = r.visit;
+    document.body.classList.toggle('train', !!(visit && visit.practice));
     if (r.page) page = r.page;
     news(r.visit || r);
 }
@@ -54,7 +61,12 @@ async function walk(to) {
     if (page.kind === 'end') { go('#/check'); return; }
     go('#/visit/' + encodeURIComponent(here()));
 }
-export const leave = () => (visit && visit.household ? go('#/h/' + encodeURIComponent(visit.household)) : home());
+export const leave = () => (visit && visit.practice ? endPractice() : visit && visit.household ? go('#/h/' + encodeURIComponent(visit.household)) : home());
+async function endPractice() {
+    await post('training/end').catch(() => 0);
+    visit = page = null;
+    home();
+}
 export async function jump(ref, rest) {
     problems = rest || [];
     go('#/visit/' + encodeURIComponent(ref));
@@ -201,7 +213,7 @@ function draw() {
     shown = page.questions.map((q) => question(q, alone));
     const target = page.focus && page.questions.length > 1 && shown.find((x) => x.q.ref === page.focus);
     const line = h('div', { class: 'progress', role: 'presentation' }, h('div'));
-    show({ title: around(), back: leave, menu, state: visit.resumed ? t('draft') : '',
+    show({ title: around(), back: leave, menu, state: visit.practice ? t('practice') : visit.resumed ? t('draft') : '',
         main: [line, h('div', { id: 'alerts' }), h('div', { id: 'questions', class: page.group ? 'group' : '' }, shown.map((x) => x.el))],
         bar: [], leave: () => shown.forEach((x) => x.input.leave && x.input.leave()) });
     buttons();

@@ -88,6 +88,7 @@ export async function handheld(browser, a, options = {}) {
     const page = await openPage(browser, { width: 360, height: 640, coarse: true, origin: a.origin, ...options });
     await page.goto(a.link);
     await page.waitForSelector('#top h1');
+    if (!options.tour) await page.getByRole('button', { name: /^(跳过|Skip)$/ }).click();
     return page;
 }
 
