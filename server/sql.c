@@ -1,4 +1,5 @@
-/* Closing what server/sql.h opened. */
+/* Closing what server/sql.h opened: statements that are still in use are given back first. Always true: a
+ * closed one may be closed again. */
 #include "server/sql.h"
 
 void sql_close(struct sql *s)

@@ -577,6 +577,19 @@ static void pg_bind_blob(void *self, int index, const void *p, size_t n)
     bind_value(self, index, OID_BYTEA, p, n);
 }
 
+/* A number that the text leaves out has no type that could be found. */
+static bool mentions(const char *text, uint32_t number)
+{
+    for (const char *at = strchr(text, '$'); at; at = strchr(at + 1, '$')) {
+        uint32_t n = 0;
+        for (const char *c = at + 1; *c >= '0' && *c <= '9'; c++)
+            n = n * 10 + (uint32_t)(*c - '0');
+        if (n == number)
+            return true;
+    }
+    return false;
+}
+
 /* Whether it was prepared with types that fit; a type that was not known yet is added. */
 static bool types_fit(struct prepared *p, const struct query *q)
 {
@@ -587,7 +600,7 @@ static bool types_fit(struct prepared *p, const struct query *q)
             p->types[i] = q->types[i];
             fit = false;
         } else if (i >= p->params) {
-            p->types[i] = 0;
+            p->types[i] = mentions(p->text, i + 1) ? 0 : OID_INT8;
         }
     }
     if (q->params > p->params)
