@@ -231,7 +231,8 @@ enum err newest_visit_of_interview(struct store *s, struct arena *a, int64_t int
 
 struct household_list {
     VEC(struct household) list;
-    struct str code; /* p NULL = all */
+    struct str status, into; /* of one that is not in the register any more, where it is asked for by code */
+    struct str code;         /* p NULL = all */
 };
 
 static enum err has_draft(struct store *s, int64_t household, bool *out, struct diag *d)
@@ -270,6 +271,11 @@ static enum err take_household(struct store *s, struct arena *a, const struct ro
         rc = newest_of(s, a, visits, h.key, &newest, d);
     if (rc)
         return rc;
+    if (record_value(r, HOUSEHOLD_STATUS).n && !h.draft) { /* a draft is finished, whatever became of it */
+        out->status = record_value(r, HOUSEHOLD_STATUS);
+        out->into = record_value(r, HOUSEHOLD_INTO);
+        return ERR_OK;
+    }
     h.last_visit = newest.ended;
     h.last_level = newest.level;
     struct household *slot = vec_push(a, &out->list);
@@ -291,6 +297,22 @@ enum err store_households(struct store *s, struct arena *a, struct household **l
     return ERR_OK;
 }
 
+/* Merged with another one, closed or erased at the centre. */
+static enum err gone(struct store *s, struct arena *a, const struct household_list *h, struct diag *d)
+{
+    unsigned char bytes[ROW_ID_SIZE];
+    struct row_id id;
+    struct row row;
+    struct record r;
+    if (str_eq_z(h->status, "merged") && hex_read(h->into, bytes, sizeof bytes) &&
+        row_id_read((struct str){(const char *)bytes, sizeof bytes}, &id) &&
+        row_by_id(s, id, &row, NULL) == ERR_OK && record_load(s, a, &row, &r, NULL) == ERR_OK)
+        return diag_set(d, ERR_STATE, "household %.*s was merged into %.*s: visit that one", STR_ARG(h->code),
+                        STR_ARG(record_value(&r, HOUSEHOLD_CODE)));
+    return diag_set(d, ERR_STATE, "household %.*s is %.*s at the centre and is not visited any more",
+                    STR_ARG(h->code), STR_ARG(h->status));
+}
+
 enum err store_household(struct store *s, struct arena *a, struct str code, struct household *out,
                          struct diag *d)
 {
@@ -298,6 +320,8 @@ enum err store_household(struct store *s, struct arena *a, struct str code, stru
     enum err rc = each_record(s, a, ROWS_OF_KIND, ROW_HOUSEHOLD, take_household, &found, d);
     if (rc)
         return rc;
+    if (found.list.count == 0 && found.status.n)
+        return gone(s, a, &found, d);
     if (found.list.count == 0)
         return diag_set(d, ERR_NOT_FOUND,
                         "no household %.*s on this device: `doorstep status` lists them, `doorstep sync` "

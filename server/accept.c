@@ -10,6 +10,7 @@
  * by a broken chain of hashes: everything is kept, the incarnation ends, and the receipt says so; each of
  * them then asks for an incarnation of its own.
  */
+#include "risk/clock.h"
 #include "server/parts.h"
 
 #define CONTIGUOUS_PAGE 64
@@ -80,6 +81,7 @@ struct rules {
     uint8_t role;
     struct str area;           /* what its person may see */
     bool everywhere;           /* a clerk has looked at it: any area */
+    uint64_t seen;             /* what the author of the change at hand had seen */
     struct row_id row;         /* the last one looked at */
     int kind;                  /* of it; 0 = not known */
     VEC(struct row_id) visits; /* born in this frame */
@@ -96,6 +98,28 @@ static bool is_new_visit(const struct rules *r, struct row_id row)
 
 /* A row that the device may not see, it may not change either: it was named by guessing, or it went to
  * another area meanwhile. Rows that are not here yet have no area. */
+#define EVENTS_LOOKED_AT 64
+
+/* It moved, and the author had not seen that yet: what was captured before is as good as if it had come
+ * before. */
+static enum err was_there(const struct rules *r, const struct record_row *known, bool *out, struct diag *d)
+{
+    struct record_row *rows = NULL;
+    uint32_t count = 0;
+    enum err rc = row_id_none(known->household)
+                      ? ERR_OK
+                      : cstore_records(r->st, r->a, RECORDS_OF_PARENT, known->household, ROW_EVENT, 0,
+                                       EVENTS_LOOKED_AT, &rows, &count, d);
+    for (uint32_t i = 0; !rc && i < count && !*out; i++) {
+        struct record e;
+        rc = record_unpack(r->a, rows[i].row, rows[i].packed, &e, d);
+        *out = !rc && e.born && e.birth.device == 0 && e.birth.server_seq > r->seen &&
+               str_eq_z(record_value(&e, EVENT_CODE), "move") &&
+               str_starts(record_value(&e, EVENT_BEFORE), r->area);
+    }
+    return rc;
+}
+
 static enum err scope_check(const struct rules *r, const struct record_row *known, struct diag *d)
 {
     bool own = known->row.device == r->device->device;
@@ -103,6 +127,10 @@ static enum err scope_check(const struct rules *r, const struct record_row *know
         return ERR_OK;
     if (known->area.p && str_starts(known->area, r->area))
         return ERR_OK;
+    bool before = false;
+    enum err rc = was_there(r, known, &before, d);
+    if (rc || before)
+        return rc;
     return diag_set(
         d, ERR_DENIED,
         "A change is about a household outside this handheld's area %.*s. It is kept apart, and a "
@@ -168,6 +196,7 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
         return diag_set(d, ERR_DENIED, "A change says it was made as %s; this handheld's person is %s.",
                         role_name(c->role), role_name(r->role));
     bool own = c->row.device == r->device->device && c->row.inc == r->device->inc;
+    r->seen = c->seen;
     if (c->op == CHANGE_ROW_CREATE && !own)
         return diag_set(d, ERR_DENIED, "A row with another device's id is made here.");
     enum err rc = kind_look(r, c, d);
@@ -176,11 +205,19 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
     if (!own && r->kind == ROW_HOUSEHOLD && c->field == HOUSEHOLD_AREA)
         return diag_set(d, ERR_DENIED,
                         "A handheld does not move a household to another area; the county does.");
+    if (r->kind == ROW_HOUSEHOLD && (c->field == HOUSEHOLD_STATUS || c->field == HOUSEHOLD_INTO))
+        return diag_set(d, ERR_DENIED, "Only the county closes a household or merges it with another one.");
     if (r->kind && !kind_from_device((enum row_kind)r->kind))
         return diag_set(d, ERR_DENIED, "A handheld does not change rows of kind %d.", r->kind);
     if (c->op == CHANGE_RESOLVE && field_policy(c->field) == POLICY_IMMUTABLE && !role_decides(r->role))
         return diag_set(d, ERR_DENIED,
                         "An answer that stays is replaced only by a supervisor or the county.");
+    enum lead_step step;
+    if (r->kind == ROW_STEP && c->field == STEP_CODE && c->op == CHANGE_SET && !r->everywhere &&
+        lead_step_read(c->value, &step))
+        rc = lead_step_by(step, r->role, d);
+    if (rc)
+        return rc;
     if (c->op == CHANGE_FINALISE && !own)
         return diag_set(d, ERR_DENIED, "A visit is finished only by the handheld that made it.");
     if (c->op == CHANGE_FINALISE && r->kind && r->kind != ROW_VISIT)

@@ -538,7 +538,7 @@ static enum err make(struct making *m, struct diag *d)
         rc = visit_keep(m, &m->visits[i], d);
     for (uint32_t i = 0; !rc && i < m->leads.count; i++) {
         m->leads.at[i].area = m->house.area;
-        m->leads.at[i].code = m->house.code;
+        m->leads.at[i].code = m->house.into_code.n ? m->house.into_code : m->house.code;
         m->leads.at[i].name = m->house.name;
         rc = cstore_lead_line_put(m->st, &m->leads.at[i], d);
     }

@@ -17,7 +17,9 @@
 #include "platform/posix/posix_stream.h"
 #include "server/courier.h"
 #include "server/desk_work.h"
+#include "server/household.h"
 #include "server/leads.h"
+#include "server/reports.h"
 #include "server/quality.h"
 #include "server/parts.h"
 #include "server/desk_people.h"
@@ -69,6 +71,8 @@ enum option {
     OPTION_TRAIN,
     OPTION_PUBLIC,
     OPTION_COMMENT,
+    OPTION_MEMBERS,
+    OPTION_SOURCE,
     OPTION_PLACE,
     OPTION_STORE,
     OPTION_PARTITIONS,
@@ -109,6 +113,8 @@ static const struct option_row {
     [OPTION_LANGUAGE] = {"--language",   "zh|en",     "of findings (from LANG when left out)"},
     [OPTION_KEEP] = {"--keep",       "N",         "the n-th of the values as listed holds"},
     [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds"},
+    [OPTION_SOURCE] = {"--source",     "TEXT",      "who said it"},
+    [OPTION_MEMBERS] = {"--members",    "TEXT",      "who goes, in words"},
     [OPTION_COMMENT] = {"--comment",    "TEXT",      "what is to be corrected"},
     [OPTION_PLACE] = {"--place",      "PATH",      "the comment is about this question, such as /survey/age"},
     [OPTION_BY] = {"--by",         "NAME",      "who decides"},
@@ -1067,6 +1073,137 @@ static enum err review_looked(struct run *r, struct diag *d)
                                     : work_history_tell(&q, which, json, &r->out, d);
 }
 
+/* ---- signs of risk that people bring ---- */
+
+static enum err by_option(struct run *r, struct work_by *out, struct diag *d)
+{
+    enum err rc = need(r, OPTION_BY, d);
+    return rc ? rc
+              : work_by_named(&r->desk, r->option[OPTION_BY], option_or_none(r, OPTION_ROLE),
+                              option_or_none(r, OPTION_AREA), out, d);
+}
+
+static enum err report_opened(struct run *r, struct diag *d)
+{
+    struct work_by by;
+    uint64_t number = 0;
+    struct lead_opening l = {.code = option_or_none(r, OPTION_HOUSEHOLD),
+                             .source = option_or_none(r, OPTION_SOURCE),
+                             .note = option_or_none(r, OPTION_VALUE),
+                             .deadline = option_or_none(r, OPTION_DUE)};
+    struct str channel = r->argument_count > 2 ? r->arguments[2] : STR("self_report");
+    enum err rc = need(r, OPTION_HOUSEHOLD, d);
+    if (!rc && !lead_channel_read(channel, &l.channel))
+        rc = diag_set(d, ERR_USAGE, "A lead comes by self_report, patrol or department.");
+    if (!rc)
+        rc = by_option(r, &by, d);
+    if (!rc)
+        rc = lead_open(&r->desk, &by, &l, &number, d);
+    if (!rc)
+        buf_printf(&r->out, "lead %llu is open\n", (unsigned long long)number);
+    return rc;
+}
+
+static enum err reports_listed(struct run *r, struct diag *d)
+{
+    struct report_row *list = NULL;
+    uint32_t count = 0;
+    enum err rc = reports_waiting(&r->desk, 0, WORK_PAGE_MAX, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        char day[16];
+        (void)civil_write_date(list[i].at_ms / 86400000, day);
+        buf_printf(&r->out, "%6llu  %s  %.*s  %.*s  %.*s  %.*s  ", (unsigned long long)list[i].n, day,
+                   STR_ARG(list[i].code), STR_ARG(list[i].name), STR_ARG(list[i].place), STR_ARG(list[i].phone));
+        buf_put_json(&r->out, list[i].text);
+        buf_put_char(&r->out, '\n');
+    }
+    if (!rc && count == 0)
+        buf_put_z(&r->out, "No report waits.\n");
+    return rc;
+}
+
+static enum err call_report(struct run *r, struct diag *d)
+{
+    struct work_by by;
+    uint64_t n = 0;
+    struct str what = r->arguments[0];
+    if (str_eq_z(what, "list"))
+        return reports_listed(r, d);
+    if (str_eq_z(what, "open"))
+        return report_opened(r, d);
+    if (r->argument_count < 3 || !str_to_u64(r->arguments[2], &n))
+        return diag_set(d, ERR_USAGE, "Say which report, by its number in: doorstepd report list DIR");
+    enum err rc = by_option(r, &by, d);
+    if (!rc && str_eq_z(what, "attach"))
+        rc = report_attach(&r->desk, &by, n, option_or_none(r, OPTION_HOUSEHOLD), d);
+    else if (!rc && str_eq_z(what, "drop"))
+        rc = report_drop(&r->desk, &by, n, option_or_none(r, OPTION_VALUE), d);
+    else if (!rc)
+        rc = diag_set(d, ERR_USAGE, "Say list, open, attach or drop.");
+    if (!rc)
+        buf_printf(&r->out, "report %llu is settled\n", (unsigned long long)n);
+    return rc;
+}
+
+static enum err events_listed(struct run *r, struct diag *d)
+{
+    struct work_ask q;
+    struct work_household h;
+    struct household_event *list = NULL;
+    uint32_t count = 0;
+    work_ask_now(&r->desk, option_or_none(r, OPTION_AREA), NULL, &q);
+    enum err rc = work_household_of(&q, r->arguments[2], &h, d);
+    if (!rc)
+        rc = household_events(&q, h.row, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        char day[16];
+        (void)civil_write_date(list[i].at_ms / 86400000, day);
+        buf_printf(&r->out, "%s  %.*s  %.*s  %.*s  %.*s  %.*s  %.*s\n", day, STR_ARG(list[i].code),
+                   STR_ARG(list[i].other), STR_ARG(list[i].before), STR_ARG(list[i].members),
+                   STR_ARG(list[i].remark), STR_ARG(list[i].name));
+    }
+    if (!rc && count == 0)
+        buf_put_z(&r->out, "Nothing was done with this household.\n");
+    return rc;
+}
+
+static enum err call_household(struct run *r, struct diag *d)
+{
+    struct work_by by;
+    struct desk *k = &r->desk;
+    struct str what = r->arguments[0], code = r->arguments[2];
+    struct str other = r->argument_count > 3 ? r->arguments[3] : STR("");
+    struct str reason = option_or_none(r, OPTION_COMMENT);
+    const struct household_split split = {.code = code,
+                                          .new_code = other,
+                                          .new_name = option_or_none(r, OPTION_VALUE),
+                                          .area = option_or_none(r, OPTION_AREA),
+                                          .members = option_or_none(r, OPTION_MEMBERS),
+                                          .reason = reason};
+    if (str_eq_z(what, "events"))
+        return events_listed(r, d);
+    enum err rc = need(r, OPTION_BY, d);
+    if (!rc)
+        rc = work_by_named(k, r->option[OPTION_BY], option_or_none(r, OPTION_ROLE), STR(""), &by, d);
+    if (!rc && str_eq_z(what, "correct"))
+        rc = household_correct(k, &by, code, other, option_or_none(r, OPTION_VALUE), reason, d);
+    else if (!rc && str_eq_z(what, "move"))
+        rc = household_move(k, &by, code, other, reason, d);
+    else if (!rc && str_eq_z(what, "split"))
+        rc = household_split(k, &by, &split, d);
+    else if (!rc && str_eq_z(what, "merge"))
+        rc = household_merge(k, &by, code, other, reason, d);
+    else if (!rc && str_eq_z(what, "close"))
+        rc = household_close(k, &by, code, reason, d);
+    else if (!rc && str_eq_z(what, "reopen"))
+        rc = household_reopen(k, &by, code, reason, d);
+    else if (!rc)
+        rc = diag_set(d, ERR_USAGE, "Say correct, move, split, merge, close, reopen or events.");
+    if (!rc)
+        buf_printf(&r->out, "household %.*s: %.*s\n", STR_ARG(code), STR_ARG(what));
+    return rc;
+}
+
 static enum err call_overview(struct run *r, struct diag *d)
 {
     struct work_ask q;
@@ -1304,6 +1441,18 @@ static const struct command commands[] = {
      BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE), true, call_list,
      "what the centre holds, as a table",
      "doorstepd list /srv/doorstep findings --language zh"},
+    {"report", "list|open|attach|drop DIR [NUMBER|CHANNEL]", 2, 3,
+     BIT(OPTION_HOUSEHOLD) | BIT(OPTION_SOURCE) | BIT(OPTION_VALUE) | BIT(OPTION_DUE) | BIT(OPTION_BY) |
+         BIT(OPTION_ROLE) | BIT(OPTION_AREA),
+     true, call_report,
+     "signs of risk that people bring: by telephone, from a patrol, from the public page",
+     "doorstepd report open /srv/doorstep self_report --household H0001 --value 失业 --by 王文书"},
+    {"household", "correct|move|split|merge|close|reopen|events DIR CODE [FIELD|AREA|CODE]", 3, 4,
+     BIT(OPTION_BY) | BIT(OPTION_ROLE) | BIT(OPTION_COMMENT) | BIT(OPTION_VALUE) | BIT(OPTION_AREA) |
+         BIT(OPTION_MEMBERS),
+     true, call_household,
+     "what becomes of a household as a case; each act stays in its history and reaches the handhelds",
+     "doorstepd household merge /srv/doorstep H0012 H0007 --by 周玲 --comment 同一户"},
     {"overview", "DIR", 1, 1, BIT(OPTION_JSON) | BIT(OPTION_AREA), true, call_overview,
      "visits due and done, findings, leads, clocks and queues, by area",
      "doorstepd overview /srv/doorstep --area 990101"},

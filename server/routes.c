@@ -3,6 +3,7 @@
  * it would travel with every one of them, and says nothing that the first four bytes do not. */
 #include "server/routes.h"
 #include "server/courier.h"
+#include "server/reports.h"
 #include "server/screens.h"
 #include "server/transport.h"
 
@@ -334,7 +335,8 @@ static const struct route routes[] = {
 static const struct route_table device_routes = {routes, sizeof routes / sizeof routes[0]};
 
 /* In this order. */
-static const struct route_table *const tables[] = {&device_routes, &session_routes, &screen_routes};
+static const struct route_table *const tables[] = {&device_routes, &session_routes, &screen_routes,
+                                                   &report_routes};
 
 static bool path_matches(const char *pattern, struct str path, struct str *tail_out)
 {
