@@ -296,11 +296,25 @@ enum err attach_link(struct store *s, int64_t visit, struct str xml, struct diag
     return rc;
 }
 
+enum err attach_link_one(struct store *s, int64_t row, struct str name, struct diag *d)
+{
+    struct buf named;
+    buf_init(&named, 4096);
+    buf_put_char(&named, '>');
+    buf_put_str(&named, name);
+    buf_put_char(&named, '<');
+    enum err rc = named.failed ? diag_set(d, ERR_LIMIT, "the photo's name is too long")
+                               : attach_link(s, row, buf_str(&named), d);
+    buf_free(&named);
+    return rc;
+}
+
 /* ---- cutting ---- */
 
-/* What is linked to a finished visit and has a part, or a link, that no frame carries. state of visits: 1 is
- * finalised. */
-#define LINK_IS_FINISHED "EXISTS (SELECT 1 FROM row WHERE row.key = l.visit AND row.state = 1)"
+/* What is linked to a finished visit, or to a step or indicator of a lead, and has a part, or a link, that no
+ * frame carries. state of visits: 1 is finalised. */
+#define ROW_IS_FINISHED "(row.state = 1 OR row.kind IN (12, 13))"
+#define LINK_IS_FINISHED "EXISTS (SELECT 1 FROM row WHERE row.key = l.visit AND " ROW_IS_FINISHED ")"
 #define NEXT_FILE                                                                           \
     "SELECT f.hash, f.size FROM attachment f WHERE EXISTS (SELECT 1 FROM attachment_link l" \
     "  WHERE l.hash = f.hash AND " LINK_IS_FINISHED " AND (l.part = 0 OR"                   \
@@ -360,7 +374,7 @@ static enum err links_of(struct cutting *x, struct diag *d)
     enum err rc = x->links
                       ? db_prepare(x->s->db,
                                    "SELECT l.name, row.device, row.inc, row.counter FROM attachment_link l"
-                                   " JOIN row ON row.key = l.visit AND row.state = 1"
+                                   " JOIN row ON row.key = l.visit AND " ROW_IS_FINISHED
                                    " WHERE l.hash = ? AND l.part = 0 ORDER BY l.visit, l.name LIMIT ?",
                                    &q, d)
                       : no_memory(d);

@@ -27,6 +27,8 @@ enum err attach_file(struct store *s, const struct seam *seam, struct arena *a, 
 enum err attach_get(struct store *s, struct str name, struct buf *out, struct diag *d) MUST_USE;
 /* Links every file that the submission names to the visit; before store_visit_finalise. */
 enum err attach_link(struct store *s, int64_t visit, struct str xml, struct diag *d) MUST_USE;
+/* Links one file by its name, as attach_file gave it, to a step or an indicator of a lead. */
+enum err attach_link_one(struct store *s, int64_t row, struct str name, struct diag *d) MUST_USE;
 
 /* The next object frame without receipt after number `after`, cut when there is none yet. */
 enum err attach_part_next(struct store *s, uint64_t after, uint64_t *number_out, struct buf *frame_out,

@@ -106,6 +106,19 @@ int cli_fail(const char *command, enum err rc, const struct diag *d)
     return action->exit_code;
 }
 
+/* Days and clocks are the county's, wherever the handheld's own clock was set up. A zone that this machine has no
+ * table of leaves the machine's. */
+static enum err take_county_zone(struct arena *a, struct store *s, const struct zone **zone, struct diag *d)
+{
+    struct str name;
+    struct diag quiet = {0};
+    enum err rc = store_county_zone(s, a, &name, d);
+    const char *z = rc || !name.n ? NULL : arena_z(a, name);
+    if (z && posix_zone_load(a, z, zone, &quiet) == ERR_OK)
+        store_zone(s, *zone);
+    return rc;
+}
+
 int cli_store_open(const char *command, struct arena *a, const char *data, const char *zone_name,
                    struct seam *seam, const struct zone **zone_out, struct store **store_out)
 {
@@ -117,6 +130,8 @@ int cli_store_open(const char *command, struct arena *a, const char *data, const
         rc = posix_zone_load(a, zone_name, zone_out, &d);
     if (!rc)
         rc = store_open(dir, seam, *zone_out, store_out, &d);
+    if (!rc && !zone_name)
+        rc = take_county_zone(a, *store_out, zone_out, &d);
     return rc ? cli_fail(command, rc, &d) : -1;
 }
 

@@ -152,7 +152,7 @@ static enum err read_all(struct backtest_job *j, int64_t today, struct diag *d)
 {
     struct table_file *file = NULL;
     bool more = true;
-    enum err rc = table_open(&j->a, &(struct table_source){j->seam->self, j->seam->file_read}, j->pack,
+    enum err rc = table_open(&j->a, &(struct table_files){j->seam->self, j->seam->file_read}, j->pack,
                              j->data, j->map, j->extras, j->extra_count, today, &file, d);
     while (!rc && more) {
         struct arena_mark mark = arena_mark(&j->line);

@@ -1,6 +1,7 @@
 /* `doorstep lead`: leads on the handheld: list them with their clocks, open one, note a step, say what was
  * seen of an indicator. Everything leaves with the next sync.
  */
+#include "agent/attach.h"
 #include "agent/cli.h"
 #include "agent/leads.h"
 #include "agent/term.h"
@@ -13,6 +14,7 @@ struct lead_request {
     const char *follow_up, *conditions, *photo, *position, *data, *tz, *json, *lang;
     const char *args[4];
     int n;
+    struct seam *seam;
 };
 
 static struct str text(const char *z)
@@ -160,7 +162,8 @@ static enum err open_lead(struct store *s, struct arena *a, const struct lead_re
     return rc;
 }
 
-static enum err take_step(struct store *s, const struct lead_request *q, int64_t today, struct diag *d)
+static enum err take_step(struct store *s, struct arena *a, const struct lead_request *q, int64_t today,
+                          struct diag *d)
 {
     struct lead_step_taken t = {.at = text(q->at),
                                 .note = text(q->note),
@@ -180,10 +183,12 @@ static enum err take_step(struct store *s, const struct lead_request *q, int64_t
         rc = removal_check(text(q->conditions), today, d);
         t.result = text(q->conditions);
     }
+    if (!rc && q->photo)
+        rc = attach_file(s, q->seam, a, str_of(q->photo), &t.photo, d);
     return rc ? rc : store_lead_step(s, lead, &t, d);
 }
 
-static enum err note_seen(struct store *s, const struct lead_request *q, struct diag *d)
+static enum err note_seen(struct store *s, struct arena *a, const struct lead_request *q, struct diag *d)
 {
     int64_t lead = 0;
     enum err rc = lead_number(q->args[1], &lead, d);
@@ -192,12 +197,13 @@ static enum err note_seen(struct store *s, const struct lead_request *q, struct 
     struct lead_seen seen = {.name = q->n > 2 ? str_of(q->args[2]) : STR(""),
                              .result = q->n > 3 ? str_of(q->args[3]) : STR(""),
                              .note = text(q->note),
-                             .photo = text(q->photo),
                              .position = text(q->position)};
     if (!seen.name.n || (!str_eq_z(seen.result, "confirmed") && !str_eq_z(seen.result, "refuted") &&
                          !str_eq_z(seen.result, "unclear")))
         return diag_set(d, ERR_USAGE, "say: doorstep lead seen LEAD INDICATOR confirmed|refuted|unclear");
-    return store_lead_indicator(s, lead, &seen, d);
+    if (q->photo)
+        rc = attach_file(s, q->seam, a, str_of(q->photo), &seen.photo, d);
+    return rc ? rc : store_lead_indicator(s, lead, &seen, d);
 }
 
 static enum err run(struct store *s, struct arena *a, const struct lead_request *q, int64_t today,
@@ -209,15 +215,15 @@ static enum err run(struct store *s, struct arena *a, const struct lead_request 
     if (str_eq_z(what, "open"))
         return open_lead(s, a, q, d);
     if (str_eq_z(what, "step"))
-        return take_step(s, q, today, d);
+        return take_step(s, a, q, today, d);
     if (str_eq_z(what, "seen"))
-        return note_seen(s, q, d);
+        return note_seen(s, a, q, d);
     return diag_set(d, ERR_USAGE, "say one of: lead list, lead open, lead step, lead seen");
 }
 
 static int run_lead(int argc, char **argv, struct seam *seam)
 {
-    struct lead_request q = {0};
+    struct lead_request q = {.seam = seam};
     const struct cli_option options[] = {
         {"--household", "CODE", "about whom", &q.household},
         {"--channel", "NAME", "open: self_report, patrol (else this) or department", &q.channel},
@@ -232,7 +238,7 @@ static int run_lead(int argc, char **argv, struct seam *seam)
         {"--conditions", "WORDS",
          "step remove: above=DAY spending=yes guarantees=yes original=yes new-risk=no ...", &q.conditions},
         {"--note", "TEXT", "a few words", &q.note},
-        {"--photo", "NAME", "seen: name of a photo that was attached", &q.photo},
+        {"--photo", "FILE", "step, seen: a photo, which travels behind the data", &q.photo},
         {"--position", "POINT", "seen: \"LAT LON [ALT [ACC]]\"", &q.position},
         {"--tz", "ZONE", "time zone, as Asia/Shanghai", &q.tz},
         {"--json", NULL, "as JSON, a line each", &q.json},

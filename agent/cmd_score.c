@@ -221,7 +221,7 @@ static enum err score(struct score_job *j, struct diag *d)
     if (!rc)
         rc = risk_table_pack(&j->a, j->seam, j->pack_path, j->lookup, &j->pack, d);
     if (!rc)
-        rc = table_open(&j->a, &(struct table_source){j->seam->self, j->seam->file_read}, j->pack, j->data,
+        rc = table_open(&j->a, &(struct table_files){j->seam->self, j->seam->file_read}, j->pack, j->data,
                         j->map, NULL, 0, today, &j->file, d);
     if (rc)
         return rc;

@@ -1,6 +1,7 @@
 /* The visit that a lead asks for: each indicator is confirmed or refuted at the door, with a note. See
  * leads.h.
  */
+#include "agent/attach.h"
 #include "agent/leads.h"
 #include "agent/term.h"
 #include "agent/work_impl.h"
@@ -78,6 +79,22 @@ static struct str ask_text(const struct lead_asking *q, const char *zh, const ch
     return q->ended(q->self) ? STR("") : arena_str(&q->w->arena, q->read_line(q->self));
 }
 
+/* A file that cannot be taken is asked for again: what was seen does not depend on it. */
+static struct str ask_photo(const struct lead_asking *q)
+{
+    while (!q->ended(q->self)) {
+        struct diag d = {0};
+        struct str name = STR(""),
+                   path = ask_text(q, "照片文件（回车略过）", "A photo: its file, or Enter for none");
+        if (!path.n)
+            break;
+        if (!attach_file(q->w->o.store, q->w->o.seam, &q->w->arena, path, &name, &d))
+            return name;
+        printf("  %s\n", d.text);
+    }
+    return STR("");
+}
+
 struct seen_so_far {
     uint32_t confirmed, refuted, unclear;
 };
@@ -90,7 +107,8 @@ static enum err ask_indicator(const struct lead_asking *q, const struct lead *l,
     if (!seen.result.n)
         return ERR_OK;
     seen.note = ask_text(q, "怎么看出来的？一句话（回车略过）", "How was it seen? A few words, or Enter");
-    seen.photo = ask_text(q, "照片文件名（回车略过）", "Name of a photo, or Enter");
+    seen.photo = ask_photo(q);
+    seen.visit = q->w->visit.key;
     seen.position = q->w->o.position ? str_of(q->w->o.position) : STR("");
     n->confirmed += str_eq_z(seen.result, "confirmed");
     n->refuted += str_eq_z(seen.result, "refuted");
@@ -112,7 +130,7 @@ static enum err ask_lead(const struct lead_asking *q, const struct lead *l, stru
         rc = ask_indicator(q, l, v, &n, d);
     if (rc || q->ended(q->self))
         return rc;
-    struct lead_step_taken step = {.step = STEP_VISIT, .category = q->category};
+    struct lead_step_taken step = {.step = STEP_VISIT, .category = q->category, .visit = q->w->visit.key};
     step.result = n.confirmed && !n.refuted && !n.unclear   ? STR("confirmed")
                   : n.refuted && !n.confirmed && !n.unclear ? STR("refuted")
                                                             : STR("partly");

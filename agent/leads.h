@@ -10,7 +10,8 @@
 /* What was seen of one indicator. */
 struct lead_seen {
     struct str name, result, note; /* result: "confirmed", "refuted", "unclear" */
-    struct str photo, position;
+    struct str photo, position;    /* photo: a name that attach_file gave */
+    int64_t visit;                 /* in which it was seen; 0 = in none */
 };
 struct lead {
     int64_t key, household;
@@ -31,7 +32,10 @@ struct lead_step_taken {
     enum lead_step step;
     struct str at; /* "" = now */
     struct str note, result, category, follow_up;
+    struct str photo; /* a name that attach_file gave */
+    int64_t visit;    /* during which it was taken; 0 = in none */
 };
+/* ERR_DENIED when the person enrolled here does not note this step. */
 enum err store_lead_step(struct store *s, int64_t lead, const struct lead_step_taken *t,
                          struct diag *d) MUST_USE;
 enum err store_lead_indicator(struct store *s, int64_t lead, const struct lead_seen *i,

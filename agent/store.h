@@ -32,7 +32,10 @@ struct zone;
  * never a new key. `zone`: in which times are written, NULL = UTC; lives as long as the store. */
 enum err store_open(const char *dir, const struct seam *seam, const struct zone *zone,
                     struct store **store_out, struct diag *d) MUST_USE;
-void store_close(struct store *s);                              /* accepts NULL */
+void store_close(struct store *s); /* accepts NULL */
+/* The county's time zone as it came down, "" = none has; and the zone in which this store tells times. */
+enum err store_county_zone(struct store *s, struct arena *a, struct str *name_out, struct diag *d) MUST_USE;
+void store_zone(struct store *s, const struct zone *zone);
 enum err store_check(struct store *s, struct diag *d) MUST_USE; /* integrity of both databases */
 
 /* Who this device is. Texts live until the next store_enrol, store_refresh, or first write after another

@@ -1,6 +1,7 @@
 /* Leads on the handheld: rows below a household, steps and indicators below a lead. They belong to no visit,
  * so they leave with the next sync whatever becomes of the interview.
  */
+#include "agent/attach.h"
 #include "agent/leads.h"
 
 #include <stdio.h>
@@ -148,6 +149,22 @@ static struct str person_text(const struct store *s, char room[static 24])
     return s->id.by.person ? str_of(room) : STR("");
 }
 
+/* "" for 0: in no visit. */
+static enum err visit_text(struct store *s, struct arena *a, int64_t visit, struct str *out, struct diag *d)
+{
+    struct row row;
+    unsigned char id[ROW_ID_SIZE];
+    *out = STR("");
+    if (!visit)
+        return ERR_OK;
+    enum err rc = row_by_key(s, visit, &row, d);
+    if (rc)
+        return rc;
+    row_id_write(row.id, id);
+    *out = hex_text(a, id, sizeof id);
+    return out->p ? ERR_OK : diag_set(d, ERR_NOMEM, "no memory for the lead");
+}
+
 static enum err now_text(struct store *s, struct arena *a, struct str given, struct str *out, struct diag *d)
 {
     *out = given.n ? given : iso_now(s, a);
@@ -179,20 +196,29 @@ enum err store_lead_open(struct store *s, int64_t household, const struct lead *
 enum err store_lead_step(struct store *s, int64_t lead, const struct lead_step_taken *t, struct diag *d)
 {
     struct arena a;
-    struct str at;
+    struct str at, visit = STR("");
     char person[24];
     int64_t key;
+    enum err rc = lead_step_by(t->step, s->id.by.role, d);
+    if (rc)
+        return rc;
     arena_init(&a, 1u << 20);
-    enum err rc = now_text(s, &a, t->at, &at, d);
+    rc = now_text(s, &a, t->at, &at, d);
+    if (!rc)
+        rc = visit_text(s, &a, t->visit, &visit, d);
     const struct row_value values[] = {{STEP_CODE, str_of(lead_step_about(t->step)->code)},
                                        {STEP_AT, at},
                                        {STEP_PERSON, person_text(s, person)},
                                        {STEP_REMARK, t->note},
                                        {STEP_RESULT, t->result},
                                        {STEP_CATEGORY, t->category},
-                                       {STEP_FOLLOW_UP, t->follow_up}};
+                                       {STEP_FOLLOW_UP, t->follow_up},
+                                       {STEP_OF_VISIT, visit},
+                                       {STEP_PHOTO, t->photo}};
     if (!rc)
         rc = make_below(s, lead, ROW_LEAD, ROW_STEP, values, sizeof values / sizeof *values, &key, d);
+    if (!rc && t->photo.n)
+        rc = attach_link_one(s, key, t->photo, d);
     arena_free(&a);
     return rc;
 }
@@ -200,25 +226,47 @@ enum err store_lead_step(struct store *s, int64_t lead, const struct lead_step_t
 enum err store_lead_indicator(struct store *s, int64_t lead, const struct lead_seen *i, struct diag *d)
 {
     struct arena a;
-    struct str at;
+    struct str at, visit = STR("");
     char person[24];
     int64_t key;
     arena_init(&a, 1u << 20);
     enum err rc = now_text(s, &a, STR(""), &at, d);
+    if (!rc)
+        rc = visit_text(s, &a, i->visit, &visit, d);
     const struct row_value values[] = {{INDICATOR_NAME, i->name},
                                        {INDICATOR_RESULT, i->result},
                                        {INDICATOR_NOTE, i->note},
                                        {INDICATOR_PHOTO, i->photo},
                                        {INDICATOR_POSITION, i->position},
                                        {INDICATOR_AT, at},
-                                       {INDICATOR_PERSON, person_text(s, person)}};
+                                       {INDICATOR_PERSON, person_text(s, person)},
+                                       {INDICATOR_OF_VISIT, visit}};
     if (!rc)
         rc = make_below(s, lead, ROW_LEAD, ROW_INDICATOR, values, sizeof values / sizeof *values, &key, d);
+    if (!rc && i->photo.n)
+        rc = attach_link_one(s, key, i->photo, d);
     arena_free(&a);
     return rc;
 }
 
 /* ---- days, and whom to visit first ---- */
+
+enum err store_county_zone(struct store *s, struct arena *a, struct str *name_out, struct diag *d)
+{
+    struct published *list;
+    uint32_t count = 0;
+    enum err rc = store_published(s, a, &list, &count, d);
+    *name_out = STR("");
+    for (uint32_t i = 0; !rc && !name_out->n && i < count; i++)
+        if (str_eq_z(list[i].kind, "zone"))
+            *name_out = list[i].version;
+    return rc;
+}
+
+void store_zone(struct store *s, const struct zone *zone)
+{
+    s->zone = zone;
+}
 
 enum err store_clock_pack(struct store *s, struct arena *a, const struct pack **out, struct diag *d)
 {

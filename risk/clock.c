@@ -20,6 +20,27 @@ static const struct lead_step_about steps[LEAD_STEPS] = {
     [STEP_REMOVE] = {"remove", "风险消除", "risk removed", 9},
     [STEP_CLOSE] = {"close", "排除", "not confirmed", -1},
 };
+/* Bits of roles: 1 household, 2 enumerator, 3 cadre, 4 supervisor (township), 5 county, 6 department. */
+#define R(role) (1u << (role))
+static const struct {
+    uint32_t roles;
+    const char *whose;
+} step_roles[LEAD_STEPS] = {
+    [STEP_LEAD] = {R(1) | R(2) | R(3) | R(4) | R(5) | R(6), "anybody who visits"},
+    [STEP_FORWARD] = {R(4) | R(5), "the township (supervisor) or the county"},
+    [STEP_VISIT] = {R(2) | R(3) | R(4) | R(5), "whoever was at the door"},
+    [STEP_COMPARE] = {R(4) | R(5) | R(6), "the township (supervisor), the county or a department"},
+    [STEP_NOTICE] = {R(3) | R(4), "the village (cadre) or the township (supervisor)"},
+    [STEP_NOTICE_END] = {R(3) | R(4), "the village (cadre) or the township (supervisor)"},
+    [STEP_TOWNSHIP] = {R(4), "the township (supervisor)"},
+    [STEP_COUNTY] = {R(5), "the county"},
+    [STEP_ANNOUNCE] = {R(4) | R(5), "the township (supervisor) or the county"},
+    [STEP_RECORD] = {R(4) | R(5), "the township (supervisor) or the county"},
+    [STEP_HELP] = {R(3) | R(4) | R(5), "the village (cadre), the township (supervisor) or the county"},
+    [STEP_REMOVE] = {R(5), "the county"},
+    [STEP_CLOSE] = {R(4) | R(5), "the township (supervisor) or the county"},
+};
+#undef R
 static const char *const channels[LEAD_CHANNELS] = {"self_report", "patrol", "department"};
 static const struct clock_about clocks[CLOCKS] = {
     [CLOCK_FORWARD] = {"forward", "clock_forward", "自主申报转办", "request handed on", "S-AHZY", 2, false},
@@ -69,6 +90,17 @@ bool lead_step_read(struct str code, enum lead_step *out)
             return true;
         }
     return false;
+}
+
+enum err lead_step_by(enum lead_step s, uint8_t role, struct diag *d)
+{
+    if (role == 0 || (role < 32 && step_roles[s].roles >> role & 1))
+        return ERR_OK;
+    return diag_set(
+        d, ERR_DENIED,
+        "The step \"%s\" (%s) is noted by %s. Ask them to note it; what you know of it can go into "
+        "the note of a step of yours.",
+        steps[s].code, steps[s].en, step_roles[s].whose);
 }
 
 const char *lead_channel_name(enum lead_channel c)

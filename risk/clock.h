@@ -36,6 +36,11 @@ struct lead_step_about {
 const struct lead_step_about *lead_step_about(enum lead_step s);
 bool lead_step_read(struct str code, enum lead_step *out);
 
+/* Who notes a step. `role`: as changes carry it (server/parts.h, enum role); 0 is a device that nobody
+ * enrolled, whose steps carry no name and are not held back. ERR_DENIED with a sentence that says whose the
+ * step is. */
+enum err lead_step_by(enum lead_step s, uint8_t role, struct diag *d) MUST_USE;
+
 enum lead_channel { CHANNEL_SELF, CHANNEL_PATROL, CHANNEL_DEPARTMENT, LEAD_CHANNELS };
 const char *lead_channel_name(enum lead_channel c); /* "self_report", "patrol", "department" */
 bool lead_channel_read(struct str name, enum lead_channel *out);

@@ -26,7 +26,7 @@ uint32_t quality_width(const struct pack *p); /* values in a row */
 struct quality_reading {
     struct arena *a, *line; /* the rows stay in `a`; `line` is for one at a time */
     const struct pack *pack;
-    struct table_source from;
+    struct table_files from;
     const char *data, *map; /* names for `from`; map NULL = none */
     int64_t today;
     void *self;

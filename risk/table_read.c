@@ -139,7 +139,7 @@ static enum err group_rows(struct arena *a, struct member_rows *m)
     return ERR_OK;
 }
 
-static enum err read_members(struct arena *a, const struct table_source *from, const struct pack *p,
+static enum err read_members(struct arena *a, const struct table_files *from, const struct pack *p,
                              uint32_t set, const struct json *about, const char *data, struct member_rows *m,
                              struct diag *d)
 {
@@ -247,7 +247,7 @@ static enum err open_columns(struct table_file *t, struct arena *a, const char *
     return rc;
 }
 
-enum err table_open(struct arena *a, const struct table_source *from, const struct pack *p, const char *data,
+enum err table_open(struct arena *a, const struct table_files *from, const struct pack *p, const char *data,
                     const char *map, const char *const *extras, uint32_t extra_count, int64_t today,
                     struct table_file **file_out, struct diag *d)
 {

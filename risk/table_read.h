@@ -17,14 +17,14 @@
 #define TABLE_BYTES_MAX (1u << 30)
 
 struct table_file;
-struct table_source {
+struct table_files {
     void *self;
     /* As the seam's file_read. */
     enum err (*read)(void *self, const char *path, struct buf *out, struct diag *d);
 };
 
 /* Extra columns that are read beside the inputs, by name: labels, groups, baselines. */
-enum err table_open(struct arena *a, const struct table_source *from, const struct pack *p, const char *data,
+enum err table_open(struct arena *a, const struct table_files *from, const struct pack *p, const char *data,
                     const char *map, const char *const *extras, uint32_t extra_count, int64_t today,
                     struct table_file **file_out, struct diag *d) MUST_USE;
 void table_close(struct table_file *t); /* accepts NULL */

@@ -7,7 +7,7 @@
 void work_ask_now(struct desk *k, struct str area, const struct work_by *by, struct work_ask *out)
 {
     int64_t now = k->seam->wall_ms(k->seam->self);
-    struct civil c = civil_at(now, zone_utc());
+    struct civil c = civil_at(now, county_zone(k));
     *out = (struct work_ask){.st = k->st,
                              .a = k->a,
                              .area = area,

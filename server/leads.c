@@ -4,6 +4,7 @@
  */
 #include "server/leads.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/parts.h"
@@ -117,9 +118,9 @@ static enum err lead_read(struct reading *r, const struct record_row *row, struc
     return rc;
 }
 
-static int64_t today_of(const struct desk *k)
+static int64_t today_of(struct desk *k)
 {
-    struct civil c = civil_at(k->seam->wall_ms(k->seam->self), zone_utc());
+    struct civil c = civil_at(k->seam->wall_ms(k->seam->self), county_zone(k));
     return civil_days(c.year, c.month, c.day);
 }
 
@@ -331,21 +332,23 @@ enum err lead_find(struct desk *k, struct row_id household, struct str source, s
     return ERR_NOT_FOUND;
 }
 
-enum err lead_step_note(struct desk *k, uint64_t number, struct str code, struct str note, struct str by,
-                        struct diag *d)
+enum err lead_step_note(struct desk *k, uint64_t number, struct str code, struct str note,
+                        const struct work_by *by, struct diag *d)
 {
     struct row_id lead = {0};
     struct record_row row;
     enum lead_step step;
-    char at[40];
+    char at[40], person[24];
     int64_t now = k->seam->wall_ms(k->seam->self);
-    struct civil c = civil_at(now, zone_utc());
+    struct civil c = civil_at(now, county_zone(k));
     struct cases cases = {.st = k->st, .a = k->a};
     if (!lead_step_read(code, &step) || step == STEP_LEAD)
         return diag_set(d, ERR_USAGE,
                         "A step is one of forward, visit, compare, notice, notice_end, township, county, "
                         "announce, record, help, remove, close.");
-    enum err rc = step == STEP_REMOVE ? removal_check(note, civil_days(c.year, c.month, c.day), d) : ERR_OK;
+    enum err rc = lead_step_by(step, by->role, d);
+    if (!rc && step == STEP_REMOVE)
+        rc = removal_check(note, civil_days(c.year, c.month, c.day), d);
     if (rc)
         return rc;
     rc = cstore_begin(k->st, d);
@@ -353,18 +356,25 @@ enum err lead_step_note(struct desk *k, uint64_t number, struct str code, struct
         rc = cstore_record_of_number(k->st, number, &lead, d);
     if (!rc)
         rc = cstore_record(k->st, k->a, lead, &row, d);
-    if (rc == ERR_NOT_FOUND || (!rc && row.kind != ROW_LEAD))
-        rc = diag_set(d, ERR_NOT_FOUND, "There is no lead %llu; see: doorstepd list DIR leads",
+    bool theirs = rc || (row.area.p ? str_starts(row.area, by->area) : by->area.n == 0);
+    if (rc == ERR_NOT_FOUND || (!rc && (row.kind != ROW_LEAD || !theirs)))
+        rc = diag_set(d, ERR_NOT_FOUND, "There is no lead %llu here; see: doorstepd list DIR leads",
                       (unsigned long long)number);
+    snprintf(person, sizeof person, "%u", by->person);
     const struct row_birth birth = {.kind = ROW_STEP, .parent = lead};
     const struct case_field fields[] = {{STEP_CODE, code},
                                         {STEP_AT, {at, civil_write(&c, at)}},
+                                        {STEP_PERSON, str_of(person)},
                                         {STEP_REMARK, note.n ? note : STR_NONE}};
-    struct case_edit edit = {.fields = fields, .field_count = 3, .birth = &birth};
+    struct case_edit edit = {.fields = fields,
+                             .field_count = sizeof fields / sizeof *fields,
+                             .birth = &birth,
+                             .person = by->person,
+                             .role = by->role};
     if (!rc)
         rc = cases_edit(&cases, k->epoch, now, &edit, d);
     if (!rc)
-        rc = cstore_audit(k->st, now, by.n ? by : STR("centre"), STR("lead-step"), code, d);
+        rc = cstore_audit(k->st, now, by->name, STR("lead-step"), code, d);
     if (!rc)
         rc = cstore_commit(k->st, d);
     cstore_rollback(k->st);

@@ -4,6 +4,7 @@
 
 #include "risk/clock.h"
 #include "server/parts.h"
+#include "server/work.h"
 
 struct lead_record {
     struct row_id row, household;
@@ -25,6 +26,10 @@ enum err leads_of(struct desk *k, struct row_id household,
                   enum err (*take)(void *self, const struct lead_record *l, struct diag *d), void *self,
                   struct diag *d) MUST_USE;
 
+/* leads.csv, steps.csv, indicators.csv, and the photos of both in media/. */
+enum err export_leads(struct desk *k, const struct export_sink *sink, struct export_result *out,
+                      struct diag *d) MUST_USE;
+
 struct queue_entry {
     struct str code, name, area;
     bool deleted;
@@ -38,7 +43,7 @@ enum err queue_read(struct desk *k, struct queue_entry **out, uint32_t *count_ou
 enum err lead_find(struct desk *k, struct row_id household, struct str source, struct str opened,
                    struct row_id *out, struct diag *d) MUST_USE;
 /* A step that was taken here, by `by`, noted in its own transaction. */
-enum err lead_step_note(struct desk *k, uint64_t number, struct str code, struct str note, struct str by,
-                        struct diag *d) MUST_USE;
+enum err lead_step_note(struct desk *k, uint64_t number, struct str code, struct str note,
+                        const struct work_by *by, struct diag *d) MUST_USE;
 
 #endif

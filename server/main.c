@@ -70,6 +70,7 @@ enum option {
     OPTION_REPLAY,
     OPTION_TRAIN,
     OPTION_PUBLIC,
+    OPTION_LEADS,
     OPTION_COMMENT,
     OPTION_MEMBERS,
     OPTION_SOURCE,
@@ -107,6 +108,7 @@ static const struct option_row {
     [OPTION_JSON] = {"--json",       NULL,        "for programs"},
     [OPTION_CSV] = {"--csv",        NULL,        "one table per form and per repeat"},
     [OPTION_PUBLIC] = {"--public",     NULL,        "only what the form marks as public; rows are numbered"},
+    [OPTION_LEADS] = {"--leads",      NULL,        "leads, their steps and indicators, with the photos of both"},
     [OPTION_XML] = {"--xml",        NULL,        "one document per visit, byte by byte as at the door"},
     [OPTION_FORM] = {"--form",       "ID",        "the form's id"},
     [OPTION_OUT] = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
@@ -164,6 +166,11 @@ static enum err need(const struct run *r, enum option o, struct diag *d)
     return given(r, o) ? ERR_OK
                        : diag_set(d, ERR_USAGE, "%s %s is needed. Example: %s", options[o].name,
                                   options[o].value, r->command->example);
+}
+
+static struct str option_or_none(const struct run *r, enum option o)
+{
+    return given(r, o) ? r->option[o] : STR("");
 }
 
 /* ---- files ---- */
@@ -347,6 +354,30 @@ static enum err tls_read(struct run *r, struct http_serve_options *o, struct dia
     return rc;
 }
 
+/* The server opens the database for itself. */
+static enum err zone_read_here(struct run *r, const struct zone **out, struct diag *d)
+{
+    struct desk k = {.seam = &r->seam, .a = &r->memory};
+    enum err rc = centre_store_open(&r->seam, r->dir, &k.st, d);
+    if (!rc)
+        *out = county_zone(&k);
+    cstore_close(k.st);
+    return rc;
+}
+
+static enum err call_zone(struct run *r, struct diag *d)
+{
+    struct published now;
+    struct publish_result done;
+    struct str name;
+    if (r->argument_count == 2)
+        return publish(&r->desk, STR("zone"), STR(""), STR(""), r->arguments[1], &done, d);
+    enum err rc = published_live(r->store, &r->memory, "zone", STR("county"), &now, NULL);
+    name = rc ? STR("not set: the machine's") : now.version;
+    buf_printf(&r->out, "%.*s\n", STR_ARG(name));
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
 static enum err call_serve(struct run *r, struct diag *d)
 {
     struct server *server = NULL;
@@ -359,6 +390,8 @@ static enum err call_serve(struct run *r, struct diag *d)
         return diag_set(d, ERR_USAGE, "--threads must be 1 to %d.", SRV_CONNECTIONS_MAX);
     struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = (uint32_t)threads};
     enum err rc = listen_read(r, &o, d);
+    if (!rc)
+        rc = zone_read_here(r, &so.zone, d);
     if (!rc)
         rc = tls_read(r, &o, d);
     if (!rc)
@@ -687,9 +720,13 @@ static enum err call_lead(struct run *r, struct diag *d)
     uint64_t number = 0;
     if (!str_to_u64(r->arguments[1], &number))
         return diag_set(d, ERR_USAGE, "A lead is named by its number; see: doorstepd list DIR leads");
-    return lead_step_note(&r->desk, number, r->arguments[2],
-                          given(r, OPTION_VALUE) ? r->option[OPTION_VALUE] : STR(""),
-                          given(r, OPTION_BY) ? r->option[OPTION_BY] : STR(""), d);
+    struct work_by by;
+    enum err rc = need(r, OPTION_BY, d);
+    if (!rc)
+        rc = work_by_named(&r->desk, r->option[OPTION_BY], option_or_none(r, OPTION_ROLE),
+                           option_or_none(r, OPTION_AREA), &by, d);
+    return rc ? rc
+              : lead_step_note(&r->desk, number, r->arguments[2], option_or_none(r, OPTION_VALUE), &by, d);
 }
 
 static enum err call_assign(struct run *r, struct diag *d)
@@ -805,11 +842,11 @@ static enum err call_export(struct run *r, struct diag *d)
                                      .begin = folder_begin,
                                      .write = folder_write,
                                      .end = folder_end};
-    bool csv = given(r, OPTION_CSV), open = given(r, OPTION_PUBLIC);
-    if (csv + given(r, OPTION_XML) + open != 1)
-        return diag_set(d, ERR_USAGE, "Say one of --csv, --xml and --public. Example: %s",
+    bool csv = given(r, OPTION_CSV), open = given(r, OPTION_PUBLIC), leads = given(r, OPTION_LEADS);
+    if (csv + given(r, OPTION_XML) + open + leads != 1)
+        return diag_set(d, ERR_USAGE, "Say one of --csv, --xml, --public and --leads. Example: %s",
                         r->command->example);
-    enum err rc = need(r, OPTION_FORM, d);
+    enum err rc = leads ? ERR_OK : need(r, OPTION_FORM, d);
     if (!rc)
         rc = need(r, OPTION_OUT, d);
     if (rc)
@@ -818,6 +855,7 @@ static enum err call_export(struct run *r, struct diag *d)
     rc = folder.dir ? r->seam.dir_make(r->seam.self, folder.dir, d) : ERR_NOMEM;
     if (!rc)
         rc = csv    ? export_csv(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
+             : leads ? export_leads(&r->desk, &sink, &n, d)
              : open ? export_public(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
                     : export_xml(&r->desk, r->option[OPTION_FORM], &sink, &n, d);
     folder_drop(&folder);
@@ -994,11 +1032,6 @@ static enum err review_released(struct run *r, struct diag *d)
     if (!rc)
         buf_printf(&r->out, "%.*s is released and applied\n", STR_ARG(r->arguments[2]));
     return rc;
-}
-
-static struct str option_or_none(const struct run *r, enum option o)
-{
-    return given(r, o) ? r->option[o] : STR("");
 }
 
 static enum err review_decided(struct run *r, enum review_state state, struct diag *d)
@@ -1424,9 +1457,10 @@ static const struct command commands[] = {
     {"assign", "DIR", 1, 1, BIT(OPTION_HOUSEHOLD) | BIT(OPTION_PERSON) | BIT(OPTION_DUE), true, call_assign,
      "hand a household to a person",
      "doorstepd assign /srv/doorstep --household H0001 --person 1 --due 2026-12-31"},
-    {"lead", "DIR NUMBER STEP", 3, 3, BIT(OPTION_BY) | BIT(OPTION_VALUE), true, call_lead,
+    {"lead", "DIR NUMBER STEP", 3, 3,
+     BIT(OPTION_BY) | BIT(OPTION_VALUE) | BIT(OPTION_ROLE) | BIT(OPTION_AREA), true, call_lead,
      "note a step that was taken here about a lead, such as township, county or record",
-     "doorstepd lead /srv/doorstep 17 township --by 李主任 --value 材料齐全"},
+     "doorstepd lead /srv/doorstep 17 township --by 李主任 --role supervisor --value 材料齐全"},
     {"courier", "take|show DIR CARD...", 3, 8,
      BIT(OPTION_BUNDLE) | BIT(OPTION_REMOVE) | BIT(OPTION_JSON), false, call_courier,
      "take in what memory cards bring, and write receipts and downlink for the way back; or show it",
@@ -1461,14 +1495,17 @@ static const struct command commands[] = {
      BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_COMMENT) | BIT(OPTION_PLACE) | BIT(OPTION_JSON) |
          BIT(OPTION_HOUSEHOLD) | BIT(OPTION_KEEP) | BIT(OPTION_VALUE) | BIT(OPTION_BY) | BIT(OPTION_FORCE),
      true, call_review,
-     "answers in dispute, and frames that were set apart: look, decide, release",
-     "doorstepd review resolve /srv/doorstep 12.3 --keep 2 --by 李主任"},
+     "visits that wait, answers in dispute, frames that were set apart: look, decide, release",
+     "doorstepd review reject /srv/doorstep 41 --by 李主任 --role supervisor --comment 请核对"},
     {"quality", "run|list|looked|dismiss DIR [PACK MAP | STATE | FLAG]", 2, 4,
      BIT(OPTION_FORM) | BIT(OPTION_JSON) | BIT(OPTION_LANGUAGE) | BIT(OPTION_BY) | BIT(OPTION_VALUE) |
          BIT(OPTION_AREA),
      true, call_quality,
      "look for signs of poor data over all visits of a form, and work through what is flagged",
      "doorstepd quality run /srv/doorstep quality.json quality.map.json --form household_monitoring"},
+    {"zone", "DIR [ZONE]", 1, 2, 0, true, call_zone,
+     "where the county is: days and clocks follow its time zone, here and on every handheld",
+     "doorstepd zone /srv/doorstep Asia/Shanghai"},
     {"check", "DIR", 1, 1, BIT(OPTION_JSON) | BIT(OPTION_REPLAY), true, call_check,
      "check the database, and tell its state as one hash",
      "doorstepd check /srv/doorstep --replay"},
@@ -1482,10 +1519,10 @@ static const struct command commands[] = {
      "let go of answers in removed rows, once every handheld knows of the removal",
      "doorstepd tidy /srv/doorstep"},
     {"export", "DIR", 1, 1,
-     BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_PUBLIC) | BIT(OPTION_FORM) | BIT(OPTION_OUT) |
+     BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_PUBLIC) | BIT(OPTION_LEADS) | BIT(OPTION_FORM) | BIT(OPTION_OUT) |
          BIT(OPTION_JSON), true,
      call_export,
-     "finalised visits as tables or documents",
+     "finalised visits as tables or documents, or leads with their steps",
      "doorstepd export /srv/doorstep --csv --form monitoring -o exported"},
 };
 /* clang-format on */

@@ -270,8 +270,11 @@ struct desk {
     uint32_t epoch;
     struct buf *lines;
     void (*progress)(void *self, uint64_t done); /* NULL = nobody watches; called once per row */
-    void *self;
+    void *self;    const struct zone *zone; /* NULL = not looked up yet: county_zone() */
 };
+/* Where the county is, as `doorstepd zone` says; the machine's zone where nobody said. Days of clocks, dates
+ * of lists and what is late follow from it, here and on handhelds. */
+const struct zone *county_zone(struct desk *k);
 void desk_progress(struct desk *k, uint64_t done);
 void desk_line(struct desk *k, const char *kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

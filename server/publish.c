@@ -7,10 +7,12 @@
  */
 #include "forms/encrypt.h"
 #include "forms/xlsform.h"
+#include "platform/posix/posix_seam.h"
 #include "risk/pack.h"
 #include "server/parts.h"
 #include "sync/batch_zstd.h"
 
+#define ZONE_NAME_MAX 64
 #define PUBLISHED_PAGE 256
 #define LINES_SHOWN_MAX 201
 
@@ -398,6 +400,34 @@ static enum err dict_publish(struct desk *k, struct entry *e, struct str bytes, 
     return e->version.p ? ERR_OK : ERR_NOMEM;
 }
 
+/* Where the county is: its bytes and its version are the name of a time zone, "Asia/Shanghai". */
+static enum err zone_publish(struct desk *k, struct entry *e, struct str bytes, struct diag *d)
+{
+    const struct zone *zone = NULL;
+    const char *name = arena_z(k->a, bytes);
+    if (!name)
+        return ERR_NOMEM;
+    if (!bytes.n || bytes.n > ZONE_NAME_MAX)
+        return diag_set(d, ERR_USAGE, "A time zone is named such as Asia/Shanghai.");
+    e->id = STR("county");
+    e->version = bytes;
+    e->title = bytes;
+    return posix_zone_load(k->a, name, &zone, d);
+}
+
+const struct zone *county_zone(struct desk *k)
+{
+    struct published p;
+    struct diag quiet = {0};
+    if (k->zone)
+        return k->zone;
+    bool said = published_live(k->st, k->a, "zone", STR("county"), &p, NULL) == ERR_OK;
+    const char *name = said ? arena_z(k->a, p.version) : NULL;
+    if (posix_zone_load(k->a, name, &k->zone, &quiet))
+        k->zone = zone_utc();
+    return k->zone;
+}
+
 static enum err publish_one(struct desk *k, struct str kind, struct str id, struct str file_name,
                             struct str bytes, struct str itemsets, struct publish_result *out, struct diag *d)
 {
@@ -420,6 +450,8 @@ static enum err publish_one(struct desk *k, struct str kind, struct str id, stru
         rc = list_publish(k, &e, id, file_name, bytes, d);
     else if (!rc && str_eq_z(kind, "dictionary"))
         rc = dict_publish(k, &e, bytes, d);
+    else if (!rc && str_eq_z(kind, "zone"))
+        rc = zone_publish(k, &e, bytes, d);
     else if (!rc && !str_eq_z(kind, "form"))
         rc = diag_set(d, ERR_USAGE, "What is published is a form, a list, a pack or a dictionary.");
     if (!rc && id.n && !str_eq(id, e.id))

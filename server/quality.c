@@ -195,6 +195,8 @@ enum err quality_find(struct desk *k, struct str form_id, struct str pack, struc
     struct form_findings mistakes = {0};
     struct quality_data data = {0};
     struct quality_report report = {0};
+    struct civil day = civil_at(x.run_ms, county_zone(k));
+    int64_t today = civil_days(day.year, day.month, day.day);
     const struct pack *p = NULL;
     const char *name = NULL;
     if (!t)
@@ -221,7 +223,7 @@ enum err quality_find(struct desk *k, struct str form_id, struct str pack, struc
                                             .from = {t, table_give},
                                             .data = name,
                                             .map = map.n ? MAP_NAME : NULL,
-                                            .today = x.run_ms / 86400000,
+                                            .today = today,
                                             .self = &x,
                                             .tell = tell_finding};
     if (!rc)

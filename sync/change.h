@@ -206,13 +206,14 @@ enum step_field {
     STEP_RESULT = 5,    /* "confirmed", "refuted", "partly" */
     STEP_CATEGORY = 6,  /* suggested: code of the rule pack */
     STEP_FOLLOW_UP = 7, /* what is to be done */
-    STEP_OF_VISIT = 8   /* id of the visit's row: 32 hex digits */
+    STEP_OF_VISIT = 8,  /* id of the visit's row: 32 hex digits */
+    STEP_PHOTO = 9      /* name of an attachment, linked to this row: the meeting, the notice on the wall */
 };
 enum indicator_field {
     INDICATOR_NAME = 1,
     INDICATOR_RESULT = 2, /* "confirmed", "refuted", "unclear" */
     INDICATOR_NOTE = 3,
-    INDICATOR_PHOTO = 4,    /* name of an attachment */
+    INDICATOR_PHOTO = 4,    /* name of an attachment, linked to this row */
     INDICATOR_POSITION = 5, /* "latitude longitude [altitude [accuracy]]" */
     INDICATOR_AT = 6,       /* ISO instant */
     INDICATOR_PERSON = 7,   /* number */
