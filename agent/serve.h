@@ -66,6 +66,7 @@ struct serving {
     char data[4096];                    /* of the person who uses it now: the data folder, or DATA/people/N */
     char person[8];                     /* "" or N */
     bool locked;                        /* the PIN comes first */
+    bool pin_tried;                     /* since this process began */
     int64_t pin_not_before, touched_ms; /* in time that the device was up */
     uint16_t port;
     bool no_sync;

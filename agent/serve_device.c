@@ -122,6 +122,10 @@ static int64_t wait_left(const struct serve_call *c)
 static enum err pin_try(struct serve_call *c, const char *dir, struct pin *p, struct str typed)
 {
     unsigned char hash[PASSWORD_HASH_SIZE], differ = 0;
+    /* Ending the program ends no wait. */
+    if (!c->g->pin_tried && p->wrong >= FREE_TRIES)
+        c->g->pin_not_before = c->g->seam->mono_ms(c->g->seam->self) + wait_after(p->wrong);
+    c->g->pin_tried = true;
     if (wait_left(c) > 0)
         return diag_set(c->d, ERR_BUSY, "wait before the next try");
     if (typed.n > PIN_MOST)

@@ -8,7 +8,7 @@ const both = (x, name) => x[`${name}_${lang()}`];
 const back = () => history.back();
 
 // ---- the list ----
-const WINDOW = 60; // rows in the page at once
+const WINDOW = 36; // rows in the page at once
 export async function list() {
     show({ title: t('list'), back, main: h('p', { class: 'note' }, t('opening')) });
     let r;

@@ -301,24 +301,22 @@ function roster() {
 function menu() {
     const focused = shown.find((x) => x.el.contains(document.activeElement)) || shown[0];
     sheet(visit.name || visit.title, [
-        visit.languages.length > 1 && item(t('form_language'), languages, 'menu'),
+        visit.languages.length > 1 && visit.languages.map((l) => item(`${t('form_language')} · ${l}`, () => inLanguage(l), null, { 'aria-pressed': String(visit.language === l) })),
         item(t('size'), () => { setLook('size', String(size() % 4 + 1)); }, 'plus'),
         item(t('sun'), () => setLook('theme', theme() === 'sun' ? 'light' : 'sun'), 'sun', { 'aria-pressed': String(theme() === 'sun') }),
         focused && item(t('comment'), () => comment(focused), 'pen'),
         focused && item(t('clear_answer'), () => wipe(focused), 'close'),
         item(t('leave'), () => leaving(home), 'back')]);
 }
-function languages() {
-    sheet(t('form_language'), visit.languages.map((l) => item(l, () => leaving(async () => {
-        const r = await post('visit/language', { language: l, focus: page.kind === 'questions' ? page.questions[0].ref : '' });
-        visit.language = l;
-        page = r.page;
-        const y = scrollY;
-        draw();
-        scrollTo(0, y);
-        say(l, true);
-    }), null, { lang: /zh|中文/.test(l) ? 'zh' : null, 'aria-pressed': String(visit.language === l) })));
-}
+const inLanguage = (l) => leaving(async () => {
+    const r = await post('visit/language', { language: l, focus: page.kind === 'questions' ? page.questions[0].ref : '' });
+    visit.language = l;
+    page = r.page;
+    const y = scrollY;
+    draw();
+    scrollTo(0, y);
+    say(l, true);
+});
 function comment(x) {
     const id = newId(), e = h('textarea', { class: 'field', id, dir: 'auto' });
     sheet(t('comment'), [h('label', { for: id, dir: 'auto' }, x.q.label), e, item(t('keep_it'), () => e.value.trim() && keep(x, () => post('visit/comment', { ref: x.q.ref, text: e.value.trim() })).then((ok) => ok && say(t('comment_saved'), true)))]);

@@ -72,8 +72,8 @@ export async function county({ forms = [], enrol = true } = {}) {
 }
 
 // `doorstep serve` on a data folder.
-export async function serve(x, { data = x.hand, sync = true, port = 0, env } = {}) {
-    const up = started(agent, ['serve', '--port', String(port), '--data', data, ...(sync ? [] : ['--no-sync'])], env);
+export async function serve(x, { data = x.hand, sync = true, port = 0, card, env } = {}) {
+    const up = started(agent, ['serve', '--port', String(port), '--data', data, ...(sync ? [] : ['--no-sync']), ...(card ? ['--card', card] : [])], env);
     const link = await up.line;
     const a = { link, origin: new URL(link).origin, pid: up.child.pid, child: up.child };
     a.stop = async (signal = 'SIGTERM') => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { axe, closePage, fits, shot, startBrowser, targets } from './lib.mjs';
-import { act, answersOf, county, fillIn, handheld, root, serve } from './handheld.mjs';
+import { answersOf, county, fillIn, hand, handheld, root, serve } from './handheld.mjs';
 
 let browser, x, a, page;
 before(async () => {
@@ -29,10 +29,12 @@ test('a household is visited, judged, sealed and signed for', async () => {
     page = await handheld(browser, a);
     await page.waitForSelector('.rows a');
     await look('today');
-    await page.getByRole('link', { name: /麦远山/ }).click();
+    const h = hand(page);
+    await h.tap(page.getByRole('link', { name: /麦远山/ }));
     await page.waitForSelector('#start');
     await look('household');
-    await page.click('#start');
+    await h.tap('#start');
+    assert.ok(h.taps <= 2, 'a visit begins after two taps');
     await page.waitForSelector('.q');
     await look('question');
     const met = await fillIn(page, answers);
@@ -42,20 +44,22 @@ test('a household is visited, judged, sealed and signed for', async () => {
     await page.waitForSelector('#go');
     await look('check');
     assert.equal(await page.locator('.card.warn').count(), 0, 'nothing is left to settle');
-    await page.click('#go');
+    h.taps = 1; // the one that led here
+    await h.tap('#go');
     await page.waitForSelector('.choice');
     const text = await page.locator('body').innerText();
     assert.ok(!/自付|MED|立即/.test(text), 'no finding is on the screen before the own judgement');
     await look('judgement');
-    await page.getByText('有，很急').click();
-    await page.getByRole('button', { name: '病', exact: true }).click();
-    await page.click('#go');
+    await h.tap(page.getByText('有，很急'));
+    await h.tap(h.button('病'));
+    await h.tap('#go');
     await page.waitForSelector('.finding');
     await look('findings');
     assert.ok(await page.locator('.finding.red').count() > 0, 'there is a red lead');
     assert.match(await page.locator('main').innerText(), /您说：有，很急；病/);
-    await page.click('#go');
+    await h.tap('#go');
     await page.waitForSelector('#receipt');
+    assert.ok(h.taps <= 8, `finishing takes ${h.taps} taps`);
     assert.match(await page.locator('#receipt').innerText(), /^[0-9A-Z]{4}-[0-9A-Z]{4}$/);
     await page.locator('main').getByText('县里已签收').waitFor({ timeout: 20000 });
     await look('receipt');
