@@ -476,7 +476,7 @@ static enum err page_key_make(struct store *s, const char *path, const char *db_
 }
 
 struct identity_texts {
-    struct str about, seal, sign, epoch, told;
+    struct str about, seal, sign, epoch, told, unsettled;
 };
 
 static enum err identity_read(struct store *s, struct arena *a, struct identity *id, struct identity_texts *t,
@@ -485,11 +485,12 @@ static enum err identity_read(struct store *s, struct arena *a, struct identity 
     const struct {
         const char *name;
         struct str *out;
-    } wanted[] = {{"identity", &t->about}, {"url", &id->url},
-                  {"keyset", &id->keyset}, {"seal", &t->seal},
-                  {"sign", &t->sign},      {"token", &id->by.token},
-                  {"epoch", &t->epoch},    {"certificate", &id->by.certificate},
-                  {"over", &id->over},     {"told", &t->told}};
+    } wanted[] = {{"identity", &t->about},     {"url", &id->url},
+                  {"keyset", &id->keyset},     {"seal", &t->seal},
+                  {"sign", &t->sign},          {"token", &id->by.token},
+                  {"epoch", &t->epoch},        {"certificate", &id->by.certificate},
+                  {"over", &id->over},         {"told", &t->told},
+                  {"unsettled", &t->unsettled}};
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof wanted / sizeof *wanted; i++)
         rc = meta_get(s, wanted[i].name, a, wanted[i].out, d);
@@ -546,6 +547,7 @@ enum err store_refresh(struct store *s, struct diag *d)
         return rc;
     }
     id.cursor = c.cursor;
+    id.unsettled = t.unsettled.n > 0;
     id.retell = t.told.n && str_to_u64(t.told, &id.told);
     arena_free(&s->texts);
     s->texts = texts;

@@ -52,6 +52,7 @@ struct identity {
     uint32_t epoch;
     bool retell; /* the centre was set back: it tells everything again, from `told` on */
     uint64_t told;
+    bool unsettled;  /* something of a lost history waits for a draft to be finished */
     struct str over; /* why this incarnation is over: "copy", "restored", "revoked"; "" = it is not */
 };
 const struct identity *store_identity(const struct store *s);

@@ -692,6 +692,55 @@ static enum err look_behind(struct store *s, const struct receipt *r, struct dia
     return rc ? rc : counted_put(s, r, d);
 }
 
+/* The newest places in the centre's order that receipts spoke of: in our epoch, and in one that the downlink
+ * has not brought yet. Of more than one such epoch nothing is said any more (`ahead` 0): whether they are the
+ * same history is not known here. */
+struct heard {
+    uint64_t newest, ahead, ahead_newest;
+};
+
+static enum err heard_get(struct store *s, struct heard *out, struct diag *d)
+{
+    struct arena a;
+    struct str text, word;
+    uint64_t n[3] = {0};
+    arena_init(&a, 64u << 10);
+    enum err rc = meta_get(s, "heard", &a, &text, d);
+    for (int i = 0; !rc && i < 3 && str_split(&text, ' ', &word); i++)
+        if (!str_to_u64(word, &n[i]))
+            rc = diag_set(d, ERR_CORRUPT, "this device's settings are damaged: put its data back");
+    arena_free(&a);
+    *out = (struct heard){n[0], n[1], n[2]};
+    return rc;
+}
+
+static enum err heard_put(struct store *s, const struct heard *h, struct diag *d)
+{
+    struct buf b;
+    buf_init(&b, 128);
+    buf_printf(&b, "%llu %llu %llu", (unsigned long long)h->newest, (unsigned long long)h->ahead,
+               (unsigned long long)h->ahead_newest);
+    enum err rc = meta_put_str(s, "heard", buf_str(&b), d);
+    buf_free(&b);
+    return rc;
+}
+
+static enum err hear_newest(struct store *s, const struct receipt *r, struct diag *d)
+{
+    struct heard h;
+    enum err rc = heard_get(s, &h, d);
+    const struct heard before = h;
+    if (rc || r->epoch < s->id.epoch)
+        return rc;
+    if (r->epoch == s->id.epoch) {
+        h.newest = r->cursor > h.newest ? r->cursor : h.newest;
+    } else {
+        h.ahead = h.ahead_newest && h.ahead != r->epoch ? 0 : r->epoch;
+        h.ahead_newest = r->cursor > h.ahead_newest ? r->cursor : h.ahead_newest;
+    }
+    return memcmp(&h, &before, sizeof h) ? heard_put(s, &h, d) : ERR_OK;
+}
+
 static enum err take_refusal(struct store *s, enum err refused, struct diag *d)
 {
     return refused == ERR_OK ? ERR_OK : identity_over(s, refused == ERR_EXISTS ? OVER_COPY : OVER_REVOKED, d);
@@ -720,8 +769,6 @@ enum err store_receipt(struct store *s, const struct step *step, bool *cut_again
                         "a receipt for another device arrived; nothing was marked as delivered");
     enum err rc = work_begin(s, &t, &c, d);
     if (!rc)
-        rc = hear_epoch(s, r->epoch, d);
-    if (!rc)
         rc = look_behind(s, r, d);
     for (uint32_t i = 0; !rc && i < r->item_count; i++)
         rc = take_item(s, &use, &r->items[i], d);
@@ -731,6 +778,8 @@ enum err store_receipt(struct store *s, const struct step *step, bool *cut_again
         rc = take_refusal(s, r->refused, d);
     if (!rc)
         rc = take_contact(s, r, d);
+    if (!rc)
+        rc = hear_newest(s, r, d);
     if (!rc && step->cursor > c.cursor && r->epoch == s->id.epoch) {
         c.cursor = step->cursor;
         rc = counters_save(s, &c, d);
@@ -882,9 +931,10 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
 struct known_row {
     int64_t key;
 };
+typedef enum err (*record_change)(struct store *s, const struct row *row, struct record *r, void *self,
+                                  struct diag *d);
 
-/* Beyond `base` the centre's order means something else now, in everything that is held here. */
-static enum err order_forget(struct store *s, uint64_t base, struct diag *d)
+static enum err records_change(struct store *s, record_change change, void *self, struct diag *d)
 {
     struct arena a;
     struct stmt *q = NULL;
@@ -908,51 +958,125 @@ static enum err order_forget(struct store *s, uint64_t base, struct diag *d)
         rc = row_by_key(s, rows.at[i].key, &row, d);
         if (!rc)
             rc = record_load(s, &a, &row, &r, d);
-        if (!rc) {
-            record_set_back(&r, base);
-            rc = record_save(s, row.key, &r, d);
-        }
+        if (!rc)
+            rc = change(s, &row, &r, self, d);
         arena_release(&a, mark);
     }
     arena_free(&a);
+    return rc;
+}
+
+static enum err set_record_back(struct store *s, const struct row *row, struct record *r, void *self,
+                                struct diag *d)
+{
+    record_set_back(r, *(const uint64_t *)self, s->id.by.device, s->id.by.inc);
+    return record_save(s, row->key, r, d);
+}
+
+/* Beyond `base` the centre's order means something else now, in everything that is held here. */
+static enum err order_forget(struct store *s, uint64_t base, struct diag *d)
+{
+    enum err rc = records_change(s, set_record_back, &base, d);
     /* Of those in frames too: they may have to be cut anew. */
     return rc ? rc : run_i64(s, "UPDATE chg SET seen = min(seen, ?1)", (int64_t)base, d);
 }
 
+static enum err drafted(struct store *s, int64_t interview, bool *out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db, "SELECT 1 FROM row WHERE parent = ? AND kind = 4 AND state = 0", &q, d);
+    if (!rc) {
+        bind_i64(q, 1, interview);
+        rc = stmt_step(q, out, d);
+    }
+    stmt_done(q);
+    return rc;
+}
+
+/* A row that only the lost history knew is hidden until its author has sent it again; unless something of
+ * ours is about it. Under an open draft nothing goes away: that waits until it is finished. */
+static enum err settle_record(struct store *s, const struct row *row, struct record *r, void *self,
+                              struct diag *d)
+{
+    bool *later = self, draft = false;
+    if (!record_settle(r, s->id.by.device, s->id.by.inc))
+        return ERR_OK;
+    enum err rc = drafted(s, row->interview ? row->interview : row->key, &draft, d);
+    *later = *later || draft;
+    if (rc || draft)
+        return rc;
+    rc = record_save(s, row->key, r, d);
+    if (!rc && (r->born || r->count))
+        return run_i64(s,
+                       record_deleted(r) ? "UPDATE row SET deleted = 1 WHERE key = ?1"
+                                         : "UPDATE row SET deleted = 0 WHERE key = ?1",
+                       row->key, d);
+    return rc ? rc
+              : run_i64(s,
+                        "UPDATE row SET deleted = 1 WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM chg WHERE "
+                        "chg.row = ?1) AND NOT EXISTS (SELECT 1 FROM row c JOIN chg ON chg.row = c.key WHERE "
+                        "c.parent = ?1)",
+                        row->key, d);
+}
+
+static enum err settle(struct store *s, struct diag *d)
+{
+    bool later = false;
+    enum err rc = records_change(s, settle_record, &later, d);
+    if (rc || later == s->id.unsettled)
+        return rc;
+    return later ? meta_put_str(s, "unsettled", STR("1"), d)
+                 : db_exec(s->db, "DELETE FROM meta WHERE name = 'unsettled'", d);
+}
+
 /* How far everything was told again; at the cursor this is over. */
-static enum err take_again(struct store *s, const struct counters *c, const struct step *step, struct diag *d)
+static enum err take_again(struct store *s, const struct counters *c, const struct step *step, bool *all_out,
+                           struct diag *d)
 {
     if (!s->id.retell || step->cursor_from != s->id.told)
         return ERR_OK;
-    return step->cursor >= c->cursor ? db_exec(s->db, "DELETE FROM meta WHERE name = 'told'", d)
-                                     : meta_put_i64(s, "told", (int64_t)step->cursor, d);
+    *all_out = step->cursor >= c->cursor;
+    return *all_out ? db_exec(s->db, "DELETE FROM meta WHERE name = 'told'", d)
+                    : meta_put_i64(s, "told", (int64_t)step->cursor, d);
 }
 
-/* After the centre was set back to a backup its row numbers begin anew, and its order from where the downlink
- * goes on. */
-static enum err take_epoch(struct store *s, struct counters *c, const struct step *step, struct diag *d)
+/* Beyond where the downlink goes on from, the centre's order begins anew: its row numbers, what is held of
+ * it, and what was receipted. */
+static enum err begin_anew(struct store *s, struct counters *c, const struct step *step, struct diag *d)
 {
-    if (step->epoch < s->id.epoch)
-        return diag_set(d, ERR_STATE, "another sync of this device was faster: run it again");
-    if (step->epoch == s->id.epoch) {
-        enum err told = take_again(s, c, step, d);
-        if (told)
-            return told;
-        if (step->cursor > c->cursor) /* another process may have been faster */
-            c->cursor = step->cursor;
-        return ERR_OK;
-    }
-    c->cursor = step->cursor;
-    if (!c->set_backs || step->cursor_from < c->set_back_base)
-        c->set_back_base = step->cursor_from;
+    if (!c->set_backs || step->agreed < c->set_back_base)
+        c->set_back_base = step->agreed;
     c->set_backs++;
     enum err rc = forget_numbers(s, d);
     if (!rc)
-        rc = order_forget(s, step->cursor_from, d);
+        rc = order_forget(s, step->agreed, d);
     if (!rc)
         rc = hear_epoch(s, step->epoch, d);
-    if (!rc)
-        rc = meta_put_i64(s, "told", 0, d);
+    return rc ? rc : meta_put_i64(s, "told", 0, d);
+}
+
+/* Every start of the centre begins an epoch. One that goes on from all that was ever heard of here changes
+ * nothing; else a backup was put back. */
+static enum err take_epoch(struct store *s, struct counters *c, const struct step *step, bool *all_out,
+                           struct diag *d)
+{
+    if (step->epoch < s->id.epoch)
+        return diag_set(d, ERR_STATE, "another sync of this device was faster: run it again");
+    struct heard h = {0};
+    bool later = step->epoch > s->id.epoch;
+    enum err rc = later ? heard_get(s, &h, d) : ERR_OK;
+    bool between = h.ahead_newest && h.ahead != step->epoch;
+    bool anew = later && (step->agreed < c->cursor || step->agreed < h.newest || between);
+    if (!rc && anew)
+        rc = begin_anew(s, c, step, d);
+    else if (!rc)
+        rc = take_again(s, c, step, all_out, d);
+    if (anew || step->cursor > c->cursor) /* another process may have been faster */
+        c->cursor = step->cursor;
+    if (rc || !later)
+        return rc;
+    h = (struct heard){.newest = between ? 0 : h.ahead_newest};
+    rc = heard_put(s, &h, d);
     return rc ? rc : meta_put_i64(s, "epoch", step->epoch, d);
 }
 
@@ -963,13 +1087,14 @@ enum err store_down(struct store *s, const struct step *step, struct diag *d)
     struct txn t = {0};
     struct counters c;
     struct arena a;
+    bool all = false; /* everything was told again */
 
     arena_init(&a, STORE_SCRATCH_MAX);
     enum err rc = work_begin(s, &t, &c, d);
     if (!rc)
         rc = store_refresh(s, d);
     if (!rc)
-        rc = take_epoch(s, &c, step, d);
+        rc = take_epoch(s, &c, step, &all, d);
     for (uint32_t i = 0, n; !rc && i < step->change_count; i += n) {
         n = 1;
         while (i + n < step->change_count && row_id_same(step->changes[i + n].row, step->changes[i].row))
@@ -978,6 +1103,8 @@ enum err store_down(struct store *s, const struct step *step, struct diag *d)
         rc = down_row(s, &a, &c, step->changes + i, step->authors + i, n, d);
         arena_release(&a, mark);
     }
+    if (!rc && (all || s->id.unsettled))
+        rc = settle(s, d);
     if (!rc)
         rc = counters_save(s, &c, d);
     if (!rc)

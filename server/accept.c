@@ -425,6 +425,8 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
     if (!rc && token_due(x->s, x->device, x->now_ms))
         rc = token_renew(x->s, x->device, token, &r);
     if (!rc)
+        rc = cstore_told_put(x->st, r.cursor, d);
+    if (!rc)
         rc = receipt_make(x->s, x->device, &r, &frame, d);
     if (!rc) {
         x->batch->epoch = r.epoch;
@@ -485,25 +487,10 @@ static uint64_t newest_seen(const struct ingest *in)
     return newest;
 }
 
-/* A handheld that has seen what was never told, or a later epoch: the database was set back and nobody said
- * so.
- */
-static enum err set_back_look(struct accepting *x, struct diag *d)
-{
-    const struct counters *now = cstore_counters(x->st);
-    uint32_t epoch = x->in->head.epoch;
-    bool beyond = epoch == now->epoch && newest_seen(x->in) > now->server_seq;
-    if (!beyond && (epoch <= now->epoch || epoch > epoch_of_time(x->now_ms)))
-        return ERR_OK;
-    return srv_set_back(x->s, x->st, epoch, d);
-}
-
 static enum err changes_apply(struct accepting *x, struct diag *d)
 {
     bool conflict = false;
-    enum err rc = set_back_look(x, d);
-    if (!rc)
-        rc = seen_cap(x->st, x->in->head.epoch, EPOCH_TODAY, x->in->changes, x->in->change_count, d);
+    enum err rc = seen_cap(x->st, x->in->head.epoch, EPOCH_TODAY, x->in->changes, x->in->change_count, d);
     uint64_t seen = newest_seen(x->in);
     uint64_t seq = ++cstore_counters(x->st)->server_seq;
     const struct frame_apply w = {.st = x->st,
@@ -634,14 +621,12 @@ static enum err in_transaction(struct accepting *x, const struct diag *why, bool
 {
     struct batch_row before;
     struct diag late = *why;
-    uint64_t base = UINT64_MAX;
     enum err rc = device_again(x, &late, d);
-    if (!rc && x->cursor != UINT64_MAX)
-        rc = cstore_epoch_base(x->st, x->in->head.epoch, EPOCH_TODAY, &base, d);
     if (rc)
         return rc;
-    if (x->cursor != UINT64_MAX && x->cursor > base)
-        x->cursor = base;
+    /* A frame of an earlier epoch does not say in which one its author counts now. */
+    if (x->in->head.epoch != cstore_counters(x->st)->epoch)
+        x->cursor = UINT64_MAX;
     rc = cstore_batch(x->st, x->a, x->batch->device, x->batch->inc, x->batch->batch_seq, &before, d);
     if (!rc && memcmp(before.batch_id, x->batch->batch_id, BATCH_ID_SIZE) == 0) {
         *again_out = true;
@@ -760,7 +745,7 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
         rc = transaction(&x, &why, &out->duplicate, d);
     }
     out->caught_up = !out->duplicate && x.caught_up;
-    out->epoch = in.head.epoch;
+    out->epoch = in.head.epoch == x.batch->epoch ? in.head.epoch : 0;
     log_accepted(s, x.batch, out->duplicate, rc);
     return rc;
 }
@@ -789,6 +774,8 @@ enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, cons
     char token[BEARER_TEXT_MAX];
     struct counters now;
     enum err rc = cstore_county(st, a, NULL, NULL, &now, d);
+    if (!rc)
+        rc = srv_telling(s, st, now.server_seq, d);
     if (!rc)
         rc = cstore_batches(st, a, device->device, device->inc, since, RECEIPT_LIST_MAX, &list, &count, d);
     if (rc)

@@ -80,6 +80,8 @@ static enum err keep_part(struct server *s, struct cstore *st, struct arena *a, 
     enum err rc = cstore_begin(st, d);
     if (!rc)
         rc = cstore_part_put(st, a, f, p, srv_now_ms(s), &bad, d);
+    if (!rc) /* a place in the order of its own: a backup from before this is behind it */
+        rc = cstore_told_put(st, ++cstore_counters(st)->server_seq, d);
     if (!rc && bad)
         rc = cstore_audit(st, srv_now_ms(s), STR("device"), STR("attachment-damaged"), STR(""), d);
     if (!rc)
@@ -108,7 +110,7 @@ static enum err part_receipt(struct server *s, struct cstore *st, struct arena *
     enum err rc = cstore_county(st, a, NULL, NULL, &now, d);
     if (rc)
         return rc;
-    const struct receipt r = {.epoch = s->centre.epoch,
+    const struct receipt r = {.epoch = now.epoch,
                               .device = device->device,
                               .inc = device->inc,
                               .contiguous = device->contiguous,

@@ -205,6 +205,8 @@ enum err down_build(struct server *s, struct cstore *st, struct arena *a, const 
     enum err rc = cstore_county(st, a, NULL, NULL, &now, d);
     if (!rc && ask->epoch)
         rc = cstore_epoch_base(st, ask->epoch, EPOCH_TODAY, &base, d);
+    if (!rc)
+        rc = srv_telling(s, st, now.server_seq, d);
     if (rc)
         return rc;
     /* Told in an epoch that was since set back: what both have in common is known already, and the device
@@ -223,6 +225,7 @@ enum err down_build(struct server *s, struct cstore *st, struct arena *a, const 
                                     .now_ms = srv_now_ms(s),
                                     .cursor_from = mine.cursor,
                                     .cursor = cursor,
+                                    .agreed = base == UINT64_MAX ? 0 : base,
                                     .caught_up = !more};
     if (!rc)
         rc = write_told(&w, &head, &payload, d);

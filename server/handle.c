@@ -44,12 +44,7 @@ enum err srv_open(const struct server_options *o, struct server **server_out, st
     if (!rc && !s->dir)
         rc = diag_set(d, ERR_NOMEM, "Out of memory while starting the centre.");
     if (!rc)
-        rc = centre_marker_look(o->seam, o->dir, s->stores[0], d);
-    if (!rc) {
-        struct counters now;
-        rc = cstore_county(s->stores[0], NULL, NULL, NULL, &now, d);
-        s->opened_seq = rc ? 0 : now.server_seq;
-    }
+        rc = centre_epoch_begin(o->seam, o->dir, s->stores[0], d);
     if (!rc)
         centre_mark(s, s->stores[0], true);
     if (rc)

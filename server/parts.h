@@ -63,9 +63,7 @@ struct server {
     uint32_t store_count;
     struct form_cache forms; /* under write_turn */
     const char *dir;
-    uint64_t opened_seq; /* the newest server sequence when this program began: a backup is put back before */
-    int64_t marked_ms;   /* when the marker was written last; under lock */
-    int64_t set_back_ms; /* when a handheld last proved that the database was set back; under write_turn */
+    int64_t marked_ms;    /* when the marker was written last; under lock */
     int64_t enrol_minute; /* of mono_ms, in which enrol_wrong were counted; under lock */
     uint32_t enrol_wrong;
     pthread_mutex_t sign_in_turn; /* one password is stretched at a time (accounts.c) */
@@ -436,19 +434,15 @@ enum err changes_rename(struct cstore *st, struct arena *a, const struct device_
                         struct ingest *in, struct diag *d) MUST_USE;
 
 /* ---- epochs (epoch.c): the database was set back to a backup ---- */
-/* The number that a new epoch gets at this time at least: minutes since 2024, so that two that began from the
- * same backup differ. */
+/* The number that a new epoch gets at this time at least: seconds since 2024. */
 uint32_t epoch_of_time(int64_t now_ms);
 uint32_t epoch_after(uint32_t newest, int64_t now_ms);
-/* Inside a transaction: a handheld proves it. `epoch`: the newest that it knows. */
-enum err srv_set_back(struct server *s, struct cstore *st, uint32_t epoch, struct diag *d) MUST_USE;
-/* What a handheld with a token says of itself: the epoch it knows and its cursor. Takes the write turn when
- * that proves that the database was set back. */
-enum err srv_epoch_hear(struct server *s, struct cstore *st, uint32_t epoch, uint64_t cursor,
-                        struct diag *d) MUST_USE;
-/* At the start: is the database behind its marker? Then a new epoch begins. */
-enum err centre_marker_look(const struct seam *seam, const char *dir, struct cstore *st,
+/* At every start of a program that serves. */
+enum err centre_epoch_begin(const struct seam *seam, const char *dir, struct cstore *st,
                             struct diag *d) MUST_USE;
+/* Before a handheld is told of the centre's order as far as `seq`. Takes the write turn when that was not
+ * noted yet; not inside a transaction: there, cstore_told_put. */
+enum err srv_telling(struct server *s, struct cstore *st, uint64_t seq, struct diag *d) MUST_USE;
 /* Notes beside the database how far it is, now and then (`now`: in any case): a database that is behind its
  * marker was set back. */
 void centre_mark(struct server *s, struct cstore *st, bool now);

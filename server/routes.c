@@ -29,7 +29,8 @@ static enum err take_changes(struct call *c, struct str frame, struct diag *d)
     if (rc)
         return rc;
     buf_put_str(&c->reply->body, x.batch.receipt);
-    /* A frame that could not be read does not say in which epoch its author counts. */
+    /* A frame that could not be read, or was frozen in an epoch before this one, does not say in which one
+     * its author counts now. */
     if (x.device.revoked_ms || x.caught_up || !wants_down || x.duplicate || !x.epoch)
         return ERR_OK;
     /* What rides along is a gift: when it cannot be made, the receipt still counts. */
@@ -198,11 +199,6 @@ static enum err get_down(struct call *c, struct diag *d)
         bytes_max = DOWN_MIN;
     if (!query_u64(c, "z", &dict) || dict > UINT16_MAX)
         dict = 0;
-    if (epoch) {
-        enum err rc = srv_epoch_hear(c->server, c->st, (uint32_t)epoch, cursor, d);
-        if (rc)
-            return rc;
-    }
     uint64_t own = 0;
     (void)query_u64(c, "o", &own);
     const struct down_ask ask = {&c->device,      c->person.area, cursor,        (size_t)bytes_max,

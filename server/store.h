@@ -57,6 +57,9 @@ enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, i
                             struct diag *d) MUST_USE;
 enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
                        struct counters *now_out, struct diag *d) MUST_USE;
+/* As far as handhelds may have been told of this history; put: inside a transaction, never goes back. */
+enum err cstore_told(struct cstore *s, uint64_t *seq_out, struct diag *d) MUST_USE;
+enum err cstore_told_put(struct cstore *s, uint64_t seq, struct diag *d) MUST_USE;
 /* A new epoch: the database was set back to a backup, and what it numbers beyond `base` is not what it
  * numbered before. Sequences go on where they are. */
 enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int64_t now_ms, struct str why,

@@ -132,6 +132,8 @@ const struct sql_migration cstore_migrations[] = {
     {5, CSTORE_SCHEMA_WORK},
     {6, CSTORE_SCHEMA_PAGES},
     {7, CSTORE_SCHEMA_QUALITY},
+    /* seq: the newest place in the centre's order that a handheld may have been told of */
+    {8, "CREATE TABLE told (county INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT;"},
 };
 /* clang-format on */
 

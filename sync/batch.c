@@ -66,17 +66,20 @@ static void read_up_head(struct reader *r, struct batch_head *h, uint64_t *flags
     h->now_ms = now * 1000;
     h->anchor_ms = (now - since_anchor) * 1000;
     h->elapsed_ms = rebooted ? -1 : elapsed * 1000;
-    h->cursor = h->cursor_from = 0;
+    h->cursor = h->cursor_from = h->agreed = 0;
     h->caught_up = false;
 }
 
 static void put_down_head(struct buf *b, const struct batch_head *h, uint64_t flags)
 {
-    buf_put_uv(b, flags | (h->caught_up ? COLUMNS_CAUGHT_UP : 0));
+    bool agreed = h->agreed > h->cursor_from;
+    buf_put_uv(b, flags | (h->caught_up ? COLUMNS_CAUGHT_UP : 0) | (agreed ? COLUMNS_AGREED : 0));
     buf_put_uv(b, h->epoch);
     buf_put_sv(b, seconds_of(h->now_ms) - WIRE_EPOCH_S);
     buf_put_uv(b, h->cursor_from);
     buf_put_uv(b, h->cursor - h->cursor_from);
+    if (agreed)
+        buf_put_uv(b, h->agreed - h->cursor_from);
 }
 
 static void read_down_head(struct reader *r, struct batch_head *h, uint64_t *flags)
@@ -86,7 +89,9 @@ static void read_down_head(struct reader *r, struct batch_head *h, uint64_t *fla
     h->now_ms = read_seconds(r, WIRE_EPOCH_S) * 1000;
     h->cursor_from = read_uv(r);
     h->cursor = h->cursor_from + read_uv(r);
-    if (h->cursor < h->cursor_from)
+    bool agreed = *flags & COLUMNS_AGREED;
+    h->agreed = h->cursor_from + (agreed ? read_uv(r) : 0);
+    if (h->cursor < h->cursor_from || h->agreed < h->cursor_from || (agreed && h->agreed == h->cursor_from))
         r->failed = true;
     h->anchor_ms = 0;
     h->elapsed_ms = -1;
@@ -169,7 +174,7 @@ enum err down_read(struct arena *a, struct str payload, struct batch_head *head,
     uint64_t flags;
     struct columns columns;
     read_down_head(&r, &h, &flags);
-    enum err rc = r.failed || flags >> 10 ? ERR_CORRUPT
+    enum err rc = r.failed || flags >> 11 ? ERR_CORRUPT
                                           : columns_read(a, &h, NULL, true, flags, &r, &columns, d);
     if (rc)
         return corrupt(payload, &r, rc, d);

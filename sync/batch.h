@@ -25,6 +25,7 @@ struct batch_head {
     int64_t elapsed_ms;   /* UP: monotonic time since then; -1 = rebooted since, unknown */
     uint64_t cursor_from; /* DOWN: the cursor that this frame goes on from */
     uint64_t cursor;      /* DOWN: cursor after applying this frame */
+    uint64_t agreed;      /* DOWN: as far as the reader's epoch and this one are the same history */
     bool caught_up;       /* DOWN: nothing was left behind this frame when it was made */
 };
 

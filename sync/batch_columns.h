@@ -21,7 +21,8 @@ enum columns_flag {
     COLUMNS_REBOOTED = 128,    /* UP: no elapsed time */
     COLUMNS_CAUGHT_UP = 128,   /* DOWN */
     COLUMNS_ROW_NUMBERS = 256, /* DOWN */
-    COLUMNS_SERVER_SEQ = 512   /* DOWN: server sequences other than the cursor */
+    COLUMNS_SERVER_SEQ = 512,  /* DOWN: server sequences other than the cursor */
+    COLUMNS_AGREED = 1024      /* DOWN: the histories agree beyond where this goes on from */
 };
 
 /* `authors` NULL: upward, one author, the head's. Writes to `body`; flags_out says what to put into the head.

@@ -420,6 +420,7 @@ static enum err take_down(struct sync_client *c, const struct frame *f, struct s
                             .change_count = count,
                             .cursor = head.cursor,
                             .cursor_from = head.cursor_from,
+                            .agreed = head.agreed,
                             .epoch = head.epoch};
     c->expect = EXPECT_DONE;
     return ERR_OK;

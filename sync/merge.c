@@ -527,20 +527,21 @@ static void set_back(struct version *v, uint64_t last)
         v->seen = last;
 }
 
-/* A mark says no more than the versions that are left: what is told again must not pass for known. */
-static void remark(struct record *r, struct version_mark *m, uint64_t last)
+/* A mark says no more than the versions that are left, of others than ourselves only those that have a place:
+ * what is told again must not pass for known. */
+static void remark(struct record *r, struct version_mark *m, uint64_t last, bool own)
 {
     const struct record_cell *cell = record_cell(r, m->field);
     m->seq = 0;
     m->seen = m->seen > last ? last : m->seen;
     for (uint32_t i = 0; cell && i < cell->count; i++) {
         const struct version *v = &cell->versions[i];
-        if (v->device == m->device && v->inc == m->inc && v->seq > m->seq)
+        if (v->device == m->device && v->inc == m->inc && v->seq > m->seq && (own || v->server_seq))
             m->seq = v->seq;
     }
 }
 
-void record_set_back(struct record *r, uint64_t last)
+void record_set_back(struct record *r, uint64_t last, uint64_t device, uint32_t inc)
 {
     if (r->born)
         set_back(&r->birth, last);
@@ -548,7 +549,47 @@ void record_set_back(struct record *r, uint64_t last)
         for (uint32_t k = 0; k < r->cells[i].count; k++)
             set_back(&r->cells[i].versions[k], last);
     for (uint32_t i = 0; i < r->mark_count; i++)
-        remark(r, &r->marks[i], last);
+        remark(r, &r->marks[i], last, r->marks[i].device == device && r->marks[i].inc == inc);
+}
+
+static bool has_place(const struct version *v, uint64_t device, uint32_t inc)
+{
+    return v->server_seq || (v->device == device && v->inc == inc);
+}
+
+/* Marks stand with their cell. */
+static void drop_marks(struct record *r, uint32_t field)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < r->mark_count; i++)
+        if (r->marks[i].field != field)
+            r->marks[kept++] = r->marks[i];
+    r->mark_count = kept;
+}
+
+bool record_settle(struct record *r, uint64_t device, uint32_t inc)
+{
+    uint32_t cells = 0;
+    bool any = r->born && !has_place(&r->birth, device, inc);
+    if (any)
+        r->born = false;
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct record_cell *cell = &r->cells[i];
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < cell->count; k++)
+            if (has_place(&cell->versions[k], device, inc))
+                cell->versions[kept++] = cell->versions[k];
+        any = any || kept < cell->count;
+        cell->count = kept;
+        if (kept && is_immutable(cell->field))
+            show_first(cell);
+        if (kept)
+            r->cells[cells++] = *cell;
+        else
+            drop_marks(r, cell->field);
+    }
+    r->count = cells;
+    return any;
 }
 
 static bool handed_over(const struct record_handover *w, const struct version *v)

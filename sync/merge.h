@@ -108,8 +108,12 @@ bool record_birth(const struct record *r, struct row_birth *out);
 
 /* The centre's order begins anew above `last` (it was set back to a backup), and is told anew from its
  * beginning: places beyond it are unknown, nobody has seen more than that, and what is told again does not
- * pass for known. */
-void record_set_back(struct record *r, uint64_t last);
+ * pass for known. What others than (device, inc) said beyond it stays until then: whatever of an author is
+ * told takes its place. */
+void record_set_back(struct record *r, uint64_t last, uint64_t device, uint32_t inc);
+/* All was told again: what others said and has no place now is not at the centre; its author sends it again.
+ * True when something was let go. */
+bool record_settle(struct record *r, uint64_t device, uint32_t inc);
 /* Versions of one author, by sequence, become another's: work that the centre never had goes over to another
  * incarnation of its device. What else the author did here counts as far as it is still kept. ERR_NOMEM. */
 struct record_handover {

@@ -252,6 +252,7 @@ static void render_batch_head(struct render *r, const struct batch_head *h, bool
     if (down) {
         member_u64(r, "cursor_from", h->cursor_from);
         member_u64(r, "cursor", h->cursor);
+        member_u64(r, "agreed", h->agreed);
         member_text(r, "caught_up", h->caught_up ? STR("yes") : STR("no"));
         return;
     }

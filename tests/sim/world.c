@@ -75,6 +75,7 @@ static void centre_restart(struct world *w)
     w->n.cuts++;
     sim_centre_stop(w->centre);
     sim_restart(w->centre_machine);
+    sim_advance(w->sim, 1000 + (int64_t)sim_pick(w->sim, 60000));
     diag_clear(&w->diag);
     if (sim_centre_start(w->centre, &w->diag))
         fail(w, "the centre's database does not open after a power cut");
@@ -207,6 +208,7 @@ static void set_back(struct world *w)
     marker_stays = !seam->file_read(seam->self, "/county/marker", &marker, &quiet) && marker_stays;
     sim_centre_stop(w->centre);
     sim_disk_copy(w->centre_machine, w->backup);
+    sim_advance(w->sim, 60000 + (int64_t)sim_pick(w->sim, 600000));
     diag_clear(&w->diag);
     if ((marker_stays && seam->file_write(seam->self, "/county/marker", buf_str(&marker), false, &w->diag)) ||
         (told && sim_centre_set_back(w->centre, &w->diag)) || sim_centre_start(w->centre, &w->diag))

@@ -84,6 +84,15 @@ static inline void desk_end(struct desk *k)
     cstore_close(k->st);
 }
 
+static inline uint32_t epoch_now(struct world *w)
+{
+    struct desk k = desk_begin(w, NULL);
+    struct counters now;
+    OK(cstore_county(k.st, NULL, NULL, NULL, &now, &w->d));
+    desk_end(&k);
+    return now.epoch;
+}
+
 static inline struct centre_counts counts_of(struct world *w)
 {
     struct desk k = desk_begin(w, NULL);
@@ -142,7 +151,7 @@ struct handheld {
     uint32_t inc, person;
     struct str token; /* "Bearer ..." */
     uint64_t batch_seq, seq, cursor;
-    uint32_t counter, epoch; /* epoch 0: the county's first */
+    uint32_t counter, epoch; /* epoch 0: today's */
     int64_t hlc;
     unsigned char prev[8];
 };
@@ -275,7 +284,7 @@ static inline struct str frame_of(struct world *w, struct handheld *h, const str
 {
     struct batch_head head = {.device = h->device,
                               .inc = h->inc,
-                              .epoch = h->epoch ? h->epoch : srv_centre(w->server)->epoch,
+                              .epoch = h->epoch ? h->epoch : epoch_now(w),
                               .now_ms = w->seam->wall_ms(w->seam->self),
                               .anchor_ms = w->seam->wall_ms(w->seam->self)};
     struct buf payload;

@@ -49,7 +49,8 @@ struct device_test {
     uint32_t count;
     uint64_t cursor;
     uint32_t epoch;
-    uint64_t seq; /* of the centre, and of whoever it passes on */
+    uint64_t agreed; /* when the epoch moves: as far as both are the same history */
+    uint64_t seq;    /* of the centre, and of whoever it passes on */
 };
 
 static inline void device_open(struct device_test *t)
@@ -177,6 +178,7 @@ static inline void feed_send(struct device_test *t)
                               .authors = t->authors,
                               .change_count = t->count,
                               .cursor = ++t->cursor,
+                              .agreed = t->agreed,
                               .epoch = t->epoch};
     OK(store_down(t->store, &step, &t->d));
     t->count = 0;

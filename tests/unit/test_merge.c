@@ -463,13 +463,39 @@ static void a_centre_set_back_forgets_what_was_seen(void **state)
     apply(&r, &a);
     apply(&r, &b);
     assert_int_equal(record_cell(&r, 5)->count, 1);
-    record_set_back(&r, 50);
+    record_set_back(&r, 50, 8, 1);
     assert_int_equal(record_cell(&r, 5)->versions[0].server_seq, 0);
     assert_int_equal(record_cell(&r, 5)->versions[0].seen, 50);
     /* The other one sends again: nobody is known to have seen it under its new place. */
     struct fact again = fact(7, 1, 5, "a", 10, 0, 60);
     assert_int_equal(apply(&r, &again), MERGE_KEPT_BESIDE);
     assert_true(record_conflict(&r, 5));
+}
+
+/* What is shown stays until all was told again; then only what the centre has, and what is ours. */
+static void what_only_a_lost_history_knew_goes_until_it_is_sent_again(void **state)
+{
+    (void)state;
+    struct record r = {.row = household};
+    struct fact old = fact(7, 1, 5, "old", 10, 0, 40), lost = fact(7, 2, 5, "lost", 20, 0, 90);
+    struct fact other = fact(9, 1, 6, "of another", 20, 0, 91), ours = fact(8, 1, 7, "ours", 20, 0, 92);
+    apply(&r, &old);
+    apply(&r, &lost);
+    apply(&r, &other);
+    apply(&r, &ours);
+    record_set_back(&r, 50, 8, 1);
+    assert_true(str_eq_z(record_value(&r, 5), "lost"));
+    struct fact told = fact(7, 1, 5, "old", 10, 0, 40);
+    apply(&r, &told);
+    assert_true(str_eq_z(record_value(&r, 5), "old"));
+    assert_true(record_settle(&r, 8, 1));
+    assert_null(record_cell(&r, 6));
+    assert_true(str_eq_z(record_value(&r, 7), "ours"));
+    assert_false(record_settle(&r, 8, 1));
+    struct fact again = fact(7, 2, 5, "lost", 20, 0, 60),
+                other_again = fact(9, 1, 6, "of another", 20, 0, 61);
+    assert_int_equal(apply(&r, &again), MERGE_SHOWN);
+    assert_int_equal(apply(&r, &other_again), MERGE_SHOWN);
 }
 
 static void buried_answers_leave_the_state_as_it_was(void **state)
@@ -649,6 +675,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_a_policy_makes_of_two_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(undelivered_work_is_handed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_centre_set_back_forgets_what_was_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_only_a_lost_history_knew_goes_until_it_is_sent_again, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(buried_answers_leave_the_state_as_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(every_history_of_four_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(any_order_gives_the_same_bytes, setup, teardown),

@@ -394,15 +394,6 @@ static void stop(struct world *w)
     w->server = NULL;
 }
 
-static uint32_t epoch_now(struct world *w)
-{
-    struct desk k = desk_begin(w, NULL);
-    struct counters now;
-    OK(cstore_county(k.st, NULL, NULL, NULL, &now, &w->d));
-    desk_end(&k);
-    return now.epoch;
-}
-
 static void test_a_centre_set_back_learns_again_what_it_lost(void **state)
 {
     struct world *w = *state;
@@ -441,22 +432,40 @@ static void test_a_centre_set_back_learns_again_what_it_lost(void **state)
     assert_true(str_eq_z(down.changes[0].value, "of b"));
 }
 
-static void test_a_handheld_that_has_seen_more_proves_that_the_centre_was_set_back(void **state)
+static void test_no_handheld_begins_an_epoch_by_what_it_says(void **state)
 {
     struct world *w = *state;
     struct handheld a = enrolled(w, "王芳", "9901");
     struct row_id row;
     (void)delivered(w, &a, household_in(w, &a, "H1", AREA, &row));
+    uint32_t epoch = epoch_now(w);
     a.cursor = 1000;
     struct receipt r = delivered(w, &a, edit(w, &a, row, HOUSEHOLD_NAME, "seen too much"));
     assert_int_equal(r.items[0].status, RECEIPT_STORED);
-    assert_true(r.epoch > 1);
-    assert_int_equal(audits(w, "set-back"), 1);
-    /* Not every frame may do that. */
-    a.epoch = r.epoch;
-    a.cursor = 5000;
-    r = delivered(w, &a, edit(w, &a, row, HOUSEHOLD_NAME, "again"));
-    assert_int_equal(r.epoch, a.epoch);
+    a.epoch = epoch + 1000;
+    (void)delivered(w, &a, edit(w, &a, row, HOUSEHOLD_NAME, "of an epoch that never was"));
+    (void)pulled(w, &a, 1000, "&e=4000000000");
+    assert_int_equal(epoch_now(w), epoch);
+}
+
+/* Nothing is lost, and so handhelds notice nothing. */
+static void test_a_start_of_the_centre_goes_on_from_all_that_was_told(void **state)
+{
+    struct world *w = *state;
+    struct handheld a = enrolled(w, "王芳", "9901");
+    struct row_id row;
+    char limit[40];
+    (void)delivered(w, &a, household_in(w, &a, "H1", AREA, &row));
+    uint32_t epoch = epoch_now(w);
+    uint64_t cursor = pulled(w, &a, 0, "").head.cursor;
+    stop(w);
+    sim_advance(w->sim, 1000);
+    world_start(w);
+    assert_true(epoch_now(w) > epoch);
+    (void)snprintf(limit, sizeof limit, "&e=%u", epoch);
+    struct downlink down = pulled(w, &a, cursor, limit);
+    assert_true(down.head.cursor_from == cursor && down.head.agreed >= cursor);
+    assert_int_equal(audits(w, "set-back"), 0);
 }
 
 static void test_the_log_makes_the_records_again_in_any_order(void **state)
@@ -532,7 +541,8 @@ int main(void)
         TEST(test_a_frame_that_came_before_its_broken_predecessor),
         TEST(test_one_handheld_cannot_fill_the_disk_with_what_is_set_apart),
         TEST(test_a_centre_set_back_learns_again_what_it_lost),
-        TEST(test_a_handheld_that_has_seen_more_proves_that_the_centre_was_set_back),
+        TEST(test_no_handheld_begins_an_epoch_by_what_it_says),
+        TEST(test_a_start_of_the_centre_goes_on_from_all_that_was_told),
         TEST(test_the_log_makes_the_records_again_in_any_order),
         TEST(test_many_finishes_in_one_frame_cost_little),
 #undef TEST
