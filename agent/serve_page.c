@@ -39,6 +39,7 @@ static void put_choices(struct buf *b, const char *name, const struct choice_vie
         js_open(b, NULL, '{');
         js_str(b, "v", list[i].value);
         js_str(b, "l", list[i].label);
+        text_if(b, "image", list[i].image);
         flag_if(b, "s", list[i].selected);
         buf_put_char(b, '}');
     }

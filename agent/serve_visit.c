@@ -562,27 +562,42 @@ static const char *media_type(struct str name)
     return "application/octet-stream";
 }
 
-/* A file that answers a question: image, sound or bytes, never a page. */
-static enum err media(struct serve_call *c)
+static enum err media_bytes(struct serve_call *c, struct str *name_out)
 {
-    struct str name = serve_query(c, "name");
+    struct str uri = serve_query(c, "uri"), bytes = STR("");
     struct buf file;
-    buf_init(&file, SERVE_BODY_MAX);
+    enum err rc;
+    if (uri.n) { /* of the form: "jr://images/well.png" */
+        rc = visit_needed(c);
+        if (!rc)
+            rc = lists_read(&c->g->visit.w.lists, uri, &bytes, c->d);
+        buf_put_str(c->out, rc ? STR("") : bytes);
+        *name_out = uri;
+        return rc;
+    }
     struct store *from = c->g->training ? c->g->training : c->g->store;
-    enum err rc = attach_get(from, name, &file, c->d);
-    if (rc == ERR_NOT_FOUND)
-        (void)diag_set(c->d, rc, "this file is not here");
+    *name_out = serve_query(c, "name");
+    buf_init(&file, SERVE_BODY_MAX);
+    rc = attach_get(from, *name_out, &file, c->d);
     if (!rc)
         buf_put_str(c->out, buf_str(&file));
     buf_free(&file);
+    return rc;
+}
+
+/* What a question shows, or a file that answers one: image, sound or bytes, never a page. */
+static enum err media(struct serve_call *c)
+{
+    struct str name = STR("");
+    struct http_reply *r = c->reply;
+    enum err rc = media_bytes(c, &name);
+    if (rc == ERR_NOT_FOUND)
+        (void)diag_set(c->d, rc, "this file is not here");
     if (rc)
         return rc;
-    c->reply->headers[c->reply->header_count++] = (struct http_header){STR("Content-Type"),
-                                                                       str_of(media_type(name))};
-    c->reply->headers[c->reply->header_count++] = (struct http_header){STR("Content-Disposition"),
-                                                                       STR("attachment")};
-    c->reply->headers[c->reply->header_count++] = (struct http_header){STR("Cache-Control"),
-                                                                       STR("private, max-age=3600")};
+    r->headers[r->header_count++] = (struct http_header){STR("Content-Type"), str_of(media_type(name))};
+    r->headers[r->header_count++] = (struct http_header){STR("Content-Disposition"), STR("attachment")};
+    r->headers[r->header_count++] = (struct http_header){STR("Cache-Control"), STR("private, max-age=3600")};
     return ERR_OK;
 }
 

@@ -207,6 +207,7 @@ enum err session_view(struct session *s, struct place p, struct arena *a, struct
 struct str session_repeat_label(struct session *s, const struct stop *st, struct arena *a);
 struct choice_view {
     struct str value, label;
+    struct str image; /* as in question_view; "" = none */
     bool selected;
 };
 /* Choices after filters and randomize, from `skip` on, at most `limit`; *total_out counts all. */

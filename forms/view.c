@@ -233,6 +233,21 @@ static enum err choice_value(struct session *s, const struct choice_list *l, uin
 }
 
 /* Label of an item of the itemset. */
+/* Only a label that is a text of the form's own can carry a picture. */
+static struct str choice_image(struct session *s, const struct choice_list *l, uint32_t i, struct arena *a)
+{
+    struct str id = STR("");
+    uint32_t text;
+    if (i < l->fixed)
+        return label_text(s, &s->form->choices.at[l->control->choice_first + i].label, TEXT_IMAGE, l->context,
+                          a);
+    if (l->searched || !l->control->item_label_is_text ||
+        item_text(s, l->control->item_label, l->items->at[i - l->fixed - l->page], a, &id) ||
+        !map_get(&s->form->text_ids, id, &text))
+        return STR("");
+    return text_in_language(s, text, TEXT_IMAGE, l->context, a);
+}
+
 static enum err item_label(struct session *s, const struct choice_list *l, struct node item, struct arena *a,
                            struct str *out)
 {
@@ -360,6 +375,8 @@ static enum err one_choice(struct session *s, const struct choice_list *l, uint3
     enum err rc = choice_value(s, l, i, a, &out->value);
     if (!rc)
         rc = choice_text(s, l, i, a, &out->label);
+    if (!rc)
+        out->image = choice_image(s, l, i, a);
     if (!out->label.n)
         out->label = out->value;
     out->selected = takes_many(l->control) ? has_word(chosen, out->value) : str_eq(chosen, out->value);
