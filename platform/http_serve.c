@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,10 +30,24 @@ struct http_serve {
     struct http_serve_options options;
     struct MHD_Daemon *daemon;
     uint16_t port;
-    atomic_uint running;       /* requests in `handle` or being answered */
+    atomic_uint running; /* requests that have begun and are not answered */
+    atomic_bool stopping;
+    pthread_mutex_t lock; /* of what follows */
+    struct connection *connections;
+    struct http_numbers numbers;
+    pthread_t watch;
+    bool watching;
     atomic_size_t held;        /* memory of all bodies */
     gnutls_datum_t ticket_key; /* of TLS sessions; drawn anew by each process */
     char proxies[PROXIES_TEXT_MAX];
+};
+
+/* One that is open. The library says when it is closed, before its socket is: as long as it stands in the
+ * list, the socket is its own. */
+struct connection {
+    struct connection *next, *before;
+    int fd;
+    int64_t until_ms; /* it is cut off then */
 };
 
 struct request_state {
@@ -40,9 +56,8 @@ struct request_state {
     struct buf body;
     uint64_t body_seen;
     int refused; /* HTTP status, or 0 */
-    int64_t begun_ms;
     bool head_read;
-    bool counted;
+    bool counted, answered;
     bool in_pieces;
     uint64_t body_at; /* in pieces: where `body` begins */
     bool piece_failed;
@@ -80,17 +95,28 @@ static socklen_t parse_address(const char *text, uint16_t port, union address *o
 
 /* ---- one request ---- */
 
+static void until_set(struct http_serve *s, struct MHD_Connection *connection, int64_t ms)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+                                                                   MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *c = info ? info->socket_context : NULL;
+    if (!c)
+        return;
+    pthread_mutex_lock(&s->lock);
+    c->until_ms = now_ms() + ms;
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* The earliest call, and the only one that sees the address as it was sent. */
 static void *request_begins(void *self, const char *uri, struct MHD_Connection *connection)
 {
-    const struct http_serve *s = self;
-    (void)connection;
+    struct http_serve *s = self;
     struct request_state *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
+    until_set(s, connection, (int64_t)s->options.head_s_max * 1000);
     arena_init(&r->arena, ARENA_MAX);
     buf_init(&r->body, s->options.body_max);
-    r->begun_ms = now_ms();
     r->request.url = arena_str(&r->arena, str_of(uri));
     return r;
 }
@@ -119,11 +145,11 @@ static void request_ends(void *self, struct MHD_Connection *connection, void **s
 {
     struct http_serve *s = self;
     struct request_state *r = *state;
-    (void)connection;
     (void)code;
     if (!r)
         return;
-    if (r->in_pieces && !r->counted && !r->piece_failed && !r->refused && r->body.n > 0) {
+    until_set(s, connection, (int64_t)s->options.idle_s_max * 1000);
+    if (r->in_pieces && !r->answered && !r->piece_failed && !r->refused && r->body.n > 0) {
         struct http_reply unheard = {0};
         hand_on(s, r, true, &unheard); /* the connection broke: what arrived need not come again */
         buf_free(&unheard.body);
@@ -278,10 +304,18 @@ static void read_whence(const struct http_serve *s, struct request_state *r,
     q->client = forwarded_for(header_last(q, "X-Forwarded-For"), proxies, q->client);
 }
 
-static enum MHD_Result read_head(const struct http_serve *s, struct request_state *r,
+static int64_t body_ms_max(const struct http_serve *s)
+{
+    return (int64_t)s->options.idle_s_max * 10 * 1000;
+}
+
+static enum MHD_Result read_head(struct http_serve *s, struct request_state *r,
                                  struct MHD_Connection *connection, const char *method)
 {
     r->head_read = true;
+    r->counted = true;
+    atomic_fetch_add(&s->running, 1);
+    until_set(s, connection, body_ms_max(s));
     if (!r->request.url.p)
         return MHD_NO;
     if (!method_of(method, &r->request.method))
@@ -319,8 +353,6 @@ static void take_pieces(struct http_serve *s, struct request_state *r, struct st
 static enum MHD_Result take_body(struct http_serve *s, struct request_state *r, struct str piece)
 {
     r->body_seen += piece.n;
-    if (now_ms() - r->begun_ms > (int64_t)s->options.idle_s_max * 10 * 1000)
-        return MHD_NO;
     if (r->body_seen > s->options.body_max)
         r->refused = MHD_HTTP_CONTENT_TOO_LARGE;
     else if (r->body_seen > HTTP_BODY_SMALL && atomic_load(&s->held) + piece.n > s->options.held_max)
@@ -342,16 +374,22 @@ static enum MHD_Result answer(struct http_serve *s, struct request_state *r,
                               struct MHD_Connection *connection)
 {
     struct http_reply reply = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
-    atomic_fetch_add(&s->running, 1);
-    r->counted = true;
-    if (r->refused)
+    r->answered = true;
+    if (r->refused) {
+        pthread_mutex_lock(&s->lock);
+        s->numbers.refused++;
+        pthread_mutex_unlock(&s->lock);
         return send_status(connection, r->refused);
+    }
     if (r->piece_failed) {
         reply = r->piece_reply;
         r->piece_reply.body = (struct buf){0};
     } else {
         hand_on(s, r, false, &reply);
     }
+    until_set(s, connection, body_ms_max(s) + (int64_t)(reply.body.n / HTTP_REPLY_PACE) * 1000);
+    if (atomic_load(&s->stopping) && reply.header_count < HTTP_HEADERS_MAX)
+        reply.headers[reply.header_count++] = (struct http_header){STR("Connection"), STR("close")};
     if (send_reply(connection, &r->arena, &reply) == MHD_YES)
         return MHD_YES;
     return send_status(connection, MHD_HTTP_INTERNAL_SERVER_ERROR);
@@ -419,13 +457,77 @@ static enum err open_socket(const struct http_serve_options *o, int *fd_out, uin
     return ERR_OK;
 }
 
-/* The earliest moment at which a connection can be told; its handshake comes after it. */
-static void connection_begins(void *self, struct MHD_Connection *connection, void **socket_context,
-                              enum MHD_ConnectionNotificationCode code)
+/* Whoever has had a connection for longer than what they are at may take is cut off. The socket is only shut
+ * here: the library sees that and closes it. */
+static void *watch_run(void *self)
 {
-    const struct http_serve *s = self;
-    (void)socket_context;
-    if (code != MHD_CONNECTION_NOTIFY_STARTED || !s->ticket_key.data)
+    struct http_serve *s = self;
+    const struct timespec moment = {.tv_nsec = 250000000};
+    while (!atomic_load(&s->stopping)) {
+        nanosleep(&moment, NULL);
+        int64_t now = now_ms();
+        pthread_mutex_lock(&s->lock);
+        for (struct connection *c = s->connections; c; c = c->next) {
+            if (now < c->until_ms)
+                continue;
+            (void)shutdown(c->fd, SHUT_RDWR);
+            c->until_ms = INT64_MAX;
+            s->numbers.cut_off++;
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
+    return NULL;
+}
+
+static void connection_ends(struct http_serve *s, struct connection *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&s->lock);
+    if (c->before)
+        c->before->next = c->next;
+    else
+        s->connections = c->next;
+    if (c->next)
+        c->next->before = c->before;
+    s->numbers.open--;
+    pthread_mutex_unlock(&s->lock);
+    free(c);
+}
+
+/* Without memory for it the connection is not watched; the library's own limits still hold. */
+static void connection_watch(struct http_serve *s, struct MHD_Connection *connection, void **socket_context)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+                                                                   MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *c = info ? calloc(1, sizeof *c) : NULL;
+    if (!c)
+        return;
+    c->fd = info->connect_fd;
+    c->until_ms = now_ms() + (int64_t)s->options.idle_s_max * 1000;
+    *socket_context = c;
+    pthread_mutex_lock(&s->lock);
+    c->next = s->connections;
+    if (c->next)
+        c->next->before = c;
+    s->connections = c;
+    s->numbers.connections++;
+    s->numbers.open++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* The earliest moment at which a connection can be told; its handshake comes after it. */
+static void connection_changes(void *self, struct MHD_Connection *connection, void **socket_context,
+                               enum MHD_ConnectionNotificationCode code)
+{
+    struct http_serve *s = self;
+    if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+        connection_ends(s, *socket_context);
+        *socket_context = NULL;
+        return;
+    }
+    connection_watch(s, connection, socket_context);
+    if (!s->ticket_key.data)
         return;
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
                                                                    MHD_CONNECTION_INFO_GNUTLS_SESSION);
@@ -487,8 +589,15 @@ static struct MHD_Daemon *start_daemon(struct http_serve *s, const struct http_s
                             (unsigned)(s->options.connections_max + 1) / 2, MHD_OPTION_CONNECTION_TIMEOUT,
                             (unsigned)s->options.idle_s_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HEAD_MAX,
                             MHD_OPTION_URI_LOG_CALLBACK, request_begins, s, MHD_OPTION_NOTIFY_COMPLETED,
-                            request_ends, s, MHD_OPTION_NOTIFY_CONNECTION, connection_begins, s,
+                            request_ends, s, MHD_OPTION_NOTIFY_CONNECTION, connection_changes, s,
                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+}
+
+static void serve_free(struct http_serve *s)
+{
+    pthread_mutex_destroy(&s->lock);
+    gnutls_free(s->ticket_key.data);
+    free(s);
 }
 
 enum err http_serve_start(const struct http_serve_options *o, struct http_serve **serve_out, struct diag *d)
@@ -498,12 +607,15 @@ enum err http_serve_start(const struct http_serve_options *o, struct http_serve 
     if (!s)
         return diag_set(d, ERR_NOMEM, "Not enough memory to start serving.");
     s->options = *o;
+    pthread_mutex_init(&s->lock, NULL);
     if (s->options.threads == 0)
         s->options.threads = 2;
     if (s->options.connections_max == 0)
         s->options.connections_max = 1000;
     if (s->options.idle_s_max == 0)
         s->options.idle_s_max = 60;
+    if (s->options.head_s_max == 0)
+        s->options.head_s_max = HTTP_HEAD_S_MAX;
     if (s->options.held_max == 0)
         s->options.held_max = HELD_MAX;
     enum err rc = prepare_tls(s, o, d);
@@ -512,23 +624,35 @@ enum err http_serve_start(const struct http_serve_options *o, struct http_serve 
     if (!rc)
         rc = open_socket(o, &fd, &s->port, d);
     if (rc) {
-        gnutls_free(s->ticket_key.data);
-        free(s);
+        serve_free(s);
         return rc;
     }
     s->options.address = s->options.certificate = s->options.key = NULL; /* texts need not live on */
     s->daemon = start_daemon(s, o, fd);
     if (!s->daemon) {
         close(fd);
-        gnutls_free(s->ticket_key.data);
-        free(s);
+        serve_free(s);
         return o->certificate
                    ? diag_set(d, ERR_USAGE, "The certificate or its key cannot be used; both are PEM texts.")
                    : diag_set(d, ERR_NOMEM,
                               "The HTTP server does not start: too few threads, files or too little memory.");
     }
+    s->watching = pthread_create(&s->watch, NULL, watch_run, s) == 0;
+    if (!s->watching) {
+        http_serve_stop(s);
+        return diag_set(d, ERR_NOMEM, "The HTTP server does not start: too few threads.");
+    }
     *serve_out = s;
     return ERR_OK;
+}
+
+struct http_numbers http_serve_numbers(struct http_serve *s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct http_numbers n = s->numbers;
+    pthread_mutex_unlock(&s->lock);
+    n.held = atomic_load(&s->held);
+    return n;
 }
 
 uint16_t http_serve_port(const struct http_serve *s)
@@ -536,11 +660,15 @@ uint16_t http_serve_port(const struct http_serve *s)
     return s->port;
 }
 
-/* New connections are refused first; then running requests get their answer. */
+/* New connections are refused first; then requests that have begun get their answer, and with it hear that
+ * the connection ends. */
 void http_serve_stop(struct http_serve *s)
 {
     if (!s)
         return;
+    atomic_store(&s->stopping, true);
+    if (s->watching)
+        (void)pthread_join(s->watch, NULL);
     MHD_socket listening = MHD_quiesce_daemon(s->daemon);
     if (listening != MHD_INVALID_SOCKET)
         (void)shutdown(listening, SHUT_RDWR);
@@ -550,6 +678,5 @@ void http_serve_stop(struct http_serve *s)
     MHD_stop_daemon(s->daemon);
     if (listening != MHD_INVALID_SOCKET) /* its threads still take it out of what they wait for, till then */
         close(listening);
-    gnutls_free(s->ticket_key.data);
-    free(s);
+    serve_free(s);
 }

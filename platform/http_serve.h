@@ -13,6 +13,11 @@
  * while the rest still travels (body_at, body_more), and so is what a connection brought before it broke.
  * The reply is that of the last piece, or of the first one that failed; behind that one, nothing is read.
  *
+ * Slow clients: from a request's first line its head has HTTP_HEAD_S_MAX seconds, its body ten times as long
+ * as a client may be idle, and a reply that long and a second more per HTTP_REPLY_PACE bytes; who sends a
+ * byte now and then does not last longer than who sends none. Stopping takes no new connection and no new
+ * request, and lets those that have begun finish.
+ *
  * With a certificate it speaks TLS 1.2 and 1.3 only, and gives out session tickets: a handheld that comes
  * again pays for no second handshake.
  */
@@ -26,6 +31,8 @@ struct http_serve;
 
 #define HTTP_BODY_SMALL (64u << 10) /* a day's frame of a handheld has a tenth of it */
 #define HTTP_PIECE (16u << 10)
+#define HTTP_HEAD_S_MAX 20  /* a head of 500 bytes takes two seconds on the slowest link that was met */
+#define HTTP_REPLY_PACE 256 /* bytes per second */
 
 struct http_serve_options {
     const char *address;      /* numeric, e.g. "127.0.0.1" or "::1" or "0.0.0.0" */
@@ -35,6 +42,7 @@ struct http_serve_options {
     uint32_t held_max;        /* bytes; 0 = 128 MiB */
     uint32_t connections_max; /* 0 = 1,000; one address gets at most half of them */
     uint32_t idle_s_max;      /* 0 = 60 */
+    uint32_t head_s_max;      /* 0 = HTTP_HEAD_S_MAX */
     const char *certificate;  /* PEM texts, with the chain; both or none. Not kept. */
     const char *key;
     const char
@@ -49,6 +57,13 @@ struct http_serve_options {
 
 enum err http_serve_start(const struct http_serve_options *o, struct http_serve **serve_out,
                           struct diag *d) MUST_USE;
+/* Since the start, but for `open` and `held`, which are of this moment. */
+struct http_numbers {
+    uint64_t connections, open, cut_off; /* cut off: too slow */
+    uint64_t refused;                    /* answered here: 405, 413, 431, 503 */
+    uint64_t held;                       /* bytes of bodies */
+};
+struct http_numbers http_serve_numbers(struct http_serve *s);
 uint16_t http_serve_port(const struct http_serve *s);
 void http_serve_stop(struct http_serve *s); /* waits for running requests; accepts NULL */
 

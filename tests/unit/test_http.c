@@ -1,6 +1,7 @@
 /* Our HTTP client against our HTTP server over loopback, and both against a peer that misbehaves byte by
  * byte. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -454,6 +455,181 @@ static void one_address_cannot_hold_all_connections(void **state)
     http_serve_stop(w.serve);
 }
 
+static int64_t clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static bool hung_up(int fd)
+{
+    char bytes[200];
+    ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    while (n > 0)
+        n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    return n == 0 || errno != EAGAIN;
+}
+
+/* Sixty who send a byte of their head four times a second, sixty whose body comes that slowly, twenty who say
+ * nothing at all: all are gone after their time, none before half of it, and whoever is quick is served
+ * meanwhile. */
+static void who_sends_a_byte_now_and_then_is_cut_off(void **state)
+{
+    enum { SLOW_HEAD = 60, SLOW_BODY = 60, SILENT = 20, ALL = SLOW_HEAD + SLOW_BODY + SILENT };
+    (void)state;
+    struct world w = {0};
+    struct http_serve_options o = {.address = "127.0.0.1",
+                                   .body_max = BODY_MAX,
+                                   .idle_s_max = 1,
+                                   .head_s_max = 2,
+                                   .connections_max = 400,
+                                   .self = &w,
+                                   .handle = handle};
+    int fds[ALL];
+    bool over[ALL] = {false};
+    struct str post = STR("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+    int64_t last_head = 0, first_head = 0, last_body = 0, slowest = 0, begun = clock_ms();
+    assert_int_equal(http_serve_start(&o, &w.serve, NULL), ERR_OK);
+    for (int i = 0; i < ALL; i++) {
+        fds[i] = dial(&w);
+        if (i < SLOW_HEAD)
+            (void)send(fds[i], "GET /x HTTP/1.1\r\nHost: x\r\nX-A: ", 32, MSG_NOSIGNAL);
+        else if (i < SLOW_HEAD + SLOW_BODY)
+            (void)send(fds[i], post.p, post.n, MSG_NOSIGNAL);
+    }
+    for (int left = ALL; left > 0 && clock_ms() - begun < 20000;) {
+        int64_t asked = clock_ms();
+        assert_int_equal(status_for(&w, STR("GET /x HTTP/1.1\r\nHost: x\r\n\r\n")), 200);
+        slowest = clock_ms() - asked > slowest ? clock_ms() - asked : slowest;
+        for (int i = 0; i < ALL; i++) {
+            if (over[i] ||
+                (i < SLOW_HEAD + SLOW_BODY && send(fds[i], "a", 1, MSG_NOSIGNAL) == 1 && !hung_up(fds[i])))
+                continue;
+            if (i >= SLOW_HEAD + SLOW_BODY && !hung_up(fds[i]))
+                continue;
+            over[i] = true;
+            left--;
+            int64_t after = clock_ms() - begun;
+            if (i < SLOW_HEAD) {
+                first_head = first_head ? first_head : after;
+                last_head = after;
+            } else if (i < SLOW_HEAD + SLOW_BODY) {
+                last_body = after;
+            }
+        }
+        usleep(250000);
+    }
+    print_message(
+        "slow heads were cut off after %lld..%lld ms, slow bodies by %lld ms, an ordinary request took at "
+        "most %lld ms\n",
+        (long long)first_head, (long long)last_head, (long long)last_body, (long long)slowest);
+    assert_in_range(first_head, 1000, 5000);
+    assert_in_range(last_head, 1000, 5000);
+    assert_in_range(last_body, 5000, 15000);
+    assert_true(slowest < 2000);
+    struct http_numbers n = http_serve_numbers(w.serve);
+    assert_true(n.cut_off >= SLOW_HEAD + SLOW_BODY);
+    for (int i = 0; i < ALL; i++)
+        close(fds[i]);
+    http_serve_stop(w.serve);
+}
+
+static void *stop_run(void *self)
+{
+    http_serve_stop(self);
+    return NULL;
+}
+
+/* A body that was on its way when the stop came is taken and answered, and its client hears that the
+ * connection ends; a new client is not let in. */
+static void stopping_lets_a_request_that_has_begun_finish(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    struct http_serve_options o = {.address = "127.0.0.1",
+                                   .body_max = BODY_MAX,
+                                   .self = &w,
+                                   .handle = handle};
+    struct str head = STR("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nfour");
+    char answer[400] = {0};
+    size_t got = 0;
+    pthread_t stopper;
+    assert_int_equal(http_serve_start(&o, &w.serve, NULL), ERR_OK);
+    uint16_t port = http_serve_port(w.serve);
+    int fd = dial(&w);
+    assert_int_equal(send(fd, head.p, head.n, 0), head.n);
+    usleep(200000);
+    assert_int_equal(pthread_create(&stopper, NULL, stop_run, w.serve), 0);
+    usleep(500000);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int late = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_not_equal(connect(late, (struct sockaddr *)&to, sizeof to), 0);
+    close(late);
+    assert_int_equal(send(fd, "more", 4, 0), 4);
+    ssize_t n;
+    while (got + 1 < sizeof answer && (n = recv(fd, answer + got, sizeof answer - 1 - got, 0)) > 0)
+        got += (size_t)n;
+    assert_memory_equal(answer, "HTTP/1.1 200", 12);
+    assert_non_null(strstr(answer, "Pfourmore"));
+    assert_non_null(strcasestr(answer, "connection: close"));
+    pthread_join(stopper, NULL);
+    close(fd);
+}
+
+static struct str whence_seen;
+static char whence_room[100];
+
+static void tell_whence(void *self, const struct http_request *q, struct arena *a, struct http_reply *reply)
+{
+    (void)self;
+    (void)a;
+    size_t n = q->client.n < sizeof whence_room ? q->client.n : sizeof whence_room;
+    memcpy(whence_room, q->client.p, n);
+    whence_seen = (struct str){whence_room, n};
+    reply->status = q->secure ? 201 : 200;
+}
+
+static void only_a_proxy_that_was_named_is_believed(void **state)
+{
+    static const struct {
+        const char *headers, *client;
+        int status;
+    } cases[] = {
+        {"", "127.0.0.1", 200},
+        {"X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n", "203.0.113.7", 201},
+        {"X-Forwarded-For: 6.6.6.6, 203.0.113.7\r\n", "203.0.113.7", 200},
+        {"X-Forwarded-For: 203.0.113.7, 10.1.1.1\r\n", "203.0.113.7", 200},
+        {"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 2001:db8::7\r\n", "2001:db8::7", 200},
+        {"X-Forwarded-For: not an address\r\n", "127.0.0.1", 200},
+        {"X-Forwarded-For: 6.6.6.6, nonsense\r\n", "127.0.0.1", 200},
+        {"X-Forwarded-For: ,\r\n", "127.0.0.1", 200},
+    };
+    (void)state;
+    for (int trusted = 0; trusted < 2; trusted++) {
+        struct world w = {0};
+        struct http_serve_options o = {.address = "127.0.0.1",
+                                       .body_max = 100,
+                                       .proxies = trusted ? "127.0.0.1, 10.1.1.1" : NULL,
+                                       .self = &w,
+                                       .handle = tell_whence};
+        assert_int_equal(http_serve_start(&o, &w.serve, NULL), ERR_OK);
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+            struct buf b;
+            buf_init(&b, 1000);
+            buf_printf(&b, "GET / HTTP/1.1\r\nHost: x\r\n%s\r\n", cases[i].headers);
+            assert_int_equal(status_for(&w, buf_str(&b)), trusted ? cases[i].status : 200);
+            assert_true(str_eq_z(whence_seen, trusted ? cases[i].client : "127.0.0.1"));
+            buf_free(&b);
+        }
+        http_serve_stop(w.serve);
+    }
+    struct http_serve *none = NULL;
+    struct http_serve_options o = {.address = "127.0.0.1", .proxies = "proxy.example", .handle = tell_whence};
+    assert_int_equal(http_serve_start(&o, &none, NULL), ERR_USAGE);
+}
+
 static void an_idle_client_is_cut_off(void **state)
 {
     struct world *w = *state;
@@ -664,6 +840,9 @@ int main(void)
         cmocka_unit_test(clients_that_begin_large_requests_and_stop_take_only_so_much),
         cmocka_unit_test(one_address_cannot_hold_all_connections),
         cmocka_unit_test(an_idle_client_is_cut_off),
+        cmocka_unit_test(who_sends_a_byte_now_and_then_is_cut_off),
+        cmocka_unit_test(stopping_lets_a_request_that_has_begun_finish),
+        cmocka_unit_test(only_a_proxy_that_was_named_is_believed),
         cmocka_unit_test(a_forged_header_becomes_an_error),
         cmocka_unit_test(stopping_waits_for_a_running_request),
         cmocka_unit_test(a_port_in_use_and_a_wrong_address_are_told),
