@@ -35,8 +35,14 @@ enum err srv_open(const struct server_options *o, struct server **server_out, st
     pthread_cond_init(&s->returned, NULL);
     pthread_mutex_init(&s->write_turn, NULL);
     pthread_mutex_init(&s->sign_in_turn, NULL);
+    s->opened_ms = o->seam->mono_ms(o->seam->self);
+    s->refusals = ARENA_NEW(&memory, struct refusals);
     s->password_rounds = o->password_rounds ? o->password_rounds : PASSWORD_ROUNDS;
     s->memory = memory;
+    if (!s->refusals) {
+        srv_close(s);
+        return diag_set(d, ERR_NOMEM, "Out of memory while starting the centre.");
+    }
     enum err rc = centre_read(o->seam, o->dir, &s->memory, &s->centre, d);
     for (; !rc && s->store_count < connections; s->store_count++)
         rc = centre_store_open(o->seam, o->dir, &s->stores[s->store_count], d);
@@ -245,6 +251,34 @@ static enum err answer(struct call *c, const struct route *route, struct diag *d
     return rc;
 }
 
+static uint32_t refusals_look(struct server *s, struct str address, int64_t mono_ms, uint32_t more)
+{
+    pthread_mutex_lock(&s->lock);
+    uint32_t count = refusals_of(s->refusals, address, mono_ms, more);
+    pthread_mutex_unlock(&s->lock);
+    return count;
+}
+
+static enum err turned_away(struct call *c, struct diag *d)
+{
+    atomic_fetch_add(&c->server->numbers.turned_away, 1);
+    c->refused_status = 429;
+    return diag_set(d, ERR_BUSY, "Too much that came from this address had to be refused. Wait a minute.");
+}
+
+void srv_numbers(struct server *s, struct buf *out)
+{
+    numbers_write(&s->numbers, out);
+    numbers_line(out, "doorstep_up_seconds", "gauge", "Since this program began.",
+                 (uint64_t)((s->seam->mono_ms(s->seam->self) - s->opened_ms) / 1000));
+    pthread_mutex_lock(&s->lock);
+    uint32_t leased = 0;
+    for (uint32_t i = 0; i < s->store_count; i++)
+        leased += s->leased[i];
+    pthread_mutex_unlock(&s->lock);
+    numbers_line(out, "doorstep_store_connections_used", "gauge", "Of the database, at this moment.", leased);
+}
+
 void srv_handle(struct server *s, const struct http_request *request, struct arena *a,
                 struct http_reply *reply)
 {
@@ -252,11 +286,14 @@ void srv_handle(struct server *s, const struct http_request *request, struct are
     struct arena work;
     struct call c = {.server = s, .request = request, .texts = a, .a = &work, .reply = reply};
     bool path_known = false;
+    int64_t begun_ms = s->seam->mono_ms(s->seam->self);
     arena_init(&work, SRV_REQUEST_MEMORY_MAX);
     reply->status = 200;
     enum err rc = ERR_OK;
     const struct route *route = route_find(request->method, http_path(request->url), &c.tail, &path_known);
-    if (route)
+    if (refusals_look(s, request->client, begun_ms, 0) >= REFUSALS_MAX)
+        rc = turned_away(&c, &d);
+    else if (route)
         rc = answer(&c, route, &d);
     else
         rc = path_known ? diag_set(&d, ERR_USAGE, "This address does not take this method.")
@@ -274,6 +311,13 @@ void srv_handle(struct server *s, const struct http_request *request, struct are
     }
     if (route && (route->auth == AUTH_SESSION || route->auth == AUTH_PAGE))
         page_headers(reply);
+    /* A door that is shut (429) and a name that is not here (404) are no attack; the same bytes again (409)
+     * neither. */
+    if (reply->status >= 400 && reply->status < 500 && reply->status != 404 && reply->status != 409 &&
+        reply->status != 429)
+        (void)refusals_look(s, request->client, begun_ms, 1);
+    numbers_request(&s->numbers, reply->status, s->seam->mono_ms(s->seam->self) - begun_ms, request->body.n,
+                    reply->body.n);
     s->seam->log(s->seam->self, LOG_REQUEST, reply->status, (int64_t)reply->body.n, rc);
     crypto_wipe(c.csrf, sizeof c.csrf);
     arena_free(&work);

@@ -291,7 +291,7 @@ static enum err call_init(struct run *r, struct diag *d)
     return rc;
 }
 
-static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t stop_asked, reopen_asked;
 
 static void on_stop(int number)
 {
@@ -299,9 +299,32 @@ static void on_stop(int number)
     stop_asked = 1;
 }
 
+static void on_reopen(int number)
+{
+    (void)number;
+    reopen_asked = 1;
+}
+
+struct serving {
+    struct server *server;
+    struct http_serve *_Atomic http; /* set once it has begun */
+};
+
+/* Behind the centre's own numbers stand those of its connections. */
 static void handle(void *self, const struct http_request *request, struct arena *a, struct http_reply *reply)
 {
-    srv_handle(self, request, a, reply);
+    struct serving *x = self;
+    srv_handle(x->server, request, a, reply);
+    struct http_serve *http = x->http;
+    if (reply->status != 200 || !http || !str_eq_z(http_path(request->url), "/metrics"))
+        return;
+    struct http_numbers n = http_serve_numbers(http);
+    numbers_line(&reply->body, "doorstep_connections_total", "counter", "Connections accepted.", n.connections);
+    numbers_line(&reply->body, "doorstep_connections_open", "gauge", "Open at this moment.", n.open);
+    numbers_line(&reply->body, "doorstep_connections_cut_off_total", "counter", "Too slow.", n.cut_off);
+    numbers_line(&reply->body, "doorstep_requests_refused_total", "counter",
+                 "Too large, too many headers, or no memory for them.", n.refused);
+    numbers_line(&reply->body, "doorstep_bodies_held_bytes", "gauge", "Of requests on their way.", n.held);
 }
 
 /* "127.0.0.1:8080", "[::1]:8080". */
@@ -333,9 +356,12 @@ static void stop_prepare(sigset_t *while_waiting)
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGTERM);
     sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &blocked, while_waiting);
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGINT, &action, NULL);
+    action.sa_handler = on_reopen;
+    (void)sigaction(SIGHUP, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
@@ -378,10 +404,25 @@ static enum err call_zone(struct run *r, struct diag *d)
     return rc == ERR_NOT_FOUND ? ERR_OK : rc;
 }
 
+/* SIGHUP: the log was moved away, a new one begins. */
+static void wait_for_stop(struct run *r, const sigset_t *while_waiting)
+{
+    while (!stop_asked) {
+        struct diag d = {0};
+        (void)sigsuspend(while_waiting);
+        if (!reopen_asked)
+            continue;
+        reopen_asked = 0;
+        if (posix_log_reopen(&r->seam, &d))
+            fprintf(stderr, "doorstepd: %s\n", d.text);
+    }
+}
+
 static enum err call_serve(struct run *r, struct diag *d)
 {
     struct server *server = NULL;
     struct http_serve *http = NULL;
+    struct serving serving = {0};
     uint64_t threads = 2;
     sigset_t while_waiting;
     struct http_serve_options o = {.body_max = BODY_MAX, .handle = handle, .in_pieces = srv_in_pieces};
@@ -396,21 +437,22 @@ static enum err call_serve(struct run *r, struct diag *d)
         rc = tls_read(r, &o, d);
     if (!rc)
         rc = srv_open(&so, &server, d);
-    o.self = server;
+    serving.server = server;
+    o.self = &serving;
     o.threads = (uint32_t)threads;
     o.proxies = given(r, OPTION_PROXY) ? r->option[OPTION_PROXY].p : NULL;
     stop_prepare(&while_waiting);
     if (!rc)
         rc = http_serve_start(&o, &http, d);
     if (!rc) {
+        serving.http = http;
         r->seam.log(r->seam.self, LOG_START, http_serve_port(http), 0, ERR_OK);
         if (given(r, OPTION_PRINT_PORT))
             printf("%u\n", http_serve_port(http));
         fprintf(stderr, "The centre of %.*s answers at %s, port %u. Stop it with Ctrl-C.\n",
                 STR_ARG(srv_centre(server)->county), o.address, http_serve_port(http));
         (void)fflush(stdout);
-        while (!stop_asked)
-            (void)sigsuspend(&while_waiting);
+        wait_for_stop(r, &while_waiting);
         r->seam.log(r->seam.self, LOG_STOP, 0, 0, ERR_OK);
     }
     http_serve_stop(http);

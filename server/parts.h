@@ -9,6 +9,7 @@
 #include "forms/session.h"
 #include "platform/base/csv.h"
 #include "risk/judge.h"
+#include "server/numbers.h"
 #include "server/server.h"
 #include "sync/client.h"
 #include "sync/fieldmap.h"
@@ -68,6 +69,9 @@ struct server {
     uint32_t enrol_wrong;
     pthread_mutex_t sign_in_turn; /* one password is stretched at a time (accounts.c) */
     uint32_t password_rounds;
+    struct numbers numbers;
+    struct refusals *refusals; /* under lock */
+    int64_t opened_ms;         /* of mono_ms */
 };
 
 int64_t srv_now_ms(const struct server *s);

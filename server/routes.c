@@ -312,6 +312,32 @@ static enum err get_health(struct call *c, struct diag *d)
     return ERR_OK;
 }
 
+/* Of this machine only, or of where `serve --proxy` says requests come from: how much is going on here is
+ * nobody else's business. */
+static enum err get_metrics(struct call *c, struct diag *d)
+{
+    struct str from = c->request->client;
+    struct centre_counts n;
+    if (from.n && !str_eq_z(from, "127.0.0.1") && !str_eq_z(from, "::1"))
+        return diag_set(d, ERR_DENIED, "These numbers are for this machine only.");
+    enum err rc = cstore_counts(c->st, &n, d);
+    if (rc)
+        return rc;
+    struct buf *out = &c->reply->body;
+    reply_header(c->reply, "Content-Type", STR("text/plain; version=0.0.4"));
+    srv_numbers(c->server, out);
+    numbers_line(out, "doorstep_devices", "gauge", "Handhelds enrolled.", n.devices);
+    numbers_line(out, "doorstep_devices_revoked", "gauge", "Of these shut out.", n.devices_revoked);
+    numbers_line(out, "doorstep_frames_total", "counter", "Frames in the ledger.", n.frames);
+    numbers_line(out, "doorstep_frames_duplicate_total", "counter", "Frames that came again.", n.duplicates);
+    numbers_line(out, "doorstep_frames_apart", "gauge", "Frames set apart, for a person to look at.",
+                 n.frames_quarantined);
+    numbers_line(out, "doorstep_conflicts", "gauge", "Answers in dispute.", n.conflicts);
+    numbers_line(out, "doorstep_visits", "gauge", "Visits known.", n.visits);
+    numbers_line(out, "doorstep_households", "gauge", "Households known.", n.households);
+    return ERR_OK;
+}
+
 /* clang-format off */
 static const struct route routes[] = {
     {HTTP_POST, "/v1/b",      AUTH_NONE,      post_batch, 0},
@@ -326,6 +352,8 @@ static const struct route routes[] = {
     {HTTP_POST, "/v1/enrol",  AUTH_NONE,      post_enrol, 0},
     {HTTP_GET,  "/v1/keys",   AUTH_NONE,      get_keys, 0},
     {HTTP_GET,  "/v1/health", AUTH_NONE,      get_health, 0},
+    {HTTP_GET,  "/health",    AUTH_NONE,      get_health, 0},
+    {HTTP_GET,  "/metrics",   AUTH_NONE,      get_metrics, 0},
 };
 /* clang-format on */
 static const struct route_table device_routes = {routes, sizeof routes / sizeof routes[0]};

@@ -91,5 +91,7 @@ void srv_handle(struct server *s, const struct http_request *request, struct are
                 struct http_reply *reply);
 /* For http_serve: whether this request's body is kept as it arrives. `self` is not looked at. */
 bool srv_in_pieces(void *self, const struct http_request *head);
+/* What GET /metrics says, for programs that serve other things beside. */
+void srv_numbers(struct server *s, struct buf *out);
 
 #endif

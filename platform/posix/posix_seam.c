@@ -15,6 +15,7 @@ struct posix {
     struct http_curl *curl;
     int log_fd; /* -1 = no log */
     bool log_fd_own;
+    char log_file[4096]; /* "" = none that could be opened anew */
 };
 
 static int64_t clock_ms(clockid_t clock)
@@ -117,6 +118,25 @@ static enum err open_log(struct posix *px, const char *path, struct diag *d)
         return diag_set(d, ERR_IO, "The log file %s cannot be opened: %s. Choose another place for it.", path,
                         strerror(errno));
     px->log_fd_own = true;
+    if (strlen(path) < sizeof px->log_file)
+        memcpy(px->log_file, path, strlen(path) + 1);
+    return ERR_OK;
+}
+
+enum err posix_log_reopen(struct seam *seam, struct diag *d)
+{
+    struct posix *px = seam->self;
+    if (!px->log_file[0])
+        return ERR_OK;
+    int fd = open(px->log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || dup3(fd, px->log_fd, O_CLOEXEC) < 0) {
+        int error = errno;
+        if (fd >= 0)
+            close(fd);
+        return diag_set(d, ERR_IO, "The log file %s cannot be opened anew: %s. The old one goes on.",
+                        px->log_file, strerror(error));
+    }
+    close(fd);
     return ERR_OK;
 }
 

@@ -16,6 +16,9 @@ struct posix_options {
 
 /* `o` may be NULL; its texts are not kept. */
 enum err posix_seam_open(const struct posix_options *o, struct seam *out, struct diag *d) MUST_USE;
+/* The log file anew, under the name it was opened with: whoever rotates logs has moved the old one away. Safe
+ * beside other threads. When it cannot be opened the old one goes on. */
+enum err posix_log_reopen(struct seam *seam, struct diag *d) MUST_USE;
 void posix_seam_close(struct seam *seam); /* accepts a zeroed seam */
 
 /* A time zone by name ("Asia/Shanghai"), or the machine's for NULL: $TZ, else /etc/localtime, else UTC. */

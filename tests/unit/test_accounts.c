@@ -413,6 +413,41 @@ static void test_the_address_for_authenticators(void **state)
     buf_free(&b);
 }
 
+/* ---- addresses that only make trouble ---- */
+
+static void test_an_address_whose_requests_are_refused_is_turned_away_for_a_while(void **state)
+{
+    struct world *w = *state;
+    struct browser evil = {.address = STR("203.0.113.9"), .accept = "*/*"},
+                   good = {.address = STR("203.0.113.10"), .accept = "*/*"};
+    uint32_t tries = 0;
+    while (browse(w, &evil, HTTP_GET, "/v1/d?c=0", STR("")).status == 401)
+        tries++;
+    assert_int_equal(tries, REFUSALS_MAX);
+    assert_int_equal(browse(w, &evil, HTTP_GET, "/v1/keys", STR("")).status, 429);
+    assert_int_equal(browse(w, &good, HTTP_GET, "/v1/keys", STR("")).status, 200);
+    sim_advance(w->sim, 10 * REFUSALS_FORGIVE_MS);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(browse(w, &evil, HTTP_GET, "/v1/d?c=0", STR("")).status, 401);
+    assert_int_equal(browse(w, &evil, HTTP_GET, "/v1/keys", STR("")).status, 429);
+    sim_advance(w->sim, (int64_t)REFUSALS_MAX * REFUSALS_FORGIVE_MS);
+    for (int i = 0; i < 2000; i++) /* what succeeds costs nothing, however many handhelds stand behind it */
+        assert_int_equal(browse(w, &evil, HTTP_GET, "/v1/keys", STR("")).status, 200);
+}
+
+static void test_the_numbers_are_for_this_machine_only(void **state)
+{
+    struct world *w = *state;
+    struct browser far = {.address = STR("203.0.113.9"), .accept = "*/*"},
+                   near = {.address = STR("127.0.0.1"), .accept = "*/*"};
+    assert_int_equal(browse(w, &far, HTTP_GET, "/metrics", STR("")).status, 403);
+    struct page p = browse(w, &near, HTTP_GET, "/metrics", STR(""));
+    assert_int_equal(p.status, 200);
+    assert_true(str_find(p.body, STR("doorstep_requests_total{class=\"4xx\"} 1\n")) > 0);
+    assert_true(str_find(p.body, STR("\ndoorstep_devices 0\n")) > 0);
+    assert_int_equal(browse(w, &far, HTTP_GET, "/health", STR("")).status, 200);
+}
+
 /* ---- passwords and names ---- */
 
 static void test_passwords_that_are_guessed_at_once_are_refused(void **state)
@@ -472,6 +507,8 @@ int main(void)
         TEST(test_after_signing_in_nobody_is_led_to_another_site),
         TEST(test_with_a_second_factor_the_password_alone_is_not_enough),
         TEST(test_the_address_for_authenticators),
+        TEST(test_an_address_whose_requests_are_refused_is_turned_away_for_a_while),
+        TEST(test_the_numbers_are_for_this_machine_only),
         TEST(test_passwords_that_are_guessed_at_once_are_refused),
         TEST(test_two_people_cannot_have_one_sign_in_name),
     };

@@ -232,6 +232,32 @@ static void clocks_run(void **state)
     assert_true(w->seam.wall_ms(w->seam.self) > 1700000000000);
 }
 
+static void a_log_that_was_moved_away_begins_anew(void **state)
+{
+    struct world *w = *state;
+    struct seam seam;
+    assert_int_equal(posix_seam_open(&(struct posix_options){.log_file = "turning"}, &seam, NULL), ERR_OK);
+    seam.log(seam.self, LOG_START, 1, 0, ERR_OK);
+    assert_int_equal(rename("turning", "turning.1"), 0);
+    seam.log(seam.self, LOG_START, 2, 0, ERR_OK);
+    assert_int_equal(posix_log_reopen(&seam, NULL), ERR_OK);
+    seam.log(seam.self, LOG_START, 3, 0, ERR_OK);
+    buf_clear(&w->bytes);
+    assert_int_equal(w->seam.file_read(w->seam.self, "turning.1", &w->bytes, NULL), ERR_OK);
+    assert_non_null(strstr(w->bytes.p, "\"a\":2,"));
+    assert_null(strstr(w->bytes.p, "\"a\":3,"));
+    buf_clear(&w->bytes);
+    assert_int_equal(w->seam.file_read(w->seam.self, "turning", &w->bytes, NULL), ERR_OK);
+    assert_non_null(strstr(w->bytes.p, "\"a\":3,"));
+    /* A new one cannot be made: the old one goes on. */
+    assert_int_equal(unlink("turning"), 0);
+    assert_int_equal(mkdir("turning", 0700), 0);
+    assert_int_equal(posix_log_reopen(&seam, NULL), ERR_IO);
+    seam.log(seam.self, LOG_START, 4, 0, ERR_OK);
+    assert_int_equal(rmdir("turning"), 0);
+    posix_seam_close(&seam);
+}
+
 static void the_log_is_one_line_of_json_per_event(void **state)
 {
     struct world *w = *state;
@@ -297,6 +323,7 @@ int main(void)
         cmocka_unit_test(random_bytes_differ),
         cmocka_unit_test(clocks_run),
         cmocka_unit_test(the_log_is_one_line_of_json_per_event),
+        cmocka_unit_test(a_log_that_was_moved_away_begins_anew),
         cmocka_unit_test(zones_are_found_by_name_only),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
