@@ -37,13 +37,15 @@ static const struct migration sealed_migrations[] = {
         "NOT NULL, val BLOB NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc INTEGER NOT NULL, "
         "over TEXT NOT NULL, UNIQUE(row, fld, hlc)) STRICT;"
         /* batch: the frame that carries it, 0 = not cut. */
-        "CREATE TABLE chg(seq INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL REFERENCES "
-        "row(key), fld INTEGER NOT NULL,"
+        /* What an answer costs on a card is the pages that it touches: the log and one index. Only births
+           have another one; and no reference to the row, which would want a third. */
+        "CREATE TABLE chg(seq INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL, fld INTEGER "
+        "NOT NULL,"
         "  op INTEGER NOT NULL, status INTEGER NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc "
         "INTEGER NOT NULL,"
         "  seen INTEGER NOT NULL, val BLOB, batch INTEGER NOT NULL DEFAULT 0) STRICT;"
-        "CREATE INDEX chg_visit ON chg(visit, seq) WHERE batch = 0;"
-        "CREATE INDEX chg_row ON chg(row, fld);"
+        "CREATE INDEX chg_waiting ON chg(visit, row, fld) WHERE batch = 0;"
+        "CREATE INDEX chg_birth ON chg(row) WHERE op = 3;"
         "CREATE INDEX chg_batch ON chg(batch) WHERE batch > 0;"
         /* batch: our own count; inc, bseq: what the frame is called. numbered: it names rows by the centre's
            numbers. sent: a first byte of it may have left. status as in receipts, 0 = none, 9 = set aside and
@@ -205,16 +207,20 @@ enum err counters_load(struct store *s, struct counters *c, struct diag *d)
     bool row = false;
 
     enum err rc = db_prepare(s->db,
-                             "SELECT next_seq, next_counter, hlc_last, hlc_received, cursor, set_backs, "
-                             "set_back_base FROM counters",
+                             "SELECT max(next_seq, coalesce(last.seq + 1, 0)), next_counter, max(hlc_last, "
+                             "coalesce(last.hlc, 0)), hlc_received, cursor, set_backs, set_back_base, "
+                             "?1 OR EXISTS(SELECT 1 FROM meta WHERE name = 'identity')"
+                             " FROM counters LEFT JOIN chg AS last ON last.seq = (SELECT max(seq) FROM chg)",
                              &q, d);
-    if (!rc)
+    if (!rc) {
+        bind_i64(q, 1, s->id.enrolled);
         rc = stmt_step(q, &row, d);
+    }
     if (!rc) {
         CHECK(row);
         *c = (struct counters){(uint64_t)col_i64(q, 0), (uint32_t)col_i64(q, 1), col_i64(q, 2),
                                col_i64(q, 3),           (uint64_t)col_i64(q, 4), (uint64_t)col_i64(q, 5),
-                               (uint64_t)col_i64(q, 6)};
+                               (uint64_t)col_i64(q, 6), col_i64(q, 7) != 0};
     }
     stmt_done(q);
     return rc;
@@ -555,28 +561,14 @@ enum err store_refresh(struct store *s, struct diag *d)
     return ERR_OK;
 }
 
-/* Another process may have enrolled this device since it was opened here: a row that is made now must carry
- * its name. */
-static enum err notice_enrolment(struct store *s, struct diag *d)
-{
-    struct stmt *q = NULL;
-    bool enrolled = false;
-
-    if (s->id.enrolled)
-        return ERR_OK;
-    enum err rc = db_prepare(s->db, "SELECT 1 FROM meta WHERE name = 'identity'", &q, d);
-    if (!rc)
-        rc = stmt_step(q, &enrolled, d);
-    stmt_done(q);
-    return !rc && enrolled ? store_refresh(s, d) : rc;
-}
-
 enum err work_begin(struct store *s, struct txn *t, struct counters *c, struct diag *d)
 {
     enum err rc = txn_begin(t, s->db, d);
     if (!rc)
-        rc = notice_enrolment(s, d);
-    return rc ? rc : counters_load(s, c, d);
+        rc = counters_load(s, c, d);
+    /* Another process may have enrolled this device since it was opened here: a row that is made now must
+     * carry its name. */
+    return !rc && c->enrolled && !s->id.enrolled ? store_refresh(s, d) : rc;
 }
 
 /* Two processes that open an empty folder at once must not make two keys: the public database's write lock

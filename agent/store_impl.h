@@ -33,7 +33,8 @@ struct visit_rows {
 };
 
 /* The counters that every transaction moves; read and written inside it, because another process may be
- * writing too. */
+ * writing too. next_seq and hlc_last are at least what the newest change in the log says: whoever only
+ * appends changes need not save them, whoever deletes changes must. */
 struct counters {
     uint64_t next_seq;
     uint32_t next_counter;
@@ -41,6 +42,7 @@ struct counters {
     int64_t hlc_received;
     uint64_t cursor;
     uint64_t set_backs, set_back_base; /* how often the centre was set back; as far as all its orders agree */
+    bool enrolled; /* read only: the database says so, whoever enrolled it */
 };
 /* What the person of a visit has seen, in the centre's order of today. */
 static inline uint64_t seen_in_visit(const struct counters *c, const struct visit_rows *r)

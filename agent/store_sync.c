@@ -310,6 +310,7 @@ static enum err forget_delivered(struct store *s, struct diag *d)
     struct arena a;
     struct str anchor;
     struct txn t = {0};
+    struct counters c;
     int64_t anchor_ms = 0;
 
     arena_init(&a, 64u << 10);
@@ -318,7 +319,9 @@ static enum err forget_delivered(struct store *s, struct diag *d)
     arena_free(&a);
     if (rc || !due)
         return rc;
-    rc = txn_begin(&t, s->db, d);
+    rc = work_begin(s, &t, &c, d);
+    if (!rc)
+        rc = counters_save(s, &c, d); /* the newest change may go */
     for (size_t i = 0; !rc && i < sizeof sql / sizeof *sql; i++) {
         struct stmt *q = NULL;
         rc = db_prepare(s->db, sql[i], &q, d);

@@ -753,19 +753,22 @@ enum err store_visit_save(struct store *s, struct visit *v, const struct session
     struct counters c;
     struct arena a;
     const struct visit before = *v;
-    uint32_t rows_before = v->rows->keys.count;
+    uint32_t rows_before = v->rows->keys.count, counter_before = 0;
 
     if (count == 0 && (!beside || (beside->log.n == 0 && beside->comment_count == 0)))
         return ERR_OK;
     arena_init(&a, 1u << 20);
     enum err rc = work_begin(s, &t, &c, d);
     if (!rc)
+        counter_before = c.next_counter;
+    if (!rc)
         rc = v->key ? still_draft(s, v->key, d) : begin_visit(s, &a, &c, v, d);
     for (uint32_t i = 0; !rc && i < count; i++)
         rc = save_one(s, &c, v, &changes[i], d);
     if (!rc)
         rc = save_beside(s, &a, &c, v, beside, d);
-    if (!rc)
+    /* Number and clock of a change are read from the newest one: an answer writes no page for them. */
+    if (!rc && c.next_counter != counter_before)
         rc = counters_save(s, &c, d);
     if (!rc)
         rc = txn_commit(&t, d);
@@ -933,8 +936,10 @@ static enum err drop_overwritten(struct store *s, int64_t visit, struct diag *d)
         " SELECT 1 FROM chg newer WHERE newer.visit = ?1 AND newer.batch = 0 AND newer.op IN (0, 1)"
         "  AND newer.row = older.row AND newer.fld = older.fld AND newer.seq > older.seq)";
     /* Of the rows of this visit only those that were dropped have no birth in the log any more. */
-    static const char unborn[] = "DELETE FROM row WHERE visit = ?1 AND visit > 0"
-                                 " AND NOT EXISTS (SELECT 1 FROM chg WHERE chg.row = row.key)";
+    static const char unborn[] =
+        "DELETE FROM row WHERE visit = ?1 AND visit > 0"
+        " AND NOT EXISTS (SELECT 1 FROM chg WHERE chg.visit = ?1 AND chg.row = row.key "
+        "AND chg.batch = 0)";
     static const char *const steps[] = {dropped, overwritten, unborn};
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof steps / sizeof *steps; i++)

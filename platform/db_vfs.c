@@ -6,10 +6,16 @@
  * A WAL grows by 128 KiB of zeros at a time: to sync a file that has become longer costs the file system a
  * second write, of its own books, and so every answer would wait for two writes instead of one. SQLite stops
  * reading a WAL at the first frame that is not of this round, and zeros never are.
+ *
+ * What SQLite appends to a WAL piece by piece, a head and a page in turn, is held and written at once: before
+ * a sync, a read, another place or another size. What that write says, the operation says that asked for it.
+ * Nobody else can miss what is held: a commit names its frames to others only after it has synced, and
+ * db_open opens nothing that does not (synchronous = FULL).
  */
 #include "platform/db.h"
 
 #include <sqlite3.h>
+#include <string.h>
 
 struct vfs {
     sqlite3_vfs base; /* first: SQLite hands this one back */
@@ -21,11 +27,15 @@ struct file {
     sqlite3_file base;
     struct vfs *vfs;
     const char *path;
-    bool wal;
+    bool wal, holds;
     sqlite3_int64 room; /* of a WAL: how long the file is at least */
+    char *held;         /* of a WAL: WAL_HELD_MAX bytes, NULL before the first write */
+    int held_bytes;
+    sqlite3_int64 held_at;
 };
 
 #define WAL_STEP (128 << 10)
+#define WAL_HELD_MAX (32 << 10)
 
 static struct vfs *vfs_of(sqlite3_vfs *v)
 {
@@ -58,14 +68,51 @@ static int ask_file(sqlite3_file *f, const char *operation, int io_error)
 
 /* --- a file --- */
 
+static void wal_room(sqlite3_file *f, sqlite3_int64 end);
+
+/* What is held goes to the file; once: of what failed nothing is kept, and whoever asked is told. */
+static int wal_write_held(sqlite3_file *f)
+{
+    struct file *own = (struct file *)(void *)f;
+    int n = own->held_bytes;
+    if (n == 0)
+        return SQLITE_OK;
+    own->held_bytes = 0;
+    wal_room(f, own->held_at + n);
+    return inner(f)->pMethods->xWrite(inner(f), own->held, n, own->held_at);
+}
+
+/* True when it is held: it goes on where the last piece ended. */
+static bool wal_hold(struct file *own, const void *p, int n, sqlite3_int64 at)
+{
+    bool goes_on = own->held_bytes == 0 || own->held_at + own->held_bytes == at;
+    if (!own->holds || !goes_on || n > WAL_HELD_MAX - own->held_bytes)
+        return false;
+    if (!own->held)
+        own->held = sqlite3_malloc(WAL_HELD_MAX);
+    if (!own->held)
+        return false;
+    if (own->held_bytes == 0)
+        own->held_at = at;
+    memcpy(own->held + own->held_bytes, p, (size_t)n);
+    own->held_bytes += n;
+    return true;
+}
+
 static int file_close(sqlite3_file *f)
 {
-    return inner(f)->pMethods->xClose(inner(f));
+    struct file *own = (struct file *)(void *)f;
+    int rc = wal_write_held(f), closed = inner(f)->pMethods->xClose(inner(f));
+    sqlite3_free(own->held);
+    own->held = NULL;
+    return rc ? rc : closed;
 }
 
 static int file_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
 {
     int rc = ask_file(f, "read", SQLITE_IOERR_READ);
+    if (!rc)
+        rc = wal_write_held(f);
     return rc ? rc : inner(f)->pMethods->xRead(inner(f), p, n, at);
 }
 
@@ -92,8 +139,12 @@ static void wal_room(sqlite3_file *f, sqlite3_int64 end)
 
 static int file_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
+    struct file *own = (struct file *)(void *)f;
     int rc = ask_file(f, "write", SQLITE_IOERR_WRITE);
-    if (rc)
+    if (rc || wal_hold(own, p, n, at))
+        return rc;
+    rc = wal_write_held(f);
+    if (rc || wal_hold(own, p, n, at))
         return rc;
     wal_room(f, at + n);
     return inner(f)->pMethods->xWrite(inner(f), p, n, at);
@@ -102,6 +153,8 @@ static int file_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 static int file_truncate(sqlite3_file *f, sqlite3_int64 n)
 {
     int rc = ask_file(f, "truncate", SQLITE_IOERR_TRUNCATE);
+    if (!rc)
+        rc = wal_write_held(f);
     ((struct file *)(void *)f)->room = 0;
     return rc ? rc : inner(f)->pMethods->xTruncate(inner(f), n);
 }
@@ -109,12 +162,15 @@ static int file_truncate(sqlite3_file *f, sqlite3_int64 n)
 static int file_sync(sqlite3_file *f, int flags)
 {
     int rc = ask_file(f, "sync", SQLITE_IOERR_FSYNC);
+    if (!rc)
+        rc = wal_write_held(f);
     return rc ? rc : inner(f)->pMethods->xSync(inner(f), flags);
 }
 
 static int file_size(sqlite3_file *f, sqlite3_int64 *n_out)
 {
-    return inner(f)->pMethods->xFileSize(inner(f), n_out);
+    int rc = wal_write_held(f);
+    return rc ? rc : inner(f)->pMethods->xFileSize(inner(f), n_out);
 }
 
 static int file_lock(sqlite3_file *f, int level)
@@ -205,7 +261,11 @@ static int vfs_open(sqlite3_vfs *v, sqlite3_filename path, sqlite3_file *f, int 
     file->vfs = own;
     file->path = path;
     file->wal = (flags & SQLITE_OPEN_WAL) != 0;
+    file->holds = file->wal && (inner(f)->pMethods->xDeviceCharacteristics(inner(f)) &
+                                SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0; /* else frames follow the sync */
     file->room = 0;
+    file->held = NULL;
+    file->held_bytes = 0;
     f->pMethods = &file_methods;
     return SQLITE_OK;
 }

@@ -33,7 +33,7 @@
 struct orders {
     uint64_t from, to, cuts;
     uint32_t devices, batches;
-    bool range, first_only, grave;
+    bool range, first_only, grave, telling;
 };
 
 static bool read_range(const char *text, uint64_t *from, uint64_t *to)
@@ -72,6 +72,8 @@ static void read_orders(int argc, char **argv, struct orders *o)
             o->first_only = true;
         else if (strcmp(argv[i], "--grave") == 0)
             o->grave = true;
+        else if (strcmp(argv[i], "--progress") == 0)
+            o->telling = true;
         else {
             bool help = strcmp(argv[i], "--help") == 0;
             fprintf(
@@ -84,7 +86,8 @@ static void read_orders(int argc, char **argv, struct orders *o)
                 "  --grave                                              in half of the seeds a backup of the "
                 "centre is put back,\n"
                 "                                                       or a handheld is copied and both "
-                "go on\n");
+                "go on\n"
+                "  --progress                                           say on stderr how far a seed is\n");
             exit(help ? 0 : 2);
         }
     }
@@ -151,7 +154,8 @@ int main(int argc, char **argv)
                             .device_count = o.devices,
                             .batches = o.batches,
                             .always_cut = o.cuts > 0,
-                            .grave = o.grave};
+                            .grave = o.grave,
+                            .telling = o.telling};
         world_run(w);
         sum.cuts += w->n.cuts;
         sum.refusals += w->n.refusals;

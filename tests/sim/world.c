@@ -429,6 +429,13 @@ static void faults_stop(struct world *w)
         sim_net_partition(w->devices[i].machine, false);
 }
 
+static void tell_how_far(const struct world *w, uint64_t done, uint64_t all)
+{
+    if (w->telling && done * 20 / all != (done + 1) * 20 / all)
+        fprintf(stderr, "seed %llu: %llu %% of %llu actions\n", (unsigned long long)w->seed,
+                (unsigned long long)((done + 1) * 100 / all), (unsigned long long)all);
+}
+
 void world_run(struct world *w)
 {
     arena_init(&w->arena, 512u << 20);
@@ -437,8 +444,10 @@ void world_run(struct world *w)
     if (build(w)) {
         uint64_t actions = (uint64_t)w->batches * w->device_count * 3;
         set_weather(w);
-        for (uint64_t i = 0; i < actions && !w->failed; i++)
+        for (uint64_t i = 0; i < actions && !w->failed; i++) {
             act(w, &w->devices[sim_pick(w->sim, w->device_count)]);
+            tell_how_far(w, i, actions);
+        }
         faults_stop(w);
         if (!w->failed)
             final_check(w);

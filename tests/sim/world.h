@@ -98,6 +98,7 @@ struct world {
     bool faults[FAULT_COUNT];
     bool always_cut; /* asked for power cuts */
     bool grave;      /* backups are put back, handhelds copied */
+    bool telling;    /* how far it is, on stderr */
     struct arena arena;
     VEC(struct visit_said) visits;
     VEC(struct on_stick) stick;
