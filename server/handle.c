@@ -236,12 +236,12 @@ static void page_headers(struct http_reply *reply)
 static enum err answer(struct call *c, const struct route *route, struct diag *d)
 {
     bool call = route->auth != AUTH_SESSION && route->auth != AUTH_PAGE;
-    enum err rc = ERR_OK;
     uint32_t lease = store_lease(c->server);
     c->st = c->server->stores[lease];
-    if (route->auth == AUTH_SESSION || route->auth == AUTH_PAGE)
+    enum err rc = cstore_ready(c->st, d);
+    if (!rc && (route->auth == AUTH_SESSION || route->auth == AUTH_PAGE))
         rc = let_in(c, route, &call, d);
-    else if (route->auth != AUTH_NONE)
+    else if (!rc && route->auth != AUTH_NONE)
         rc = authenticate(c->server, c, route, d);
     if (!rc && call)
         rc = route->call(c, d);
