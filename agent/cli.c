@@ -97,8 +97,10 @@ int cli_fail(const char *command, enum err rc, const struct diag *d)
     const char *text = d && d->text[0] ? d->text : action->name;
 
     fprintf(stderr, "doorstep %s: ", command);
-    if (d && d->text[0] && d->line)
+    if (d && d->text[0] && d->line && d->column)
         fprintf(stderr, "line %u, column %u: ", d->line, d->column);
+    else if (d && d->text[0] && d->line)
+        fprintf(stderr, "line %u: ", d->line);
     term_put(stderr, str_of(text));
     fputc('\n', stderr);
     if (strcmp(text, action->todo_en) != 0)
@@ -106,8 +108,8 @@ int cli_fail(const char *command, enum err rc, const struct diag *d)
     return action->exit_code;
 }
 
-/* Days and clocks are the county's, wherever the handheld's own clock was set up. A zone that this machine has no
- * table of leaves the machine's. */
+/* Days and clocks are the county's, wherever the handheld's own clock was set up. A zone that this machine has
+ * no table of leaves the machine's. */
 static enum err take_county_zone(struct arena *a, struct store *s, const struct zone **zone, struct diag *d)
 {
     struct str name;

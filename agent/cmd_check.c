@@ -166,9 +166,12 @@ static int check_pack(struct seam *seam, const char *file, const char *form_file
         term_put(stdout, pack_title(pack, STR("zh")));
         putchar(' ');
         term_put(stdout, pack_title(pack, STR("en")));
-        printf(" (%.*s, version %.*s): %u checks%s\n", STR_ARG(pack_id(pack)), STR_ARG(pack_version(pack)),
-               pack_check_count(pack),
-               form_file ? "" : "; give its form with --form to check it against the questions");
+        printf(" (%.*s, version %.*s): %u checks", STR_ARG(pack_id(pack)), STR_ARG(pack_version(pack)),
+               pack_check_count(pack));
+        if (pack_is_table(pack))
+            printf(", %u results of a table\n", pack_result_count(pack));
+        else
+            puts(form_file ? "" : "; give its form with --form to check it against the questions");
     }
     int code = rc ? cli_fail("check", rc, &d) : 0;
     arena_free(&a);
@@ -196,7 +199,8 @@ static int run_check(int argc, char **argv, struct seam *seam)
                          1, 1, &n);
     if (code >= 0)
         return code;
-    if (work_file(seam, args[0], &pack_bytes, &d) == ERR_OK && is_pack(buf_str(&pack_bytes))) {
+    if (work_file(seam, args[0], &pack_bytes, &d) == ERR_OK &&
+        (is_pack(buf_str(&pack_bytes)) || str_ends(str_of(args[0]), STR(".json")))) {
         code = check_pack(seam, args[0], of_form, buf_str(&pack_bytes), json != NULL);
         buf_free(&pack_bytes);
         return code;

@@ -459,7 +459,7 @@ static void add_entry(struct pack_loader *l, const struct json *o, struct pack_p
     if (!number_of(l, o, "value", &e.value, where))
         return;
     if (e.from > e.to)
-        PACK_ERROR(l, o->line, where, "\"from\" is after \"to\".");
+        PACK_ERROR(l, o->line, where, "\"from\" is after \"to\": correct one of the two days.");
     for (uint32_t i = 0; i < p->entries.count; i++) {
         const struct pack_entry *other = &p->entries.at[i];
         if (str_eq(other->area, e.area) && other->from == e.from && dec_cmp(other->value, e.value) != 0)
@@ -686,7 +686,8 @@ static void read_head(struct pack_loader *l, const struct json *root)
         p->valid_from = day_of(l, valid, "from", INT64_MIN, STR("valid"));
         p->valid_to = day_of(l, valid, "to", INT64_MAX, STR("valid"));
         if (p->valid_from > p->valid_to)
-            PACK_ERROR(l, valid->line, STR("valid"), "\"from\" is after \"to\".");
+            PACK_ERROR(l, valid->line, STR("valid"),
+                       "\"from\" is after \"to\": correct one of the two days.");
     }
     if (!p->table)
         read_forms(l, root);
@@ -996,6 +997,16 @@ struct str pack_dept_name(const struct pack *p, struct str name, bool zh)
 uint32_t pack_check_count(const struct pack *p)
 {
     return p->checks.count;
+}
+
+bool pack_is_table(const struct pack *p)
+{
+    return p->table;
+}
+
+uint32_t pack_result_count(const struct pack *p)
+{
+    return p->result_count;
 }
 
 struct str pack_date_path(const struct pack *p)

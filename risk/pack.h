@@ -38,6 +38,8 @@ struct str pack_id(const struct pack *p);
 struct str pack_version(const struct pack *p);
 struct str pack_title(const struct pack *p, struct str language);
 uint32_t pack_check_count(const struct pack *p);
+bool pack_is_table(const struct pack *p);
+uint32_t pack_result_count(const struct pack *p); /* of a pack over a table */
 /* Which of the groups that are visited in any case (clock.h, enum must_visit, as bits) a hit of this check
  * puts a household into; 0 for a check that the pack does not have, and when `p` is NULL. */
 uint32_t pack_must_visit(const struct pack *p, struct str rule);

@@ -17,7 +17,8 @@ static void put_name(struct pack_loader *l, struct map *m, struct str name, uint
 {
     uint32_t other;
     if (map_get(m, name, &other)) {
-        PACK_ERROR(l, line, pack_where(l, list, name, ""), "The name \"%.*s\" is used twice.", STR_ARG(name));
+        PACK_ERROR(l, line, pack_where(l, list, name, ""),
+                   "The name \"%.*s\" is used twice; give one of the two another.", STR_ARG(name));
         return;
     }
     if (map_put(m, name, value))

@@ -252,6 +252,37 @@ static void look_at_units(struct pack_loader *l, const struct word *a, const str
                      STR_ARG(a->text), STR_ARG(x), STR_ARG(b->text), STR_ARG(y));
 }
 
+/* "CNY" of "CNY/year": what may be added up. */
+static struct str measure(struct str unit)
+{
+    ptrdiff_t slash = str_find(unit, STR("/"));
+    return slash < 0 ? unit : str_sub(unit, 0, (size_t)slash);
+}
+
+static void look_at_sum(struct pack_loader *l, const struct word *a, const struct word *b, uint32_t line,
+                        struct str where)
+{
+    struct str x = measure(unit_of(l->pack, a)), y = measure(unit_of(l->pack, b));
+    if (x.n && y.n && !str_eq(x, y))
+        PACK_WARNING(l, line, where,
+                     "%.*s is told in %.*s, and added to or taken from %.*s, which is in %.*s.",
+                     STR_ARG(b->text), STR_ARG(y), STR_ARG(a->text), STR_ARG(x));
+}
+
+static bool is_factor(const struct word *w)
+{
+    return w->kind == WORD_ARITHMETIC && !str_eq_z(w->text, "+") && !str_eq_z(w->text, "-") &&
+           !str_eq_z(w->text, "[");
+}
+
+static bool is_zero(struct str text)
+{
+    bool zero = text.n > 0;
+    for (size_t i = 0; i < text.n; i++)
+        zero = zero && (text.p[i] == '0' || text.p[i] == '.');
+    return zero;
+}
+
 static bool operand(const struct word *w)
 {
     return w->kind == WORD_ITEM || w->kind == WORD_PARAM || w->kind == WORD_DEPT || w->kind == WORD_TEXT;
@@ -271,6 +302,13 @@ static void look(struct pack_loader *l, struct str text, uint32_t line, struct s
             look_at_code(l, &w[3], &w[1], line, where);
             look_at_units(l, &w[1], &w[3], line, where);
         }
+        bool sum = w[2].kind == WORD_ARITHMETIC && (str_eq_z(w[2].text, "+") || str_eq_z(w[2].text, "-"));
+        if (sum && !is_factor(&w[0]) && !is_factor(&w[4]) && operand(&w[1]) && operand(&w[3]))
+            look_at_sum(l, &w[1], &w[3], line, where);
+        if (w[2].kind == WORD_ARITHMETIC && (str_eq_z(w[2].text, "div") || str_eq_z(w[2].text, "mod")) &&
+            is_zero(w[3].text))
+            PACK_WARNING(l, line, where,
+                         "Something is divided by 0 here: that is never known, so it can never be judged.");
         memmove(w, w + 1, 4 * sizeof *w);
         w[4] = next_word(text, &at);
     }

@@ -184,7 +184,10 @@ static void read_lookup(struct pack_loader *l, const struct json *o)
             filled = true;
             read_lookup_file(l, t, l->files[i].csv, where);
         }
-    if (!filled)
+    if (!filled && l->alone)
+        PACK_WARNING(l, o->line, where, "The table is not here: it is given with --lookup %.*s=FILE.csv.",
+                     STR_ARG(o->name));
+    else if (!filled)
         PACK_ERROR(l, o->line, where, "The table is not here: give it with --lookup %.*s=FILE.csv.",
                    STR_ARG(o->name));
 }

@@ -445,6 +445,7 @@ struct replaying {
     struct rebuild r;
     struct arena work; /* of one interview */
     struct form_cache forms;
+    struct resource_cache resources;
     struct replay_result n;
 };
 
@@ -636,6 +637,8 @@ enum err judging_replay(struct desk *k, struct replay_result *out, struct diag *
     enum err rc = ERR_OK;
     x.r.a = &x.work;
     x.r.forms = &x.forms;
+    x.r.resources = &x.resources;
+    arena_init(&x.resources.memory, 64u << 20);
     arena_init(&x.work, 256u << 20);
     arena_init(&page, 256u << 20);
     do {
@@ -652,6 +655,7 @@ enum err judging_replay(struct desk *k, struct replay_result *out, struct diag *
         arena_release(&page, mark);
     } while (!rc && count == REPLAY_PAGE);
     form_cache_free(&x.forms);
+    arena_free(&x.resources.memory);
     arena_free(&page);
     arena_free(&x.work);
     if (!rc)

@@ -187,11 +187,20 @@ static inline bool row_id_none(struct row_id id)
 }
 
 /* ---- submissions rebuilt from records (rebuild.c) ---- */
+/* Lists that forms read, kept while many interviews are opened one after the other. */
+struct resource {
+    struct str uri, bytes;
+};
+struct resource_cache {
+    struct arena memory;
+    VEC(struct resource) list;
+};
 struct rebuild {
     struct cstore *st;
     struct arena *a; /* scratch */
     struct form_cache *forms;
     const struct seam *seam;
+    struct resource_cache *resources; /* NULL = the newest is looked up each time */
     /* The frame that is being accepted: its changes are not in the ledger yet. */
     const struct ingest *frame;
     struct case_author author; /* of its changes */

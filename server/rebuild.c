@@ -539,8 +539,19 @@ static enum err host_resource(void *self, struct str uri, struct str *bytes_out,
 {
     struct rebuild *r = self;
     struct published p;
+    struct resource_cache *kept = r->resources;
+    for (uint32_t i = 0; kept && i < kept->list.count; i++)
+        if (str_eq(kept->list.at[i].uri, uri)) {
+            *bytes_out = kept->list.at[i].bytes;
+            return ERR_OK;
+        }
     enum err rc = published_live(r->st, r->a, "list", file_name(uri), &p, NULL);
-    return rc ? rc : cstore_object(r->st, r->a, p.hash, NULL, bytes_out, d);
+    if (!rc)
+        rc = cstore_object(r->st, kept ? &kept->memory : r->a, p.hash, NULL, bytes_out, d);
+    struct resource *slot = rc || !kept ? NULL : vec_push(&kept->memory, &kept->list);
+    if (slot)
+        *slot = (struct resource){arena_str(&kept->memory, uri), *bytes_out};
+    return rc || !kept ? rc : slot && slot->uri.p ? ERR_OK : ERR_NOMEM;
 }
 
 /* What the host is asked with lives as long as the session: in the caller's. */

@@ -231,6 +231,23 @@ static const struct mistake mistakes[] = {
      "checks.C2", "\"when\" is missing"},
     {PART(categories), "{\"code\":\"a\",\"when\":\"hit('C9')\",\"zh\":\"x\",\"en\":\"x\"}",
      "categories.a.when", "There is no check \"C9\". Is \"C1\" meant?"},
+    {PART(more),
+     ",{\"id\":\"C2\",\"severity\":\"red\",\"visit\":[\"poverty\"],\"name\":{\"zh\":\"x\",\"en\":\"x\"},"
+     "\"when\":\"$care > 1\",\"text\":"
+     "{\"zh\":\"x\",\"en\":\"x\"},\"follow\":{\"zh\":\"x\",\"en\":\"x\"},\"source\":\"S\"}",
+     "checks.C2.visit", "\"poverty\" is none"},
+    {PART(sets),
+     "\"people\":{\"path\":\"/monitoring/"
+     "member\",\"zh\":\"x\",\"en\":\"x\",\"fields\":{\"name\":{\"type\":\"text\","
+     "\"zh\":\"x\",\"en\":\"x\"}},\"match\":[\"idno\"],\"dept\":{\"school\":{\"type\":\"choice\",\"zh\":"
+     "\"x\","
+     "\"en\":\"x\"}}}",
+     "sets.people.dept", "\"idno\" is none"},
+    {PART(sets),
+     "\"people\":{\"path\":\"/monitoring/"
+     "member\",\"zh\":\"x\",\"en\":\"x\",\"fields\":{\"name\":{\"type\":\"text\","
+     "\"zh\":\"x\",\"en\":\"x\"}},\"dept\":{\"school\":{\"type\":\"choice\",\"zh\":\"x\",\"en\":\"x\"}}}",
+     "sets.people", "\"match\" is missing"},
 };
 
 static struct parts with(const struct mistake *m)
@@ -290,6 +307,41 @@ static void all_mistakes_are_found_at_once(void **state)
     assert_int_equal(load(pack_text(&p), &findings, &d), ERR_SYNTAX);
     assert_true(findings.error_count >=
                 6); /* two names in the condition, the cycle, both sentences, the value */
+}
+
+static bool warned(const struct form_findings *f, const char *says)
+{
+    for (uint32_t i = 0; i < f->list.count; i++)
+        if (f->list.at[i].severity == FINDING_WARNING && str_find(f->list.at[i].text, str_of(says)) >= 0)
+            return true;
+    return false;
+}
+
+static void what_can_never_be_judged_or_added_is_a_warning(void **state)
+{
+    (void)state;
+    struct parts p = sound;
+    struct form_findings findings = {0};
+    struct diag d = {0};
+    p.when = "$care div 0.0 > param('line')";
+    assert_int_equal(load(pack_text(&p), &findings, &d), ERR_OK);
+    assert_true(warned(&findings, "divided by 0"));
+    p = sound;
+    p.inputs =
+        "\"care\":{\"path\":\"/monitoring/spend/care\",\"type\":\"money\",\"unit\":\"CNY/year\",\"zh\":\"x\","
+        "\"en\":\"x\"},\"far\":{\"path\":\"/monitoring/water/"
+        "minutes\",\"type\":\"count\",\"unit\":\"minutes\","
+        "\"zh\":\"x\",\"en\":\"x\"},\"clinic\":{\"path\":\"/monitoring/spend/med_outp_month\",\"type\":"
+        "\"money\",\"unit\":\"CNY/month\",\"zh\":\"x\",\"en\":\"x\"},\"edu\":{\"path\":"
+        "\"/monitoring/spend/edu_self\",\"type\":\"money\",\"zh\":\"x\",\"en\":\"x\"}";
+    p.when = "$care + $far > param('line')";
+    findings = (struct form_findings){0};
+    assert_int_equal(load(pack_text(&p), &findings, &d), ERR_OK);
+    assert_true(warned(&findings, "far is told in minutes"));
+    p.when = "$care + 12 * $clinic > param('line') and $far * $care > 1";
+    findings = (struct form_findings){0};
+    assert_int_equal(load(pack_text(&p), &findings, &d), ERR_OK);
+    assert_false(warned(&findings, "added to"));
 }
 
 static void what_nobody_uses_is_a_warning(void **state)
@@ -593,6 +645,7 @@ int main(void)
         cmocka_unit_test(each_mistake_is_named_where_it_is),
         cmocka_unit_test(all_mistakes_are_found_at_once),
         cmocka_unit_test(what_nobody_uses_is_a_warning),
+        cmocka_unit_test(what_can_never_be_judged_or_added_is_a_warning),
         cmocka_unit_test(what_can_never_fire_or_be_compared_is_a_warning),
         cmocka_unit_test(a_pack_is_checked_without_its_form),
         cmocka_unit_test(a_mistake_has_the_line_of_the_file),
