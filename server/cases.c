@@ -524,6 +524,7 @@ enum err cases_edit(struct cases *c, uint32_t epoch, int64_t now_ms, struct case
     if (!changes || !hlc)
         rc = ERR_NOMEM;
     c->now_ms = now_ms;
+    epoch = n->epoch; /* what is written now is of today's, whenever the caller asked for it */
     if (!rc && edit->birth) {
         edit->row = (struct row_id){.device = 0, .inc = epoch, .counter = ++n->own_row};
         rc = row_birth_write(&birth, edit->birth);

@@ -9,6 +9,7 @@
 #include "platform/base/map.h"
 #include "server/leads.h"
 #include "server/parts.h"
+#include "server/table_in.h"
 
 #define CODE_BYTES_MAX 64
 #define TEXT_BYTES_MAX 1000
@@ -18,6 +19,10 @@
 struct importing {
     struct desk *k;
     bool leads; /* departments' alerts instead of their records */
+    const struct import_ask *ask;
+    const struct table_in *table; /* NULL = not from a table */
+    struct lines_basis basis;
+    bool header_wrong; /* no row was read */
     struct import_result result;
     uint32_t errors;
     int64_t now_ms;
@@ -25,7 +30,13 @@ struct importing {
 
 static void row_error(struct importing *x, uint32_t line, uint32_t column, const char *what, struct str value)
 {
+    const struct table_in *t = x->table;
+    const struct import_error e = {line, column,
+                                   t && column && column <= t->count ? t->theirs[column - 1] : STR(""),
+                                   value.p ? value : STR(""), str_of(what)};
     x->errors++;
+    if (x->ask && x->ask->error)
+        x->ask->error(x->ask->self, &e);
     if (x->errors <= ERRORS_TOLD_MAX)
         desk_line(x->k, "error", "line %u, column %u: %s%s%.*s", line, column, what, value.n ? ": " : "",
                   STR_ARG(str_sub(value, 0, 80)));
@@ -36,7 +47,8 @@ static void row_error(struct importing *x, uint32_t line, uint32_t column, const
 static enum err finish(struct importing *x, enum err rc, bool dry_run, struct str what,
                        struct import_result *out, struct diag *d)
 {
-    if (!rc && x->errors)
+    bool only_good = x->ask && x->ask->only_good;
+    if (!rc && x->errors && (!only_good || x->header_wrong))
         rc = diag_set(d, ERR_SYNTAX,
                       "%u mistake%s; nothing was imported. Correct the lines above and import again.",
                       x->errors, x->errors == 1 ? "" : "s");
@@ -46,9 +58,24 @@ static enum err finish(struct importing *x, enum err rc, bool dry_run, struct st
             rc = cstore_commit(x->k->st, d);
     }
     cstore_rollback(x->k->st);
-    if (!rc)
+    lines_basis_free(&x->basis);
+    if (!rc || x->errors)
         *out = x->result;
     return rc;
+}
+
+/* Whether a row that is without mistakes is written: an earlier row's mistakes keep it back unless they are
+ * to be left out. In any case it is tried, so that a dry run tells what would be new. */
+static bool goes_on(const struct importing *x, uint32_t errors_before)
+{
+    return x->errors == errors_before && (x->errors == 0 || (x->ask && x->ask->only_good));
+}
+
+static void count_bad(struct importing *x, uint32_t errors_before)
+{
+    x->result.bad += x->errors > errors_before;
+    if (x->errors > errors_before)
+        desk_progress(x->k, ++x->result.rows);
 }
 
 static void count_edit(struct importing *x, bool is_new, bool changed)
@@ -150,7 +177,7 @@ static void header_read(struct importing *x, const struct str *names, uint32_t c
             seen[c] = true;
             h->of[i] = &columns[c];
         }
-        if (!h->of[i]) {
+        if (!h->of[i] && name.n) { /* "": the mapping leaves it out */
             buf_put_z(&others, others.n ? ", " : "");
             buf_put_str(&others, str_sub(name, 0, 80));
         }
@@ -168,8 +195,6 @@ static void header_read(struct importing *x, const struct str *names, uint32_t c
 static void household_check(struct importing *x, const struct header *h, const struct str *cells,
                             uint32_t count, uint32_t line, struct case_field *fields, struct str *code_out)
 {
-    if (count > h->count)
-        row_error(x, line, h->count + 1, "the row has more columns than the header", STR_NONE);
     for (uint32_t i = 0; i < h->count; i++) {
         const struct column *c = h->of[i];
         if (!c)
@@ -200,7 +225,7 @@ static enum err household_find(struct importing *x, struct str code, struct row_
 static enum err household_keep(struct importing *x, const struct case_field *fields, struct str code,
                                struct diag *d)
 {
-    struct cases c = {.st = x->k->st, .a = x->k->a};
+    struct cases c = {.st = x->k->st, .a = x->k->a, .basis = &x->basis};
     const struct row_birth birth = {.kind = ROW_HOUSEHOLD};
     struct case_edit edit = {.fields = fields, .field_count = COLUMN_COUNT};
     enum err rc = household_find(x, code, &edit.row, d);
@@ -229,41 +254,36 @@ static enum err code_once(struct importing *x, struct map *codes, struct arena *
     return rc ? diag_set(d, rc, "Out of memory at line %u.", line) : ERR_OK;
 }
 
-enum err import_households(struct desk *k, struct str text, bool dry_run, struct import_result *out,
-                           struct diag *d)
+static enum err households_read(struct importing *x, struct table_in *t, struct diag *d)
 {
-    struct importing x = {.k = k, .now_ms = k->seam->wall_ms(k->seam->self)};
-    struct csv csv;
     struct str cells[CSV_FIELDS_MAX];
     struct header header = {0};
     struct arena names;
     struct map codes;
-    uint32_t count = 0;
+    bool any = true, extra = false;
+    enum err rc = ERR_OK;
     arena_init(&names, 256u << 20);
     map_init(&codes, &names);
-    csv_open(&csv, text);
-    enum err rc = csv_row(&csv, k->a, cells, &count, d);
-    if (!rc && count == 0)
-        rc = diag_set(d, ERR_SYNTAX,
-                      "The file is empty; its first line names the columns: code,area,name,...");
-    if (!rc)
-        header_read(&x, cells, count, &header);
-    if (!rc)
-        rc = cstore_begin(k->st, d);
-    while (!rc) {
-        struct arena_mark mark = arena_mark(k->a);
+    header_read(x, t->names, t->count + t->constants, &header);
+    if (x->errors) /* without its columns no row can be read */
+        x->header_wrong = true;
+    while (!rc && !x->header_wrong) {
+        struct arena_mark mark = arena_mark(x->k->a);
         struct case_field fields[COLUMN_COUNT] = {{0}};
         struct str code = STR_NONE;
-        rc = csv_row(&csv, k->a, cells, &count, d);
-        if (rc || count == 0)
+        uint32_t errors = x->errors;
+        rc = table_in_row(t, x->k->a, cells, &any, &extra, d);
+        if (rc || !any)
             break;
-        household_check(&x, &header, cells, count, csv.line, fields, &code);
-        rc = code_once(&x, &codes, &names, code, csv.line, d);
-        if (!rc && x.errors == 0)
-            rc = household_keep(&x, fields, code, d);
-        arena_release(k->a, mark);
+        if (extra)
+            row_error(x, t->line, t->count + 1, "the row has more columns than the header", STR_NONE);
+        household_check(x, &header, cells, header.count, t->line, fields, &code);
+        rc = code_once(x, &codes, &names, code, t->line, d);
+        count_bad(x, errors);
+        if (!rc && goes_on(x, errors))
+            rc = household_keep(x, fields, code, d);
+        arena_release(x->k->a, mark);
     }
-    rc = finish(&x, rc, dry_run, STR("households"), out, d);
     arena_free(&names);
     return rc;
 }
@@ -305,7 +325,7 @@ static enum err department_find(struct importing *x, struct row_id household, st
 static enum err alert_keep(struct importing *x, const struct department *p, struct row_id household,
                            struct diag *d)
 {
-    struct cases c = {.st = x->k->st, .a = x->k->a};
+    struct cases c = {.st = x->k->st, .a = x->k->a, .basis = &x->basis};
     const struct row_birth birth = {.kind = ROW_LEAD, .parent = household};
     const struct case_field fields[] = {{LEAD_CHANNEL, STR("department")},
                                         {LEAD_SOURCE, p->source},
@@ -345,11 +365,12 @@ static enum err department_keep(struct importing *x, const struct department *p,
                   p->household);
         rc = ERR_OK;
     }
-    if (rc || x->errors)
+    count_bad(x, errors);
+    if (rc || !goes_on(x, errors))
         return x->errors > errors ? ERR_OK : rc;
     if (x->leads)
         return alert_keep(x, p, household, d);
-    struct cases c = {.st = x->k->st, .a = x->k->a};
+    struct cases c = {.st = x->k->st, .a = x->k->a, .basis = &x->basis};
     const struct row_birth birth = {.kind = ROW_DEPARTMENT, .parent = household};
     const struct case_field fields[] = {{DEPARTMENT_SOURCE, p->source},
                                         {DEPARTMENT_AS_OF, p->as_of},
@@ -378,56 +399,96 @@ static void json_cell(struct buf *b, struct str v)
         buf_put_json(b, v);
 }
 
-static enum err departments_csv(struct importing *x, struct str text, struct diag *d)
+static enum err department_row(struct importing *x, const struct table_in *t, const struct str *cells,
+                               const uint32_t *at, struct diag *d)
 {
-    struct csv csv;
-    struct str names[CSV_FIELDS_MAX], cells[CSV_FIELDS_MAX];
-    uint32_t name_count = 0, count = 0, at[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    struct buf values;
+    uint32_t count = t->count + t->constants;
+    buf_init(&values, 1u << 20);
+    for (uint32_t i = 0; i < count; i++) {
+        bool ours = i == at[0] || i == at[1] || i == at[2] || i == at[3];
+        if (ours || !t->names[i].n || str_trim(cells[i]).n == 0)
+            continue;
+        buf_put_z(&values, values.n ? "," : "{");
+        buf_put_json(&values, t->names[i]);
+        buf_put_char(&values, ':');
+        json_cell(&values, str_trim(cells[i]));
+    }
+    buf_put_z(&values, values.n ? "}" : "{}");
+    struct department p = {.line = t->line, .values = buf_str(&values)};
+    struct str *parts[] = {&p.household, &p.source, &p.as_of, &p.deadline};
+    for (int w = 0; w < 4; w++) {
+        *parts[w] = at[w] < count ? str_trim(cells[at[w]]) : STR_NONE;
+        p.column[w] = at[w] + 1;
+    }
+    enum err rc = values.failed ? diag_set(d, values.failed, "Line %u is too long.", t->line)
+                                : department_keep(x, &p, d);
+    buf_free(&values);
+    return rc;
+}
+
+static enum err departments_read(struct importing *x, struct table_in *t, struct diag *d)
+{
+    struct str cells[CSV_FIELDS_MAX];
+    uint32_t at[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    bool any = true, extra = false;
     const char *const wanted[] = {"household", "source", x->leads ? "opened" : "as_of",
                                   x->leads ? "deadline" : NULL};
-    csv_open(&csv, text);
-    enum err rc = csv_row(&csv, x->k->a, names, &name_count, d);
-    for (uint32_t i = 0; !rc && i < name_count; i++) {
-        names[i] = str_trim(names[i]);
+    for (uint32_t i = 0; i < t->count + t->constants; i++) {
         for (int w = 0; w < 4; w++) {
-            if (wanted[w] && str_eq_z(names[i], wanted[w]))
+            if (wanted[w] && str_eq_z(t->names[i], wanted[w]))
                 at[w] = i;
         }
     }
-    for (int w = 0; !rc && w < 3; w++) {
-        if (at[w] == UINT32_MAX)
-            row_error(x, 1, 1, "the header lacks the column", str_of(wanted[w]));
+    for (int w = 0; w < 3; w++) {
+        if (at[w] != UINT32_MAX)
+            continue;
+        row_error(x, 1, 1, "the header lacks the column", str_of(wanted[w]));
+        x->header_wrong = true;
     }
-    while (!rc && !x->errors) {
+    enum err rc = ERR_OK;
+    while (!rc && !x->header_wrong) {
         struct arena_mark mark = arena_mark(x->k->a);
-        struct buf values;
-        rc = csv_row(&csv, x->k->a, cells, &count, d);
-        if (rc || count == 0)
+        rc = table_in_row(t, x->k->a, cells, &any, &extra, d);
+        if (rc || !any)
             break;
-        if (count > name_count)
-            row_error(x, csv.line, name_count + 1, "the row has more columns than the header", STR_NONE);
-        buf_init(&values, 1u << 20);
-        for (uint32_t i = 0; i < count && i < name_count; i++) {
-            if (i == at[0] || i == at[1] || i == at[2] || i == at[3] || str_trim(cells[i]).n == 0)
-                continue;
-            buf_put_z(&values, values.n ? "," : "{");
-            buf_put_json(&values, names[i]);
-            buf_put_char(&values, ':');
-            json_cell(&values, str_trim(cells[i]));
-        }
-        buf_put_z(&values, values.n ? "}" : "{}");
-        struct department p = {.line = csv.line, .values = buf_str(&values)};
-        struct str *parts[] = {&p.household, &p.source, &p.as_of, &p.deadline};
-        for (int w = 0; w < 4; w++) {
-            *parts[w] = at[w] < count ? str_trim(cells[at[w]]) : STR_NONE;
-            p.column[w] = at[w] + 1;
-        }
-        rc = values.failed ? diag_set(d, values.failed, "Line %u is too long.", csv.line)
-                           : department_keep(x, &p, d);
-        buf_free(&values);
+        if (extra)
+            row_error(x, t->line, t->count + 1, "the row has more columns than the header", STR_NONE);
+        rc = department_row(x, t, cells, at, d);
         arena_release(x->k->a, mark);
     }
     return rc;
+}
+
+enum err import_table(struct desk *k, enum import_what what, const struct import_ask *ask,
+                      struct import_result *out, struct diag *d)
+{
+    static const char *const names[] = {"households", "departments", "leads"};
+    struct importing x = {.k = k,
+                          .leads = what == IMPORT_LEADS,
+                          .ask = ask,
+                          .now_ms = k->seam->wall_ms(k->seam->self)};
+    struct arena a;
+    arena_init(&a, 64u << 20);
+    struct table_in *t = ARENA_NEW(&a, struct table_in);
+    enum err rc = t ? table_in_open(t, &ask->from, ask->mapping, &a, d) : ERR_NOMEM;
+    x.table = t;
+    if (!rc)
+        rc = cstore_begin(k->st, d);
+    if (!rc)
+        rc = what == IMPORT_HOUSEHOLDS ? households_read(&x, t, d) : departments_read(&x, t, d);
+    rc = finish(&x, rc, ask->dry_run, str_of(names[what]), out, d);
+    if (t)
+        table_in_close(t);
+    arena_free(&a);
+    return rc;
+}
+
+enum err import_households(struct desk *k, struct str text, bool dry_run, struct import_result *out,
+                           struct diag *d)
+{
+    const struct import_ask ask = {.from = {.text = text}, .mapping = STR(""), .dry_run = dry_run};
+    return import_table(k, IMPORT_HOUSEHOLDS, &ask, out, d);
 }
 
 static bool values_write(const struct json *values, bool people, struct buf *out);
@@ -512,9 +573,12 @@ static enum err import_records(struct desk *k, struct str text, bool leads, bool
     if (str_starts(start, STR("\xEF\xBB\xBF")))
         start = str_trim(str_sub(start, 3, start.n));
     bool is_json = start.n > 0 && (start.p[0] == '{' || start.p[0] == '[');
+    const struct import_ask ask = {.from = {.text = text}, .mapping = STR(""), .dry_run = dry_run};
+    if (!is_json)
+        return import_table(k, leads ? IMPORT_LEADS : IMPORT_DEPARTMENTS, &ask, out, d);
     enum err rc = cstore_begin(k->st, d);
     if (!rc)
-        rc = is_json ? departments_json(&x, text, d) : departments_csv(&x, text, d);
+        rc = departments_json(&x, text, d);
     return finish(&x, rc, dry_run, leads ? STR("leads") : STR("departments"), out, d);
 }
 

@@ -20,6 +20,7 @@
 #include "server/household.h"
 #include "server/leads.h"
 #include "server/reports.h"
+#include "server/table_in.h"
 #include "server/quality.h"
 #include "server/parts.h"
 #include "server/desk_people.h"
@@ -72,6 +73,10 @@ enum option {
     OPTION_PUBLIC,
     OPTION_LEADS,
     OPTION_COMMENT,
+    OPTION_MAPPING,
+    OPTION_MAPPING_FILE,
+    OPTION_ONLY_GOOD,
+    OPTION_ERRORS,
     OPTION_MEMBERS,
     OPTION_SOURCE,
     OPTION_PLACE,
@@ -117,6 +122,10 @@ static const struct option_row {
     [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds"},
     [OPTION_SOURCE] = {"--source",     "TEXT",      "who said it"},
     [OPTION_MEMBERS] = {"--members",    "TEXT",      "who goes, in words"},
+    [OPTION_MAPPING] = {"--mapping",    "NAME",      "columns are called as in the mapping kept under this name"},
+    [OPTION_MAPPING_FILE] = {"--mapping-file", "FILE",  "lines: ours = theirs, or ours := words"},
+    [OPTION_ONLY_GOOD] = {"--only-good",  NULL,        "leave out rows with mistakes, write the others"},
+    [OPTION_ERRORS] = {"--errors",     "FILE",      "the mistakes as CSV: line, column, content, remedy"},
     [OPTION_COMMENT] = {"--comment",    "TEXT",      "what is to be corrected"},
     [OPTION_PLACE] = {"--place",      "PATH",      "the comment is about this question, such as /survey/age"},
     [OPTION_BY] = {"--by",         "NAME",      "who decides"},
@@ -731,6 +740,60 @@ static enum err call_publish(struct run *r, struct diag *d)
     return ERR_OK;
 }
 
+/* --mapping NAME is kept; --mapping-file FILE keeps another one under that name, or serves this once. */
+static enum err mapping_in(struct run *r, struct str *out, struct diag *d)
+{
+    enum err rc = ERR_OK;
+    *out = STR("");
+    if (given(r, OPTION_MAPPING_FILE))
+        rc = file_in(r, r->option[OPTION_MAPPING_FILE], out, d);
+    if (!rc && given(r, OPTION_MAPPING_FILE) && given(r, OPTION_MAPPING))
+        rc = mapping_put(&r->desk, r->option[OPTION_MAPPING], *out, d);
+    else if (!rc && given(r, OPTION_MAPPING))
+        rc = mapping_get(&r->desk, r->option[OPTION_MAPPING], out, d);
+    return rc;
+}
+
+static void error_row(void *self, const struct import_error *e)
+{
+    struct buf *b = self;
+    if (b->n == 0)
+        buf_put_z(b, "line,column,name,content,remedy\n");
+    buf_printf(b, "%u,%u,", e->line, e->column);
+    buf_put_csv(b, e->name);
+    buf_put_char(b, ',');
+    buf_put_csv(b, e->content);
+    buf_put_char(b, ',');
+    buf_put_csv(b, e->remedy);
+    buf_put_char(b, '\n');
+}
+
+static enum err import_file(struct run *r, enum import_what what, struct import_result *n, struct diag *d)
+{
+    struct stream_in *in = NULL;
+    struct buf errors;
+    struct import_ask ask = {.dry_run = given(r, OPTION_DRY_RUN),
+                             .only_good = given(r, OPTION_ONLY_GOOD),
+                             .self = &errors,
+                             .error = given(r, OPTION_ERRORS) ? error_row : NULL};
+    buf_init(&errors, OUT_MAX);
+    enum err rc = mapping_in(r, &ask.mapping, d);
+    if (!rc)
+        rc = stream_in_open(r->arguments[2].p, &in, d);
+    ask.from = (struct import_source){.self = in, .read = stream_in_read};
+    if (!rc)
+        rc = import_table(&r->desk, what, &ask, n, d);
+    if (given(r, OPTION_ERRORS) && errors.n) {
+        enum err kept = r->seam.file_write(r->seam.self, r->option[OPTION_ERRORS].p, buf_str(&errors), true,
+                                           NULL);
+        if (kept && !rc)
+            rc = diag_set(d, kept, "The list of mistakes could not be written.");
+    }
+    stream_in_close(in);
+    buf_free(&errors);
+    return rc;
+}
+
 static enum err call_import(struct run *r, struct diag *d)
 {
     struct str text, what = r->arguments[1];
@@ -739,13 +802,23 @@ static enum err call_import(struct run *r, struct diag *d)
     bool households = str_eq_z(what, "households"), leads = str_eq_z(what, "leads");
     if (!households && !leads && !str_eq_z(what, "departments"))
         return diag_set(d, ERR_USAGE, "What is imported is households, departments or leads.");
-    enum err rc = file_in(r, r->arguments[2], &text, d);
-    if (!rc)
-        rc = households ? import_households(&r->desk, text, dry, &n, d)
-             : leads    ? import_leads(&r->desk, text, dry, &n, d)
-                        : import_departments(&r->desk, text, dry, &n, d);
+    bool json = str_ends(r->arguments[2], STR(".json"));
+    enum err rc = json ? file_in(r, r->arguments[2], &text, d) : ERR_OK;
+    if (!rc && json && households)
+        rc = diag_set(d, ERR_USAGE, "Households come as CSV.");
+    else if (!rc && json)
+        rc = leads ? import_leads(&r->desk, text, dry, &n, d)
+                   : import_departments(&r->desk, text, dry, &n, d);
+    else if (!rc)
+        rc = import_file(r,
+                         households ? IMPORT_HOUSEHOLDS
+                         : leads    ? IMPORT_LEADS
+                                    : IMPORT_DEPARTMENTS,
+                         &n, d);
     if (rc)
         return rc;
+    if (n.bad && !given(r, OPTION_JSON))
+        buf_printf(&r->out, "%llu rows have mistakes and were left out\n", (unsigned long long)n.bad);
     if (given(r, OPTION_JSON))
         buf_printf(&r->out, "{\"rows\":%llu,\"added\":%llu,\"changed\":%llu,\"same\":%llu,\"dry_run\":%s}\n",
                    (unsigned long long)n.rows, (unsigned long long)n.added, (unsigned long long)n.changed,
@@ -1492,7 +1565,8 @@ static const struct command commands[] = {
      BIT(OPTION_ID) | BIT(OPTION_TRAIN) | BIT(OPTION_JSON), true, call_publish,
      "check a form, a list or a rule pack and hand it to every handheld",
      "doorstepd publish /srv/doorstep form monitoring.xform.xml"},
-    {"import", "DIR households|departments|leads FILE", 3, 3, BIT(OPTION_DRY_RUN) | BIT(OPTION_JSON), true,
+    {"import", "DIR households|departments|leads FILE", 3, 3, BIT(OPTION_DRY_RUN) | BIT(OPTION_JSON) |
+         BIT(OPTION_MAPPING) | BIT(OPTION_MAPPING_FILE) | BIT(OPTION_ONLY_GOOD) | BIT(OPTION_ERRORS), true,
      call_import,
      "read a register; mistakes are told by row and column, and then nothing is imported",
      "doorstepd import /srv/doorstep households households.csv --dry-run"},

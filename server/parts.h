@@ -303,9 +303,34 @@ struct publish_result {
 enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
                  struct publish_result *out, struct diag *d) MUST_USE;
 
+/* Where a table comes from: a text, or piece by piece (posix_stream.h). */
+struct import_source {
+    struct str text; /* when `read` is NULL */
+    void *self;
+    enum err (*read)(void *self, char *out, size_t n, size_t *got_out, struct diag *d);
+};
+/* One mistake: where, what stands there, what to do about it. */
+struct import_error {
+    uint32_t line, column; /* as in the file, from 1; column 0 = the row */
+    struct str name;       /* of the column, as the file calls it; "" = not known */
+    struct str content, remedy;
+};
+struct import_ask {
+    struct import_source from;
+    struct str mapping; /* text of a mapping (table_in.h); "" = columns are called as we call them */
+    bool dry_run;       /* nothing is written, all is checked */
+    bool only_good;     /* rows with mistakes are left out, the others are written */
+    void *self;
+    void (*error)(void *self, const struct import_error *e); /* NULL = mistakes are only told as lines */
+};
+enum import_what { IMPORT_HOUSEHOLDS, IMPORT_DEPARTMENTS, IMPORT_LEADS };
 struct import_result {
     uint64_t rows, added, changed, same;
 };
+/* Departments and leads from CSV; JSON goes to import_departments and import_leads. ERR_SYNTAX: there were
+ * mistakes, and nothing was written. The same file again changes nothing. */
+enum err import_table(struct desk *k, enum import_what what, const struct import_ask *ask,
+                      struct import_result *out, struct diag *d) MUST_USE;
 /* Nothing is imported when there is an error; all errors are told by row and column. `dry_run`: nothing is
  * imported, all is checked. */
 enum err import_households(struct desk *k, struct str csv, bool dry_run, struct import_result *out,

@@ -719,3 +719,39 @@ enum err cstore_leases_tidy(struct cstore *s, int64_t now_ms, struct diag *d)
     bind_i64(q, 2, now_ms);
     return stmt_run(q, d);
 }
+
+/* ---- mappings ---- */
+
+enum err cstore_mapping_put(struct cstore *s, struct str name, struct str text, int64_t now_ms,
+                            struct diag *d)
+{
+    CHECK(s->txn.open);
+    struct stmt *q = NULL;
+    enum err rc = statement(s,
+                            "INSERT INTO mapping (county, name, body, at_ms) VALUES (?1, ?2, ?3, ?4)"
+                            " ON CONFLICT (county, name) DO UPDATE SET body = excluded.body,"
+                            " at_ms = excluded.at_ms",
+                            &q, d);
+    if (rc)
+        return rc;
+    bind_text(q, 2, name);
+    bind_text(q, 3, none_as_empty(text));
+    bind_i64(q, 4, now_ms);
+    return stmt_run(q, d);
+}
+
+enum err cstore_mapping(struct cstore *s, struct arena *a, struct str name, struct str *text_out,
+                        struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s, "SELECT body FROM mapping WHERE county = ?1 AND name = ?2", &q, d);
+    if (rc)
+        return rc;
+    bind_text(q, 2, name);
+    rc = stmt_step(q, &row, d);
+    if (!rc && row && keep(a, col_text(q, 0), text_out))
+        rc = no_memory(d);
+    stmt_done(q);
+    return rc ? rc : row ? ERR_OK : ERR_NOT_FOUND;
+}

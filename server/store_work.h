@@ -136,4 +136,11 @@ enum err cstore_lease(struct cstore *s, struct arena *a, struct str what, int64_
                       struct lease_row *out, struct diag *d) MUST_USE;
 enum err cstore_leases_tidy(struct cstore *s, int64_t now_ms, struct diag *d) MUST_USE;
 
+/* ---- mappings of columns, by name (table_in.h) ---- */
+enum err cstore_mapping_put(struct cstore *s, struct str name, struct str text, int64_t now_ms,
+                            struct diag *d) MUST_USE;
+/* ERR_NOT_FOUND. */
+enum err cstore_mapping(struct cstore *s, struct arena *a, struct str name, struct str *text_out,
+                        struct diag *d) MUST_USE;
+
 #endif
