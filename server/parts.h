@@ -326,6 +326,7 @@ struct import_ask {
 enum import_what { IMPORT_HOUSEHOLDS, IMPORT_DEPARTMENTS, IMPORT_LEADS };
 struct import_result {
     uint64_t rows, added, changed, same;
+    uint64_t bad; /* rows with mistakes */
 };
 /* Departments and leads from CSV; JSON goes to import_departments and import_leads. ERR_SYNTAX: there were
  * mistakes, and nothing was written. The same file again changes nothing. */
