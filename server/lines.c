@@ -8,6 +8,7 @@
 
 #include "server/leads.h"
 #include "server/lines.h"
+#include "server/store_pages.h"
 #include "server/work.h"
 
 #define LINES_MEMORY_MAX (256u << 20)
@@ -38,6 +39,7 @@ struct making {
     const struct seen_visit *newest;
     VEC(struct lead_line) leads;
     struct buf tallies;
+    struct str position; /* of the household, as the register says */
 };
 
 static int64_t day_of(struct str at)
@@ -342,6 +344,7 @@ static enum err house_read(struct making *m, struct diag *d)
             continue;
         h->code = cut(record_value(&x, HOUSEHOLD_CODE));
         h->name = cut(record_value(&x, HOUSEHOLD_NAME));
+        m->position = record_value(&x, HOUSEHOLD_POSITION);
         h->status = cut(record_value(&x, HOUSEHOLD_STATUS));
         struct str into = record_value(&x, HOUSEHOLD_INTO);
         struct record_row other;
@@ -513,6 +516,22 @@ static enum err house_keep(struct making *m, struct diag *d)
     return rc ? rc : cstore_house_line_put(m->st, &m->house, d);
 }
 
+/* Where the household is, for the map: as its newest visit with a position found it, else as the register
+ * says. */
+static enum err place_keep(struct making *m, struct diag *d)
+{
+    int64_t latitude = 0, longitude = 0, newest = INT64_MIN;
+    for (uint32_t i = 0; i < m->visit_count; i++) {
+        int64_t day = day_of(record_value(&m->visits[i].record, VISIT_ENDED));
+        if (day >= newest &&
+            place_read(record_value(&m->visits[i].record, VISIT_POSITION), &latitude, &longitude))
+            newest = day;
+    }
+    if (newest == INT64_MIN && !place_read(m->position, &latitude, &longitude))
+        return ERR_OK;
+    return place_put(m->st, m->root, latitude, longitude, d);
+}
+
 static enum err make(struct making *m, struct diag *d)
 {
     enum err rc = cstore_line_records(m->st, m->a, m->root, &m->rows, &m->count, d);
@@ -542,7 +561,9 @@ static enum err make(struct making *m, struct diag *d)
         m->leads.at[i].name = m->house.name;
         rc = cstore_lead_line_put(m->st, &m->leads.at[i], d);
     }
-    return rc ? rc : house_keep(m, d);
+    if (!rc)
+        rc = house_keep(m, d);
+    return rc || !m->is_house ? rc : place_keep(m, d);
 }
 
 enum err lines_refresh(struct cstore *st, struct row_id root, struct lines_basis *basis, struct diag *d)

@@ -2,6 +2,7 @@
 #include "server/page.h"
 
 #include "server/page_frame.h"
+#include "server/qr.h"
 
 /* ---- elements ---- */
 
@@ -314,6 +315,20 @@ void pg_post_begin(struct page *p, struct str action, const char *class_name)
         pg_hidden(p, "csrf", token);
 }
 
+void pg_post_file_begin(struct page *p, struct str action)
+{
+    pg_open_with(p, "form",
+                 ATTRS({"method", STR("post")}, {"action", action}, {"enctype", STR("multipart/form-data")}));
+    pg_hidden(p, "csrf", page_csrf(p));
+}
+
+void pg_option(struct page *p, struct str value, struct str label, bool chosen)
+{
+    pg_open_with(p, "option", ATTRS({"value", value.p ? value : STR("")}, {"selected", ATTR_IF(chosen)}));
+    pg_text(p, label);
+    pg_close(p);
+}
+
 void pg_hidden(struct page *p, const char *name, struct str value)
 {
     pg_void(p, "input", ATTRS({"type", STR("hidden")}, {"name", str_of(name)}, {"value", value}));
@@ -407,14 +422,9 @@ void pg_select(struct page *p, const struct field *f, const struct option *optio
     pg_open_with(p, "select",
                  ATTRS({"id", id}, {"name", str_of(f->name)}, {"aria-describedby", about},
                        {"required", ATTR_IF(f->required)}));
-    for (uint32_t i = 0; i < count; i++) {
-        bool chosen = str_eq(options[i].value, f->value.p ? f->value : STR(""));
-        pg_open_with(p, "option",
-                     ATTRS({"value", options[i].value.p ? options[i].value : STR("")},
-                           {"selected", ATTR_IF(chosen)}));
-        pg_text(p, options[i].label);
-        pg_close(p);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        pg_option(p, options[i].value, options[i].label,
+                  str_eq(options[i].value, f->value.p ? f->value : STR("")));
     pg_close(p);
     pg_close(p);
 }
@@ -625,6 +635,15 @@ void pg_bars(struct page *p, struct str name, const struct bar *bars, uint32_t c
         pg_count(p, bars[i].value);
         pg_close(p);
     }
+    pg_close(p);
+}
+
+void pg_qr(struct page *p, struct str text, struct str title)
+{
+    struct diag quiet = {0};
+    pg_open(p, "div", "qr");
+    if (qr_svg(text, title, p->out, &quiet))
+        pg_text(p, str_of(quiet.text));
     pg_close(p);
 }
 

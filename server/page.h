@@ -81,6 +81,7 @@ void pg_link_word(struct page *p, struct str url, const char *class_name, enum w
 
 /* ---- forms ---- */
 void pg_post_begin(struct page *p, struct str action, const char *class_name); /* with the CSRF token */
+void pg_post_file_begin(struct page *p, struct str action);              /* the same, for files */
 void pg_get_begin(struct page *p, struct str action, const char *class_name);
 void pg_hidden(struct page *p, const char *name, struct str value);
 void pg_button(struct page *p, enum word w, const char *class_name, const char *key); /* key: of a clerk */
@@ -101,6 +102,7 @@ void pg_area(struct page *p, const struct field *f, uint32_t rows); /* a textare
 struct option {
     struct str value, label;
 };
+void pg_option(struct page *p, struct str value, struct str label, bool chosen);
 void pg_select(struct page *p, const struct field *f, const struct option *options, uint32_t count);
 
 /* ---- tables ---- */
@@ -142,6 +144,8 @@ struct bar {
     const char *class_name;
 };
 void pg_bars(struct page *p, struct str name, const struct bar *bars, uint32_t count);
+/* A QR code, as an <svg> of its own. */
+void pg_qr(struct page *p, struct str text, struct str title);
 /* Letters and digits of an identity number but for the last four. */
 struct str page_masked(struct page *p, struct str number);
 

@@ -82,20 +82,20 @@ static const struct nav {
     enum place_in_nav at;
     const char *path, *go; /* go: the letter behind "g" */
     enum word word;
-    enum act act; /* who may do it finds it in the menu; the pages ask for themselves */
+    enum act act, also; /* who may do one of them finds it in the menu; the pages ask for themselves */
 } navigation[] = {
-    {NAV_OVERVIEW, "/", "o", W_OVERVIEW, ACT_SEE_TOTALS},
-    {NAV_QUEUES, "/work", "q", W_QUEUES, ACT_ASSIGN},
-    {NAV_HOUSEHOLDS, "/households", "h", W_HOUSEHOLDS, ACT_SEE_HOUSEHOLDS},
-    {NAV_CONFLICTS, "/conflicts", "c", W_CONFLICTS, ACT_RESOLVE},
-    {NAV_LEADS, "/leads", "l", W_LEADS, ACT_REPORT_LEAD},
-    {NAV_MAP, "/map", "m", W_MAP, ACT_SEE_HOUSEHOLDS},
-    {NAV_PUBLISH, "/publish", "p", W_PUBLISH, ACT_PUBLISH},
-    {NAV_DEVICES, "/devices", "d", W_DEVICES, ACT_SEE_DEVICES},
-    {NAV_PEOPLE, "/people", "e", W_PEOPLE, ACT_SEE_PEOPLE},
-    {NAV_IMPORT, "/import", "i", W_IMPORT, ACT_IMPORT_DEPARTMENTS},
-    {NAV_EXPORT, "/export", "x", W_EXPORT, ACT_EXPORT_PUBLIC},
-    {NAV_AUDIT, "/audit", "a", W_AUDIT, ACT_SEE_AUDIT},
+    {NAV_OVERVIEW, "/", "o", W_OVERVIEW, ACT_SEE_TOTALS, ACT_NONE},
+    {NAV_QUEUES, "/work", "q", W_QUEUES, ACT_ASSIGN, ACT_NONE},
+    {NAV_HOUSEHOLDS, "/households", "h", W_HOUSEHOLDS, ACT_SEE_HOUSEHOLDS, ACT_NONE},
+    {NAV_CONFLICTS, "/conflicts", "c", W_CONFLICTS, ACT_RESOLVE, ACT_NONE},
+    {NAV_LEADS, "/leads", "l", W_LEADS, ACT_REPORT_LEAD, ACT_NONE},
+    {NAV_MAP, "/map", "m", W_MAP, ACT_SEE_HOUSEHOLDS, ACT_NONE},
+    {NAV_PUBLISH, "/publish", "p", W_PUBLISH, ACT_PUBLISH, ACT_NONE},
+    {NAV_DEVICES, "/devices", "d", W_DEVICES, ACT_SEE_DEVICES, ACT_NONE},
+    {NAV_PEOPLE, "/people", "e", W_PEOPLE, ACT_SEE_PEOPLE, ACT_NONE},
+    {NAV_IMPORT, "/import", "i", W_IMPORT, ACT_IMPORT_DEPARTMENTS, ACT_IMPORT_HOUSEHOLDS},
+    {NAV_EXPORT, "/export", "x", W_EXPORT, ACT_EXPORT_PUBLIC, ACT_NONE},
+    {NAV_AUDIT, "/audit", "a", W_AUDIT, ACT_SEE_AUDIT, ACT_NONE},
 };
 
 static void nav(struct page *p, enum place_in_nav at)
@@ -104,7 +104,7 @@ static void nav(struct page *p, enum place_in_nav at)
     pg_open(p, "ul", NO_CLASS);
     for (size_t i = 0; i < sizeof navigation / sizeof navigation[0]; i++) {
         const struct nav *n = &navigation[i];
-        if (!may_anywhere(p->c->person.role, n->act))
+        if (!may_anywhere(p->c->person.role, n->act) && !may_anywhere(p->c->person.role, n->also))
             continue;
         pg_open(p, "li", NO_CLASS);
         pg_open_with(p, "a",
@@ -165,8 +165,12 @@ static void find(struct page *p)
     pg_open_with(p, "form",
                  ATTRS({"method", STR("get")}, {"action", STR("/households")}, {"role", STR("search")},
                        {"class", STR("find")}));
-    pg_open_with(p, "label", ATTRS({"for", STR("find")}, {"class", STR("unseen")}));
-    pg_word(p, W_FIND_HINT);
+    pg_open_with(p, "label", ATTRS({"for", STR("find")}));
+    pg_word(p, W_FIND_HOUSEHOLD);
+    pg_text(p, STR(" "));
+    pg_open_with(p, "kbd", ATTRS({"aria-hidden", STR("true")}));
+    pg_text(p, STR("/"));
+    pg_close(p);
     pg_close(p);
     pg_void(p, "input",
             ATTRS({"type", STR("search")}, {"id", STR("find")}, {"name", STR("q")},

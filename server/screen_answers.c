@@ -23,18 +23,14 @@ struct answers {
     uint32_t written;
 };
 
-/* The form's language whose name holds the reader's: "zh", "中文", "English (en)". */
-static void language_choose(struct answers *t, const struct form *form, struct diag *d)
+void form_language_for(struct session *s, const struct form *form, bool english)
 {
-    static const char *const zh[] = {"zh", "中文", "Chinese"}, *const en[] = {"en", "English"};
-    bool english = t->x->p.language == LANGUAGE_EN;
-    for (uint32_t i = 0; i < form_language_count(form); i++) {
-        struct str name = form_language(form, i);
-        for (size_t k = 0; k < (english ? 2u : 3u); k++)
-            if (str_find(name, str_of(english ? en[k] : zh[k])) >= 0 &&
-                session_language(t->s, i, d) == ERR_OK)
+    static const char *const zh[] = {"zh", "中文", "Chinese"}, *const en[] = {"(en)", "English", "en"};
+    for (size_t k = 0; k < 3; k++)
+        for (uint32_t i = 0; i < form_language_count(form); i++)
+            if (str_find(form_language(form, i), str_of(english ? en[k] : zh[k])) >= 0 &&
+                session_language(s, i, NULL) == ERR_OK)
                 return;
-    }
 }
 
 static void table_for(struct answers *t, struct str group)
@@ -132,7 +128,7 @@ static enum err interview_draw(struct house *x, const struct work_visit *v, stru
         pg_note(p, "bad", str_of(quiet.text));
         return rc == ERR_NOMEM ? diag_set(d, rc, "Out of memory while reading answers.") : ERR_OK;
     }
-    language_choose(&t, f->form, &quiet);
+    form_language_for(t.s, f->form, p->language == LANGUAGE_EN);
     pg_leaf(p, "h2", NO_CLASS, page_say(p, W_ANSWERS_OF, form_title(f->form), STR("")));
     answers_walk(&t);
     *written += t.written;

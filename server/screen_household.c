@@ -7,7 +7,7 @@
 
 /* ---- reading ---- */
 
-static enum err house_read(struct house *x, struct str code, struct diag *d)
+enum err house_read(struct house *x, struct str code, struct diag *d)
 {
     struct page *p = &x->p;
     struct work_ask q = screen_ask(p);
@@ -147,6 +147,16 @@ static enum err findings_draw(struct house *x, struct diag *d)
 
 /* ---- visits and their review ---- */
 
+static struct str own_judgement(struct house *x, struct row_id visit)
+{
+    struct record_row row;
+    struct record r;
+    struct page *p = &x->p;
+    if (cstore_record(p->c->st, p->a, visit, &row, NULL) || record_unpack(p->a, visit, row.packed, &r, NULL))
+        return STR("");
+    return page_private(p, record_value(&r, VISIT_JUDGEMENT), x->shown);
+}
+
 static void visit_row(struct house *x, const struct work_visit *v)
 {
     struct page *p = &x->p;
@@ -159,6 +169,7 @@ static void visit_row(struct house *x, const struct work_visit *v)
     pg_text(p, STR(" "));
     pg_data(p, v->form_version);
     pg_close(p);
+    pg_cell(p, own_judgement(x, v->row));
     pg_cell_level(p, v->level);
     pg_open(p, "td", NO_CLASS);
     pg_word(p, waits_word(v->waits));
@@ -172,11 +183,15 @@ static void visit_row(struct house *x, const struct work_visit *v)
 
 static void visits_draw(struct house *x)
 {
-    static const struct column columns[] = {{W_WHEN, NULL, false},    {W_WHO, NULL, false},
-                                            {W_DEVICE, NULL, false},  {W_FORM, NULL, false},
-                                            {W_MACHINE, NULL, false}, {W_STATE, NULL, false}};
+    static const struct column columns[] = {{W_WHEN, NULL, false},          {W_WHO, NULL, false},
+                                            {W_DEVICE, NULL, false},        {W_FORM, NULL, false},
+                                            {W_OWN_JUDGEMENT, NULL, false}, {W_MACHINE, NULL, false},
+                                            {W_STATE, NULL, false}};
     struct page *p = &x->p;
-    const struct table t = {.columns = columns, .count = 6, .caption = word_of(p, W_VISITS)};
+    const struct table t = {.columns = columns,
+                            .count = 7,
+                            .caption = word_of(p, W_VISITS),
+                            .caption_hidden = true};
     if (!x->visit_count) {
         pg_empty(p, W_VISITS_NONE);
         return;
@@ -300,62 +315,112 @@ static enum err summary(struct house *x, struct diag *d)
 
 /* ---- history ---- */
 
-static struct str said(struct house *x, struct str value)
+struct telling {
+    struct house *x;
+    struct form_cache forms; /* for the questions' words */
+    const struct form *form;
+    struct str frame; /* that the rows above are of */
+    int64_t at_ms;
+};
+
+/* The newest form of the household's visits: its questions have the words for paths. */
+static void form_for(struct telling *t)
 {
-    return value.p ? page_private(&x->p, value, x->shown) : STR("—");
+    struct submission_row s;
+    const struct cached_form *f = NULL;
+    struct page *p = &t->x->p;
+    struct diag quiet = {0};
+    if (t->x->visit_count && !cstore_submission(p->c->st, p->a, t->x->visits[0].row, &s, &quiet) &&
+        !form_cache_get(&t->forms, p->c->st, s.form, &f, &quiet))
+        t->form = f->form;
 }
 
-static void change_row(struct house *x, const struct work_change *w)
+static struct str label_for(struct telling *t, struct str label)
+{
+    const struct form_field *f = t->form && str_starts(label, STR("/")) ? form_field_by_path(t->form, label)
+                                                                        : NULL;
+    return f && f->label.n ? f->label : label;
+}
+
+/* Who said the rows below, when, on what, in which frame. */
+static void frame_row(struct telling *t, const struct work_change *w)
+{
+    struct page *p = &t->x->p;
+    bool far = w->received_ms && (w->received_ms - w->at_ms > 300000 || w->at_ms - w->received_ms > 300000);
+    pg_open(p, "tr", "group");
+    pg_open_with(p, "th", ATTRS({"colspan", STR("3")}, {"scope", STR("rowgroup")}));
+    pg_time(p, w->received_ms ? w->received_ms : w->at_ms);
+    pg_text(p, STR(" · "));
+    pg_data(p, w->name.n ? w->name : word_of(p, W_CENTRE_ITSELF));
+    pg_text(p, STR(" · "));
+    pg_data(p, device_short(p, w->device));
+    if (w->version.n) {
+        pg_text(p, STR(" · "));
+        pg_word(p, W_VERSION);
+        pg_text(p, STR(" "));
+        pg_data(p, w->version);
+    }
+    if (w->frame.n) {
+        pg_text(p, STR(" · "));
+        pg_word(p, W_FRAME);
+        pg_text(p, STR(" "));
+        pg_text(p, str_sub(w->frame, 0, 8));
+    }
+    if (far) {
+        pg_text(p, STR(" · "));
+        pg_word(p, W_DEVICE_CLOCK);
+        pg_text(p, STR(" "));
+        pg_time(p, w->at_ms);
+    }
+    pg_close(p);
+    pg_close(p);
+}
+
+static void change_row(struct telling *t, const struct work_change *w)
 {
     static const enum word ops[] = {
         [CHANGE_SET] = W_NONE,           [CHANGE_CLEAR] = W_CLEARED,   [CHANGE_ROW_DELETE] = W_REMOVED,
         [CHANGE_ROW_CREATE] = W_CREATED, [CHANGE_RESOLVE] = W_DECIDED, [CHANGE_FINALISE] = W_FINALISED};
-    struct page *p = &x->p;
-    bool far = w->received_ms && (w->received_ms - w->at_ms > 300000 || w->at_ms - w->received_ms > 300000);
-    pg_row(p);
-    pg_open(p, "td", "when");
-    pg_time(p, w->received_ms ? w->received_ms : w->at_ms);
-    if (far) {
-        pg_void(p, "br", NULL);
-        pg_open(p, "span", "hint-line");
-        pg_word(p, W_DEVICE);
-        pg_text(p, STR(" "));
-        pg_time(p, w->at_ms);
-        pg_close(p);
+    struct page *p = &t->x->p;
+    bool same = w->old.p && w->value.p && str_eq(w->old, w->value);
+    if (!str_eq(t->frame, w->frame) || (!w->frame.n && t->at_ms != w->at_ms)) {
+        frame_row(t, w);
+        t->frame = w->frame;
+        t->at_ms = w->at_ms;
     }
+    pg_row(p);
+    pg_cell(p, label_for(t, w->label));
+    pg_open(p, "td", "same");
+    pg_data(p, w->old.p ? page_private(p, w->old, t->x->shown) : STR("—"));
     pg_close(p);
-    pg_cell(p, w->name.n ? w->name : word_of(p, W_CENTRE_ITSELF));
-    pg_cell(p, device_short(p, w->device));
-    pg_cell(p, w->version);
-    pg_cell(p, w->label);
-    pg_leaf(p, "td", NO_CLASS, said(x, w->old));
-    pg_open(p, "td", "wide");
+    pg_open(p, "td", same ? "wide same" : "wide");
     if (w->op != CHANGE_SET && (size_t)w->op < sizeof ops / sizeof ops[0]) {
         pg_word(p, ops[w->op]);
         pg_text(p, STR(" "));
     }
-    if (w->value.p)
-        pg_data(p, said(x, w->value));
+    if (same)
+        pg_word(p, W_UNCHANGED);
+    else if (w->value.p)
+        pg_data(p, page_private(p, w->value, t->x->shown));
     if (status_word(w->status) != W_NONE) {
         pg_text(p, STR(" · "));
         pg_word(p, status_word(w->status));
     }
     pg_close(p);
-    pg_leaf(p, "td", "code", str_sub(w->frame, 0, 8));
     pg_close(p);
 }
 
 static enum err history(struct house *x, struct diag *d)
 {
-    static const struct column columns[] = {{W_WHEN, NULL, false},      {W_WHO, NULL, false},
-                                            {W_DEVICE, NULL, false},    {W_VERSION, NULL, false},
-                                            {W_FIELD, NULL, false},     {W_OLD_VALUE, NULL, false},
-                                            {W_NEW_VALUE, NULL, false}, {W_FRAME, NULL, false}};
+    static const struct column columns[] = {{W_FIELD, NULL, false},
+                                            {W_OLD_VALUE, NULL, false},
+                                            {W_NEW_VALUE, NULL, false}};
     struct page *p = &x->p;
     const struct table t = {.columns = columns,
-                            .count = 8,
+                            .count = 3,
                             .caption = word_of(p, W_TAB_HISTORY),
                             .caption_hidden = true};
+    struct telling telling = {.x = x, .at_ms = INT64_MIN};
     struct work_ask q = screen_ask(p);
     struct work_change *list = NULL;
     uint32_t count = 0;
@@ -368,10 +433,12 @@ static enum err history(struct house *x, struct diag *d)
         return ERR_OK;
     }
     uint32_t shown = count < PAGE_ROWS ? count : PAGE_ROWS;
+    form_for(&telling);
     pg_table_begin(p, &t);
     for (uint32_t i = 0; i < shown; i++)
-        change_row(x, &list[i]);
+        change_row(&telling, &list[i]);
     pg_table_end(p);
+    form_cache_free(&telling.forms);
     if (count > shown)
         pg_next(p, page_url(p, "/households/*", x->h.code,
                             ATTRS({"tab", STR("history")}, {"after", list[shown - 1].key})));

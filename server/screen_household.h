@@ -18,6 +18,10 @@ struct house {
     struct str wrong; /* what an act could not do */
 };
 
+/* What everything on the page is of. ERR_NOT_FOUND, also when it is not in the reader's area. */
+enum err house_read(struct house *x, struct str code, struct diag *d) MUST_USE;
+/* The form's language whose name says so: "zh", "中文", "English (en)"; else its own. */
+void form_language_for(struct session *s, const struct form *form, bool english);
 /* The interviews' answers; `people`: only what stands in entries of a roster. (screen_answers.c) */
 enum err house_answers(struct house *x, bool people, struct diag *d) MUST_USE;
 /* Words of an answer's status, W_NONE for a plain answer. */

@@ -6,6 +6,7 @@
 #include "risk/clock.h"
 #include "server/accounts.h"
 #include "server/screens.h"
+#include "server/store_pages.h"
 
 /* ---- who ---- */
 
@@ -92,9 +93,37 @@ struct str disposition(struct page *p, struct str name)
     return s.p ? s : STR("attachment");
 }
 
+enum err park_file(struct call *c, struct str name, struct str bytes, struct str *id_out, struct diag *d)
+{
+    unsigned char random[16];
+    char hex[32];
+    enum err rc = c->server->seam->random(c->server->seam->self, random, sizeof random);
+    if (rc)
+        return diag_set(d, rc, "No random number could be drawn.");
+    hex_write(random, sizeof random, hex);
+    *id_out = arena_str(c->a, (struct str){hex, sizeof hex});
+    if (!id_out->p)
+        return diag_set(d, ERR_NOMEM, "Out of memory while keeping the file.");
+    screen_lock(c);
+    rc = cstore_begin(c->st, d);
+    if (!rc)
+        rc = parked_put(c->st, *id_out, c->person.person, name, bytes, srv_now_ms(c->server), d);
+    if (!rc)
+        rc = cstore_commit(c->st, d);
+    cstore_rollback(c->st);
+    screen_unlock(c);
+    return rc;
+}
+
 enum word channel_word(enum lead_channel c)
 {
     return c == CHANNEL_SELF ? W_CHANNEL_SELF : c == CHANNEL_PATROL ? W_CHANNEL_PATROL : W_CHANNEL_DEPARTMENT;
+}
+
+struct str lead_channel_words(struct page *p, struct str code)
+{
+    enum lead_channel c;
+    return lead_channel_read(code, &c) ? word_of(p, channel_word(c)) : code;
 }
 
 struct str posted(struct call *c, const char *name)
@@ -174,7 +203,7 @@ enum err areas_read(struct page *p, struct area_names *out, struct diag *d)
     struct names_reading r = {.p = p};
     struct diag quiet = {0};
     *out = (struct area_names){0};
-    enum err rc = published_live(p->c->st, p->a, "list", STR("villages"), &villages, &quiet);
+    enum err rc = published_live(p->c->st, p->a, "list", STR("villages.csv"), &villages, &quiet);
     if (rc == ERR_NOT_FOUND)
         return ERR_OK;
     if (!rc)
@@ -383,7 +412,7 @@ enum err people_options(struct page *p, struct option **out, uint32_t *count_out
     struct person_line *lines = NULL;
     uint32_t count = 0, kept = 0;
     enum err rc = cstore_people(p->c->st, p->a, 0, 500, &lines, &count, d);
-    struct option *list = rc ? NULL : ARENA_ARRAY(p->a, struct option, count + 1);
+    struct option *list = rc ? NULL : ARENA_ARRAY(p->a, struct option, count + 2);
     if (!rc && !list)
         rc = diag_set(d, ERR_NOMEM, "Out of memory while listing people.");
     for (uint32_t i = 0; !rc && i < count; i++) {

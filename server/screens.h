@@ -23,14 +23,14 @@ void screen_lock(struct call *c);
 void screen_unlock(struct call *c);
 /* A field of the posted form; "" when absent. */
 struct str posted(struct call *c, const char *name);
-/* ERR_DENIED, noted in the audit, unless who is signed in may do this in that area. p NULL: in some area. */
+/* ERR_DENIED, noted in the audit, unless who is signed in may do this there. Area p NULL: anywhere. */
 enum err screen_may(struct call *c, enum act act, struct str area, struct diag *d) MUST_USE;
 bool screen_can(const struct call *c, enum act act, struct str area);
 /* One audit row in a transaction of its own: that this person saw or did it. */
 enum err screen_note(struct call *c, const char *what, struct str household, struct str about,
                      struct diag *d) MUST_USE;
 
-/* Names of areas from the published list "villages": columns code, name_zh, name_en and, for the level above,
+/* Names of areas from the published list "villages.csv": code, name_zh, name_en and, for the level above,
  * township, township_zh, township_en. Without it a code is its own name. */
 struct area_name {
     struct str code, zh, en;
@@ -61,6 +61,7 @@ struct str rule_name(const struct page *p, const struct rule_names *n, struct st
 
 enum word role_word(uint8_t role);
 enum word channel_word(enum lead_channel c);
+struct str lead_channel_words(struct page *p, struct str code);
 enum word waits_word(enum visit_waits w);
 enum word review_word(enum review_state s);
 /* "剩 3 天", "超 2 天". */
@@ -80,6 +81,9 @@ struct str clock_name_words(struct page *p, struct str code);
 struct str device_short(struct page *p, uint64_t device); /* "A-1F03": what people call it */
 struct str form_name(struct page *p, struct str id);      /* title of the newest version */
 
+/* A file of the form, kept for the next step of the same person (store_pages.h); *id_out names it. */
+enum err park_file(struct call *c, struct str name, struct str bytes, struct str *id_out,
+                   struct diag *d) MUST_USE;
 /* attachment; filename*=... */
 struct str disposition(struct page *p, struct str name);
 /* The audit's rows about one household. (screen_audit.c) */

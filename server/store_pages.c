@@ -147,6 +147,35 @@ enum err parked_get(struct cstore *s, struct arena *a, struct str id, uint32_t p
 
 /* ---- the map ---- */
 
+/* Millionths; what stands behind the sixth digit is left out. */
+static bool degrees_read(struct str text, int64_t most, int64_t *out)
+{
+    bool minus = text.n && text.p[0] == '-';
+    int64_t whole = 0, part = 0, unit = 100000;
+    size_t i = minus ? 1 : 0, from = i;
+    for (; i < text.n && text.p[i] >= '0' && text.p[i] <= '9' && whole < 1000; i++)
+        whole = whole * 10 + (text.p[i] - '0');
+    if (i == from || whole > most)
+        return false;
+    if (i < text.n && text.p[i] == '.')
+        for (i++; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++, unit /= 10)
+            part += (text.p[i] - '0') * unit;
+    *out = (whole * 1000000 + part) * (minus ? -1 : 1);
+    return i == text.n;
+}
+
+bool place_read(struct str text, int64_t *latitude_out, int64_t *longitude_out)
+{
+    struct str first, second;
+    int64_t latitude = 0, longitude = 0;
+    if (!str_word(&text, &first) || !str_word(&text, &second) || !degrees_read(first, 90, &latitude) ||
+        !degrees_read(second, 180, &longitude))
+        return false;
+    *latitude_out = latitude;
+    *longitude_out = longitude;
+    return true;
+}
+
 enum err place_put(struct cstore *s, struct row_id household, int64_t latitude, int64_t longitude,
                    struct diag *d)
 {

@@ -23,6 +23,8 @@ enum err parked_get(struct cstore *s, struct arena *a, struct str id, uint32_t p
 struct map_box {
     int64_t west, east, south, north;
 };
+/* "latitude longitude ..." as positions are written; false when it is none. */
+bool place_read(struct str text, int64_t *latitude_out, int64_t *longitude_out);
 enum err place_put(struct cstore *s, struct row_id household, int64_t latitude, int64_t longitude,
                    struct diag *d) MUST_USE;
 /* The smallest box around all of an area; *any_out false when there is no place. */
