@@ -209,7 +209,7 @@ function dateTime(q, c) {
 const picture = (uri) => 'api/media?uri=' + encodeURIComponent(uri);
 function row(q, x, many, onchange) {
     const input = h('input', { type: many ? 'checkbox' : 'radio', name: q.ref, value: x.v, checked: !!x.s, onchange });
-    return h('label', { class: 'choice' + (x.s ? ' on' : '') }, input, x.image && h('img', { src: picture(x.image), alt: '' }), h('span', { class: many ? 'mark box' : 'mark' }), authored(x.l));
+    return h('label', { class: 'choice' + (x.s ? ' on' : '') }, input, x.image && h('img', { src: picture(x.image), alt: '', onerror: (e) => e.target.remove() }), h('span', { class: many ? 'mark box' : 'mark' }), authored(x.l));
 }
 const paint = (box) => box.querySelectorAll('.choice').forEach((r) => r.classList.toggle('on', r.querySelector('input').checked));
 function short(q, c) {
@@ -331,7 +331,7 @@ function range(q, c) {
         const box = h('div', { class: 'choices' }, values.map((v) => row(q, { v, l: v, s: v === q.value }, false, (e) => { paint(box); c.give(e.target.value, true); })));
         return { el: box, flush: () => undefined, focus: () => 0, set: (v) => { box.querySelectorAll('input').forEach((i) => { i.checked = i.value === v; }); paint(box); } };
     }
-    const slider = h('input', { type: 'range', id: c.id, min: low, max: high, step, value: q.value === '' ? low : q.value, 'aria-valuetext': say_(q.value), 'aria-describedby': c.describedby });
+    const slider = h('input', { type: 'range', id: c.id, min: low, max: high, step, value: q.value === '' ? low : q.value, 'aria-label': q.label, 'aria-valuetext': say_(q.value), 'aria-describedby': c.describedby });
     let kept = q.value, timer = 0;
     const take = (v) => { out.textContent = say_(v); slider.setAttribute('aria-valuetext', v); slider.value = v; clearTimeout(timer); timer = setTimeout(flush, 300); };
     const flush = () => { clearTimeout(timer); const v = out.textContent; if (v === kept || v === t('none_chosen')) return undefined; kept = v; return c.give(v); };
@@ -444,7 +444,7 @@ function upload(q, c) {
         } catch (e) { state.replaceChildren(trouble(e)); }
         return undefined;
     };
-    const input = h('input', { type: 'file', class: 'hide', tabindex: '-1', 'aria-hidden': 'true', accept: kind ? kind + '/*' : q.mediatype || null, capture: kind === 'image' && has(q, 'new') ? 'environment' : null, onchange: async () => {
+    const input = h('input', { type: 'file', hidden: true, accept: kind ? kind + '/*' : q.mediatype || null, capture: kind === 'image' && has(q, 'new') ? 'environment' : null, onchange: async () => {
         const f = input.files[0];
         input.value = '';
         if (!f) return;

@@ -24,10 +24,10 @@ function reason(r) {
 function row(r, wrong) {
     const level = r.leads && r.left < 0 ? 'red' : r.level || (r.leads ? 'yellow' : 'none');
     const when = r.left === undefined ? '' : wrong ? t('due_unknown') : left(r.left);
-    return h('li', null, h('a', { href: '#/h/' + encodeURIComponent(r.code) }, sev(level),
-        h('span', { class: 'who' }, h('b', { dir: 'auto' }, r.name), level !== 'none' && h('span', { class: 'hide' }, t(level) + '，'),
-            h('span', { class: 'note', dir: 'auto' }, reason(r) + (r.address ? ' · ' + r.address : ''))),
-        h('span', { class: 'when' }, when && h('span', { class: r.left < 0 && !wrong ? 'over' : 'note' }, when), r.draft && h('span', { class: 'note' }, (when ? ' ' : '') + t('draft')))));
+    return h('li', null, h('a', { href: '#/h/' + encodeURIComponent(r.code) }, sev(level), h('span', { class: 'who' },
+        h('span', { class: 'line1' }, h('b', { dir: 'auto' }, r.name), level !== 'none' && h('span', { class: 'hide' }, t(level) + '，'),
+            (when || r.draft) && h('span', { class: r.left < 0 && !wrong ? 'over' : 'note' }, [when, r.draft && t('draft')].filter(Boolean).join(' · '))),
+        h('span', { class: 'note', dir: 'auto' }, reason(r) + (r.address ? ' · ' + r.address : '')))));
 }
 const field = (oninput) => h('input', { class: 'field', id: 'q', type: 'text', autocomplete: 'off', placeholder: t('find_hint'), 'aria-label': t('find'), dir: 'auto', oninput });
 
