@@ -286,3 +286,101 @@ enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, 
     buf_free(&json);
     return rc;
 }
+
+/* ---- backups ---- */
+
+static enum err file_copy(const struct seam *seam, const char *from, const char *to, const char *name,
+                          bool secret, struct diag *d)
+{
+    struct buf bytes;
+    buf_init(&bytes, 1u << 20);
+    enum err rc = file_get(seam, from, name, &bytes, d);
+    if (!rc)
+        rc = file_put(seam, to, name, buf_str(&bytes), secret, d);
+    if (bytes.p)
+        crypto_wipe(bytes.p, bytes.n);
+    buf_free(&bytes);
+    return rc;
+}
+
+static enum err keys_copy(const struct seam *seam, const char *from, const char *to, struct diag *d)
+{
+    struct arena a;
+    struct buf path;
+    struct str *names = NULL;
+    uint32_t count = 0;
+    arena_init(&a, 1u << 20);
+    enum err rc = path_in(&path, to, "keys", d);
+    if (!rc)
+        rc = seam->dir_make(seam->self, path.p, d);
+    buf_free(&path);
+    if (!rc)
+        rc = path_in(&path, from, "keys", d);
+    if (!rc)
+        rc = seam->dir_list(seam->self, path.p, &a, &names, &count);
+    buf_free(&path);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        rc = path_in(&path, "keys", arena_z(&a, names[i]), d);
+        if (!rc)
+            rc = file_copy(seam, from, to, path.p, true, d);
+        buf_free(&path);
+    }
+    if (!rc)
+        rc = file_copy(seam, from, to, "keyset.json", false, d);
+    arena_free(&a);
+    return rc;
+}
+
+/* The database comes last: a directory without it is no backup. */
+enum err centre_backup(const struct seam *seam, const char *dir, struct cstore *st, const char *to,
+                       struct diag *d)
+{
+    struct buf path, there;
+    struct diag quiet = {0};
+    buf_init(&there, 1u << 20);
+    enum err rc = seam->dir_make(seam->self, to, d);
+    if (!rc && file_get(seam, to, "keyset.json", &there, &quiet) == ERR_OK)
+        rc = diag_set(d, ERR_EXISTS, "%s holds a county already; a backup never overwrites.", to);
+    buf_free(&there);
+    if (!rc)
+        rc = keys_copy(seam, dir, to, d);
+    if (rc)
+        return rc;
+    rc = path_in(&path, to, "centre.db", d);
+    if (!rc)
+        rc = cstore_backup(st, path.p, seam->vfs, d);
+    buf_free(&path);
+    return rc;
+}
+
+enum err centre_restore(const struct seam *seam, const char *dir, const char *from,
+                        const struct centre_options *o, struct diag *d)
+{
+    struct cstore *source = NULL, *st = NULL;
+    int64_t county = 0;
+    struct arena a;
+    struct centre c;
+    arena_init(&a, 1u << 20);
+    enum err rc = centre_read(seam, from, &a, &c, d); /* a whole backup, not any directory */
+    crypto_wipe(&c, sizeof c);
+    arena_free(&a);
+    if (!rc)
+        rc = centre_store_open(seam, from, &source, d);
+    if (!rc)
+        rc = seam->dir_make(seam->self, dir, d);
+    if (!rc)
+        rc = place_open(seam, dir, o, &st, d);
+    if (!rc)
+        rc = dir_free(seam, dir, st, d);
+    if (!rc)
+        rc = keys_copy(seam, from, dir, d);
+    if (!rc)
+        rc = cstore_copy(source, st, &county, d);
+    if (!rc)
+        rc = centre_set_back(seam, dir, st, d);
+    if (!rc && o->store_url)
+        rc = place_write(seam, dir, o->store_url, county, d);
+    cstore_close(source);
+    cstore_close(st);
+    return rc;
+}

@@ -1505,9 +1505,35 @@ static enum err call_check(struct run *r, struct diag *d)
                       "The records are not what the log makes of them: put a backup back, and report this.");
 }
 
+static enum err call_backup(struct run *r, struct diag *d)
+{
+    enum err rc = centre_backup(&r->seam, r->dir, r->store, r->arguments[1].p, d);
+    if (!rc)
+        buf_printf(&r->out,
+                   "%s holds the whole county as it was just now, keys included.\n"
+                   "Keep it where only the county may read.\n",
+                   r->arguments[1].p);
+    return rc;
+}
+
+static enum err desk_open(struct run *r, struct diag *d);
+
 static enum err call_restore(struct run *r, struct diag *d)
 {
-    enum err rc = centre_set_back(&r->seam, r->dir, r->store, d);
+    struct centre_options o = {0};
+    bool from = r->argument_count == 2;
+    enum err rc = store_options(r, &o, d);
+    if (!rc && !from && given(r, OPTION_STORE))
+        rc = diag_set(d, ERR_USAGE, "--store goes with a backup to restore from. Example: %s",
+                      r->command->example);
+    if (!rc && from)
+        rc = crypto_init(d);
+    if (!rc && from)
+        rc = centre_restore(&r->seam, r->dir, r->arguments[1].p, &o, d);
+    if (!rc && !from)
+        rc = desk_open(r, d);
+    if (!rc && !from)
+        rc = centre_set_back(&r->seam, r->dir, r->store, d);
     if (!rc)
         buf_put_z(&r->out, "A new epoch has begun. Handhelds send again what this backup does not have.\n");
     return rc;
@@ -1628,9 +1654,12 @@ static const struct command commands[] = {
     {"replay", "DIR", 1, 1, BIT(OPTION_JSON), true, call_replay,
      "judge every interview again and compare with what its handheld found",
      "doorstepd replay /srv/doorstep"},
-    {"restore", "DIR", 1, 1, 0, true, call_restore,
-     "say that a backup was put back: handhelds then send again what it lacks",
-     "doorstepd restore /srv/doorstep"},
+    {"backup", "DIR TO", 2, 2, 0, true, call_backup,
+     "the whole county, keys included, as a directory of its own; while it serves",
+     "doorstepd backup /srv/doorstep /mnt/backup/2026-11-23"},
+    {"restore", "DIR [BACKUP]", 1, 2, BIT(OPTION_STORE) | BIT(OPTION_PARTITIONS), false, call_restore,
+     "make DIR from a backup, in a file or in PostgreSQL; or say that one was put back there by hand",
+     "doorstepd restore /srv/doorstep /mnt/backup/2026-11-23"},
     {"tidy", "DIR", 1, 1, 0, true, call_tidy,
      "let go of answers in removed rows, once every handheld knows of the removal",
      "doorstepd tidy /srv/doorstep"},
@@ -1756,7 +1785,9 @@ static enum err carry_out(struct run *r, int argc, char **argv, struct diag *d)
     if (given(r, OPTION_LOG))
         po.log_file = r->option[OPTION_LOG].p;
     rc = posix_seam_open(&po, &r->seam, d);
-    if (!rc && r->command->call != call_init)
+    bool makes_it = r->command->call == call_init ||
+                    (r->command->call == call_restore && r->argument_count == 2);
+    if (!rc && !makes_it)
         rc = dir_check(r, d);
     if (!rc && r->command->opens_store)
         rc = desk_open(r, d);

@@ -36,6 +36,14 @@ struct centre_options {
 };
 enum err centre_make_with(const struct seam *seam, const char *dir, struct str county,
                           const struct centre_options *o, char print_out[static 40], struct diag *d) MUST_USE;
+/* The whole county as a directory of its own that any command can open: keys and a SQLite file, also where
+ * PostgreSQL holds the original. ERR_EXISTS. */
+enum err centre_backup(const struct seam *seam, const char *dir, struct cstore *st, const char *to,
+                       struct diag *d) MUST_USE;
+/* Makes a directory, and a store in the place that the options name, from a backup; a new epoch begins. */
+enum err centre_restore(const struct seam *seam, const char *dir, const char *from,
+                        const struct centre_options *o, struct diag *d) MUST_USE;
+
 /* The root's secret key is not read: it may be kept elsewhere. */
 enum err centre_read(const struct seam *seam, const char *dir, struct arena *a, struct centre *out,
                      struct diag *d) MUST_USE;

@@ -37,6 +37,11 @@ enum err cstore_open(const struct cstore_place *where, struct cstore **cstore_ou
  * epoch. ERR_BUSY: it cannot be reached just now. */
 enum err cstore_ready(struct cstore *s, struct diag *d) MUST_USE;
 void cstore_close(struct cstore *s); /* accepts NULL */
+/* The county as a SQLite file, as it is at one moment, while others write. ERR_EXISTS. */
+enum err cstore_backup(struct cstore *s, const char *path, const char *vfs, struct diag *d) MUST_USE;
+/* Every row of the county into an empty place; one of the two is a file. A county of number 0 there gets the
+ * next free one. */
+enum err cstore_copy(struct cstore *from, struct cstore *to, int64_t *county_out, struct diag *d) MUST_USE;
 
 /* ---- one write transaction ---- */
 struct counters {
