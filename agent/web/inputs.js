@@ -292,7 +292,7 @@ function rank(q, c) {
         c.give(order.join(' '));
     };
     const move = (v, by) => { const i = order.indexOf(v), j = i + by, next = [...order]; if (j < 0 || j >= order.length) return; next[i] = next[j]; next[j] = v; change(next, v); };
-    const b = (text, v, run, off) => h('button', { type: 'button', 'aria-label': text + ' ' + label(v), onclick: run, disabled: off }, text);
+    const b = (text, v, run, off, name) => h('button', { type: 'button', 'aria-label': text + ' ' + label(v), onclick: run, disabled: off }, name ? icon(name) : text);
     // Dragging is an extra, after a hold, so that scrolling stays possible.
     const drag = (li, v) => {
         let timer = 0, on = false;
@@ -308,7 +308,7 @@ function rank(q, c) {
     function draw() {
         list.replaceChildren(...order.map((v, i) => {
             const li = h('li', null, h('span', { class: 'n num' }, String(i + 1)), h('span', { class: 'what', dir: 'auto' }, label(v)),
-                b(t('up'), v, () => move(v, -1), i === 0), b(t('down'), v, () => move(v, 1), i === order.length - 1), b(t('take_out'), v, () => change(order.filter((x) => x !== v), v)));
+                b(t('up'), v, () => move(v, -1), i === 0, 'up'), b(t('down'), v, () => move(v, 1), i === order.length - 1, 'down'), b(t('take_out'), v, () => change(order.filter((x) => x !== v), v), false, 'close'));
             drag(li, v);
             return li;
         }));
@@ -413,7 +413,7 @@ function trace(q, c) {
     const add = (p) => { list.push(point(p)); keep(); };
     const here = button(t('add_point'), () => { here.disabled = true; const stop = locate((p) => { stop(); here.disabled = false; add(p); }, () => { here.disabled = false; info.textContent = t('no_fix'); }); }, null, 'plus');
     draw();
-    return { el: [canvas, info, h('div', { class: 'buttons' }, here, button(t('undo_point'), () => { list.pop(); keep(); }, null, 'back')), typed(add), h('details', null, h('summary', null, t('points', '')), rows)], flush: () => undefined, focus: () => here.focus(), set: () => 0 };
+    return { el: [canvas, info, h('div', { class: 'buttons' }, here, button(t('undo_point'), () => { list.pop(); keep(); }, null, 'back')), typed(add), h('details', null, h('summary', null, t('points_list')), rows)], flush: () => undefined, focus: () => here.focus(), set: () => 0 };
 }
 
 // ---- files ----

@@ -92,7 +92,7 @@ const W = {
     sign_here: ['请在框里签字', 'Please sign in the box'], sign_again: ['擦掉重写', 'Wipe and write again'], sign_done: ['签好了', 'Signed'], sign_name: ['写名字代替签名', 'Type the name instead'],
     locate: ['定位', 'Locate'], locating: ['还在变准… 已 {0} 秒', 'Getting better… {0} s'], accuracy: ['误差 {0} 米 · {1}', 'within {0} m · {1}'], good: ['好', 'good'], fair: ['一般', 'fair'], poor: ['差', 'poor'],
     use_this: ['就用这个', 'Use this'], no_fix: ['定不了位。可以手动输坐标，或先往下走。', 'No position. Type it, or go on without.'], type_coords: ['手动输坐标', 'Type the position'], lat: ['纬度', 'Latitude'], lon: ['经度', 'Longitude'],
-    add_point: ['加一点', 'Add a point'], undo_point: ['撤一点', 'Undo a point'], points: ['{0} 个点', '{0} points'], mu: ['约 {0} 亩（{1} 平方米）', 'about {0} mu ({1} m²)'], length: ['约 {0} 米', 'about {0} m'], close_shape: ['合拢完成', 'Close the shape'],
+    add_point: ['加一点', 'Add a point'], undo_point: ['撤一点', 'Undo a point'], points: ['{0} 个点', '{0} points'], points_list: ['各点坐标', 'Positions'], mu: ['约 {0} 亩（{1} 平方米）', 'about {0} mu ({1} m²)'], length: ['约 {0} 米', 'about {0} m'], close_shape: ['合拢完成', 'Close the shape'],
     up: ['上移', 'Up'], down: ['下移', 'Down'], put_in: ['放入', 'Put in'], not_ranked: ['还没排', 'Not ranked yet'], now_at: ['{0}，现在第 {1}', '{0}, now number {1}'], take_out: ['拿出', 'Take out'],
     less: ['减', 'Less'], moreb: ['加', 'More'], scan_hint: ['扫码枪就绪，也可以输入', 'A scanner works here; typing does too'], acknowledge: ['我已念给对方听', 'I have read it out'], calculated: ['算出来的', 'Worked out'],
     disk_low: ['快满了，照片先停拍，文字照常', 'Nearly full: photos pause, text goes on'], clock_wrong: ['机器的日期像是错的。答案照常保存，期限先不算', 'The date looks wrong. Answers are kept; deadlines are not counted yet'],
