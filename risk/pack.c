@@ -999,6 +999,22 @@ uint32_t pack_check_count(const struct pack *p)
     return p->checks.count;
 }
 
+bool pack_tells_health(const struct pack *p, struct str path)
+{
+    for (uint32_t i = 0; i < p->inputs.count; i++)
+        if (p->inputs.at[i].health && str_eq(p->inputs.at[i].path, path))
+            return true;
+    for (uint32_t i = 0; i < p->sets.count; i++) {
+        const struct pack_set *s = &p->sets.at[i];
+        struct str rest = str_starts(path, s->path) ? str_sub(path, s->path.n, path.n) : STR("");
+        for (uint32_t k = 0; k < s->field_count; k++)
+            if (s->fields[k].health && rest.n && rest.p[0] == '/' &&
+                str_eq(str_sub(rest, 1, rest.n), s->fields[k].name))
+                return true;
+    }
+    return false;
+}
+
 bool pack_is_table(const struct pack *p)
 {
     return p->table;

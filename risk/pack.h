@@ -38,6 +38,9 @@ struct str pack_id(const struct pack *p);
 struct str pack_version(const struct pack *p);
 struct str pack_title(const struct pack *p, struct str language);
 uint32_t pack_check_count(const struct pack *p);
+/* The answer at this path of the form is somebody's state of health: a check of illness or disability reads
+ * it. Such an answer is never made public. */
+bool pack_tells_health(const struct pack *p, struct str path);
 bool pack_is_table(const struct pack *p);
 uint32_t pack_result_count(const struct pack *p); /* of a pack over a table */
 /* Which of the groups that are visited in any case (clock.h, enum must_visit, as bits) a hit of this check

@@ -5,6 +5,7 @@
  * An expression reads answers only through the pack's inputs and sets, never by a path of its own: that is
  * what makes every read visible, so that a finding can say what it rests on and what is missing.
  */
+#include "risk/clock.h"
 #include "risk/pack_impl.h"
 
 #include "forms/model.h"
@@ -231,6 +232,11 @@ static void resolve_sets(struct pack_loader *l)
 /* -- what an expression may name
  * -------------------------------------------------------------------------------- */
 
+static bool about_health(const struct pack_loader *l)
+{
+    return l->check && (l->check->groups & (1u << MUST_ILLNESS | 1u << MUST_DISABILITY));
+}
+
 static enum err scope_variable(void *self, struct str name, uint32_t *ref_out, struct diag *d)
 {
     struct pack_loader *l = self;
@@ -255,8 +261,10 @@ static enum err scope_variable(void *self, struct str name, uint32_t *ref_out, s
         name_missing(&p->names, "input, set or value", name, d);
         return ERR_NOT_FOUND;
     }
-    if (ref_kind(*ref_out) == REF_INPUT)
+    if (ref_kind(*ref_out) == REF_INPUT) {
         p->inputs.at[ref_index(*ref_out)].used = true;
+        p->inputs.at[ref_index(*ref_out)].health |= about_health(l);
+    }
     return ERR_OK;
 }
 
@@ -271,6 +279,7 @@ static enum err member_path(struct pack_loader *l, uint32_t set, const struct pa
     for (uint32_t i = 0; i < s->field_count; i++) {
         if (str_eq(s->fields[i].name, steps[0].local)) {
             s->fields[i].used = true;
+            s->fields[i].health |= about_health(l) && i != s->name_field;
             *ref_out = s->fields[i].ref;
             return ERR_OK;
         }

@@ -55,6 +55,7 @@ struct pack_item {
     const struct expr *expr; /* values */
     uint32_t line;
     bool used;
+    bool health; /* a check of illness or disability reads it by name */
 };
 
 struct pack_set {

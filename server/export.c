@@ -42,7 +42,8 @@ struct exporting {
     struct desk *k;
     const struct export_sink *sink;
     struct str form_id;
-    bool open; /* for the public */
+    bool open;                      /* for the public */
+    VEC(const struct pack *) packs; /* then: in force here */
     struct version_form versions[VERSIONS_MAX];
     uint32_t version_count;
     VEC(struct file) files;
@@ -162,6 +163,79 @@ static bool marked(const struct form *f, uint32_t number)
     return str_eq_z(v, "true()") || str_eq_z(v, "true");
 }
 
+/* The rule packs in force for this form, whatever the form says of its questions. */
+static enum err packs_load(struct exporting *x, struct diag *d)
+{
+    struct published *list = NULL;
+    uint32_t count = 0;
+    enum err rc = published_all(x->k->st, x->k->a, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        struct str bytes;
+        const struct pack *pack = NULL;
+        struct form_findings none = {0};
+        struct diag quiet = {0};
+        if (!str_eq_z(list[i].kind, "pack") ||
+            cstore_object(x->k->st, x->k->a, list[i].hash, NULL, &bytes, NULL) ||
+            pack_load_alone(x->k->a, bytes, &pack, &none, &quiet))
+            continue;
+        const struct pack **slot = vec_push(x->k->a, &x->packs);
+        rc = slot ? ERR_OK : ERR_NOMEM;
+        if (slot)
+            *slot = pack;
+    }
+    return rc;
+}
+
+static bool is_health(const struct exporting *x, const struct form_field *f)
+{
+    for (uint32_t i = 0; i < x->packs.count; i++)
+        if (pack_tells_health(x->packs.at[i], f->path))
+            return true;
+    return false;
+}
+
+/* A number of nine digits is an account, a telephone or an identity, whatever the question asks for. */
+#define OPEN_DIGITS_MAX 8
+
+static bool digits_are_few(struct str v)
+{
+    size_t run = 0;
+    for (size_t i = 0; i < v.n; i++) {
+        bool digit = v.p[i] >= '0' && v.p[i] <= '9';
+        run = digit ? run + 1 : v.p[i] == ' ' || v.p[i] == '-' ? run : 0;
+        if (run > OPEN_DIGITS_MAX)
+            return false;
+    }
+    return true;
+}
+
+static bool is_code(struct str v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        char c = v.p[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+                     c == '-' || c == '.' || c == ' ';
+        if (!plain)
+            return false;
+    }
+    return true;
+}
+
+/* What a handheld sends in the place of a number, a day or a choice need not be one. */
+static bool value_is_open(enum field_type t, struct str v)
+{
+    struct civil day;
+    struct dec n;
+    switch (t) {
+    case FIELD_INT:
+    case FIELD_DECIMAL: return dec_read(v, &n) && digits_are_few(v);
+    case FIELD_DATE: return v.n == 10 && civil_read_date(v, &day);
+    case FIELD_BOOLEAN:
+        return str_eq_z(v, "true") || str_eq_z(v, "false") || str_eq_z(v, "1") || str_eq_z(v, "0");
+    default: return is_code(v) && digits_are_few(v);
+    }
+}
+
 /* The form must say so, and so must every later version that still asks it. */
 static bool is_open(const struct exporting *x, const struct version_form *v, const struct form_field *f)
 {
@@ -169,6 +243,11 @@ static bool is_open(const struct exporting *x, const struct version_form *v, con
         return false;
     if (!type_is_open(f->type)) {
         desk_line(x->k, "warning", "%.*s is marked public, but it is no number, day or choice: left out",
+                  STR_ARG(f->path));
+        return false;
+    }
+    if (is_health(x, f)) {
+        desk_line(x->k, "warning", "%.*s is marked public, but it tells somebody's health: left out",
                   STR_ARG(f->path));
         return false;
     }
@@ -378,7 +457,9 @@ static void cells_put(const struct exporting *x, const struct csv_line *l, const
     const struct file *f = &x->files.at[l->file];
     for (uint32_t i = 0; i < f->columns.count; i++) {
         const struct field_column *c = &f->columns.at[i];
-        if (c->type == FIELD_GEOPOINT) {
+        if (x->open && l->cells[i].n && !value_is_open(c->type, l->cells[i])) {
+            buf_put_char(b, ','); /* not what the question asks for */
+        } else if (c->type == FIELD_GEOPOINT) {
             position_put(b, l->cells[i]);
         } else {
             buf_put_csv(b, l->cells[i]);
@@ -660,8 +741,10 @@ static enum err tables(struct desk *k, struct str form_id, bool open, const stru
     if (!x)
         return diag_set(d, ERR_NOMEM, "Out of memory while preparing the export.");
     *x = (struct exporting){.k = k, .sink = sink, .form_id = form_id, .open = open};
-    enum err rc = versions_load(x, d);
+    enum err rc = open ? packs_load(x, d) : ERR_OK;
     uint32_t written = 0;
+    if (!rc)
+        rc = versions_load(x, d);
     if (!rc)
         rc = each_submission(x, status_columns, d);
     for (uint32_t i = 0; i < x->files.count; i++)
