@@ -161,6 +161,11 @@ enum err rows_rename(struct store *s, const struct identity *from, const struct 
 enum err frozen_count(struct store *s, struct diag *d) MUST_USE;
 enum err restored_look(struct store *s, struct diag *d) MUST_USE;
 
+/* ---- erased at the county (store_erase.c) ---- */
+/* Of the household itself stays what the county says of it. Inside a transaction. */
+enum err household_forget(struct store *s, const struct row *row, struct record *r,
+                          struct diag *d) MUST_USE;
+
 /* ---- answers in dispute (store_conflicts.c) ---- */
 /* Before a change that comes down is merged: notes what a decision is made over. */
 enum err decision_note(struct store *s, const struct row *row, const struct record *before,

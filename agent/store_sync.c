@@ -890,6 +890,12 @@ static enum err take_birth(struct store *s, struct counters *c, struct row *row,
     return rc ? rc : place_row(s, row, &birth, &parent, d);
 }
 
+static bool born_household(const struct record *r)
+{
+    struct row_birth birth;
+    return record_birth(r, &birth) && birth.kind == ROW_HOUSEHOLD;
+}
+
 static enum err down_row(struct store *s, struct arena *a, struct counters *c, const struct change *changes,
                          const struct down_author *authors, uint32_t count, struct diag *d)
 {
@@ -918,6 +924,8 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
         rc = record_save(s, row.key, &r, d);
     if (!rc)
         rc = take_birth(s, c, &row, &r, d);
+    if (!rc && str_eq_z(record_value(&r, HOUSEHOLD_STATUS), "erased") && born_household(&r))
+        rc = household_forget(s, &row, &r, d);
     if (!rc && record_deleted(&r) != row.deleted) {
         struct stmt *q = NULL;
         rc = db_prepare(s->db, "UPDATE row SET deleted = ? WHERE key = ?", &q, d);

@@ -11,6 +11,7 @@
  * them then asks for an incarnation of its own.
  */
 #include "risk/clock.h"
+#include "server/erase.h"
 #include "server/parts.h"
 
 #define CONTIGUOUS_PAGE 64
@@ -349,6 +350,8 @@ struct accepting {
     uint64_t cursor; /* the sender's; UINT64_MAX = not told */
     bool caught_up;
     int64_t now_ms;
+    struct ingest left; /* of it, when something was about an erased household */
+    bool dropped;
 };
 
 static void reason_set(struct batch_row *b, struct arena *a, const struct diag *why)
@@ -442,7 +445,15 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
  * earlier one of them looked like is read from the frame itself. */
 enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct diag *d)
 {
-    const struct ingest *in = w->in;
+    struct ingest kept = *w->in;
+    const struct ingest *in = &kept;
+    bool dropped = false;
+    enum err rc = erase_filter(w->st, w->a, kept.changes, kept.hlc_effective, &kept.change_count, &dropped,
+                               d);
+    if (w->left)
+        *w->left = kept;
+    if (w->dropped)
+        *w->dropped = dropped;
     struct rebuild rebuild = {.st = w->st,
                               .a = w->a,
                               .forms = w->forms,
@@ -453,7 +464,8 @@ enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct dia
                               .rows = w->rows,
                               .rows_left = REBUILD_ROWS_MAX};
     struct cases cases = {.st = w->st, .a = w->a, .now_ms = w->now_ms, .basis = &w->forms->lines};
-    enum err rc = cases_apply(&cases, w->author, in->changes, in->hlc_effective, in->change_count, w->seq, d);
+    if (!rc)
+        rc = cases_apply(&cases, w->author, in->changes, in->hlc_effective, in->change_count, w->seq, d);
     for (uint32_t i = 0; !rc && i < in->change_count; i++) {
         if (in->changes[i].op == CHANGE_FINALISE)
             rc = rebuild_note(&rebuild, &in->changes[i], w->now_ms, d);
@@ -501,7 +513,9 @@ static enum err changes_apply(struct accepting *x, struct diag *d)
                                   .author = {x->device->device, x->device->inc},
                                   .seq = seq,
                                   .rows = x->rows,
-                                  .now_ms = x->now_ms};
+                                  .now_ms = x->now_ms,
+                                  .left = &x->left,
+                                  .dropped = &x->dropped};
     if (!rc)
         rc = frame_apply(&w, &conflict, d);
     if (seen > x->device->cursor)
@@ -566,6 +580,9 @@ static enum err batch_keep(struct accepting *x, struct diag *d)
     x->device->contact_ms = x->now_ms;
     if (!rc)
         rc = cstore_batch_put(x->st, x->batch, d);
+    if (!rc && !apart && x->dropped)
+        rc = erase_keep(x->st, x->a, &x->s->centre.sign, x->batch, &x->left.head, x->left.changes,
+                        x->left.change_count, x->now_ms, d);
     if (!rc)
         rc = cstore_device_put(x->st, x->device, d);
     if (!rc && apart)

@@ -17,6 +17,7 @@
 #include "platform/posix/posix_stream.h"
 #include "server/courier.h"
 #include "server/desk_work.h"
+#include "server/erase.h"
 #include "server/household.h"
 #include "server/leads.h"
 #include "server/reports.h"
@@ -73,6 +74,7 @@ enum option {
     OPTION_PUBLIC,
     OPTION_LEADS,
     OPTION_COMMENT,
+    OPTION_CLOSED_DAYS,
     OPTION_MAPPING,
     OPTION_MAPPING_FILE,
     OPTION_ONLY_GOOD,
@@ -126,6 +128,7 @@ static const struct option_row {
     [OPTION_MAPPING_FILE] = {"--mapping-file", "FILE",  "lines: ours = theirs, or ours := words"},
     [OPTION_ONLY_GOOD] = {"--only-good",  NULL,        "leave out rows with mistakes, write the others"},
     [OPTION_ERRORS] = {"--errors",     "FILE",      "the mistakes as CSV: line, column, content, remedy"},
+    [OPTION_CLOSED_DAYS] = {"--closed-days", "N",        "also erase households that were closed so many days ago"},
     [OPTION_COMMENT] = {"--comment",    "TEXT",      "what is to be corrected"},
     [OPTION_PLACE] = {"--place",      "PATH",      "the comment is about this question, such as /survey/age"},
     [OPTION_BY] = {"--by",         "NAME",      "who decides"},
@@ -1352,6 +1355,27 @@ static enum err call_household(struct run *r, struct diag *d)
     return rc;
 }
 
+/* ---- forgetting ---- */
+
+static enum err call_erase(struct run *r, struct diag *d)
+{
+    struct work_by by;
+    struct centre c;
+    struct erased_result n;
+    enum err rc = by_option(r, &by, d);
+    if (!rc)
+        rc = centre_read(&r->seam, r->dir, &r->memory, &c, d);
+    if (!rc)
+        rc = household_erase(&r->desk, &c, &by, r->arguments[1], option_or_none(r, OPTION_COMMENT), &n, d);
+    if (!rc)
+        buf_printf(&r->out,
+                   "erased: %llu rows, parts of %llu frames and of %llu edits of the centre, %llu files.\n"
+                   "Handhelds forget it with their next sync. Backups made before still hold it.\n",
+                   (unsigned long long)n.rows, (unsigned long long)n.frames, (unsigned long long)n.edits,
+                   (unsigned long long)n.files);
+    return rc;
+}
+
 static enum err call_overview(struct run *r, struct diag *d)
 {
     struct work_ask q;
@@ -1539,13 +1563,33 @@ static enum err call_restore(struct run *r, struct diag *d)
     return rc;
 }
 
+/* Closed households whose time is over go for good. */
+static enum err closed_tidy(struct run *r, struct diag *d)
+{
+    struct work_by by;
+    struct centre c;
+    uint64_t days = 0, erased = 0;
+    if (!given(r, OPTION_CLOSED_DAYS))
+        return ERR_OK;
+    if (!str_to_u64(r->option[OPTION_CLOSED_DAYS], &days) || days < 1 || days > 36500)
+        return diag_set(d, ERR_USAGE, "--closed-days must be 1 to 36500.");
+    enum err rc = by_option(r, &by, d);
+    if (!rc)
+        rc = centre_read(&r->seam, r->dir, &r->memory, &c, d);
+    if (!rc)
+        rc = erase_closed(&r->desk, &c, &by, (uint32_t)days, &erased, d);
+    if (!rc)
+        buf_printf(&r->out, "%llu closed households erased\n", (unsigned long long)erased);
+    return rc;
+}
+
 static enum err call_tidy(struct run *r, struct diag *d)
 {
     uint64_t buried = 0;
     enum err rc = centre_bury(r->store, r->seam.wall_ms(r->seam.self), &buried, d);
     if (!rc)
         buf_printf(&r->out, "answers of %llu removed rows let go\n", (unsigned long long)buried);
-    return rc;
+    return rc ? rc : closed_tidy(r, d);
 }
 
 /* ---- the table ---- */
@@ -1629,6 +1673,9 @@ static const struct command commands[] = {
      true, call_household,
      "what becomes of a household as a case; each act stays in its history and reaches the handhelds",
      "doorstepd household merge /srv/doorstep H0012 H0007 --by 周玲 --comment 同一户"},
+    {"erase", "DIR CODE", 2, 2, BIT(OPTION_BY) | BIT(OPTION_COMMENT), true, call_erase,
+     "forget everything about a household, here and on handhelds, on the request of its people",
+     "doorstepd erase /srv/doorstep H0012 --by 周玲 --comment 本人申请"},
     {"overview", "DIR", 1, 1, BIT(OPTION_JSON) | BIT(OPTION_AREA), true, call_overview,
      "visits due and done, findings, leads, clocks and queues, by area",
      "doorstepd overview /srv/doorstep --area 990101"},
@@ -1660,9 +1707,9 @@ static const struct command commands[] = {
     {"restore", "DIR [BACKUP]", 1, 2, BIT(OPTION_STORE) | BIT(OPTION_PARTITIONS), false, call_restore,
      "make DIR from a backup, in a file or in PostgreSQL; or say that one was put back there by hand",
      "doorstepd restore /srv/doorstep /mnt/backup/2026-11-23"},
-    {"tidy", "DIR", 1, 1, 0, true, call_tidy,
-     "let go of answers in removed rows, once every handheld knows of the removal",
-     "doorstepd tidy /srv/doorstep"},
+    {"tidy", "DIR", 1, 1, BIT(OPTION_CLOSED_DAYS) | BIT(OPTION_BY), true, call_tidy,
+     "let go of answers in removed rows, once every handheld knows of the removal; of closed households",
+     "doorstepd tidy /srv/doorstep --closed-days 1825 --by 周玲"},
     {"export", "DIR", 1, 1,
      BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_PUBLIC) | BIT(OPTION_LEADS) | BIT(OPTION_FORM) | BIT(OPTION_OUT) |
          BIT(OPTION_JSON), true,

@@ -415,6 +415,9 @@ struct frame_apply {
     uint64_t seq; /* the server sequence of all its changes */
     const struct batch_rows *rows;
     int64_t now_ms;
+    struct ingest
+        *left;     /* out, may be NULL: what was applied, when something was about an erased household */
+    bool *dropped; /* out, with `left` */
 };
 enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct diag *d) MUST_USE;
 /* Rows by the centre's numbers. */

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "server/erase.h"
 #include "server/parts.h"
 
 #define HASH_PAGE 256
@@ -165,8 +166,11 @@ static enum err own_replay(struct replay *p, uint64_t seq, struct diag *d)
     int64_t *hlc = rc ? NULL : ARENA_ARRAY(&p->work, int64_t, count);
     if (!rc && !hlc)
         rc = ERR_NOMEM;
+    bool dropped = false;
     for (uint32_t i = 0; !rc && i < count; i++)
         hlc[i] = changes[i].hlc;
+    if (!rc)
+        rc = erase_filter(p->st, &p->work, changes, hlc, &count, &dropped, d);
     return rc || !count ? rc
                         : cases_apply(&cases, (struct case_author){.inc = head.epoch}, changes, hlc, count,
                                       changes[count - 1].seq, d);
@@ -187,7 +191,12 @@ static enum err frame_replay(struct replay *p, uint64_t seq, struct diag *d)
     if (rc)
         return rc;
     memcpy(author.sign_public, device.sign_public, sizeof author.sign_public);
-    ingest_again(&p->work, b->frame, b->payload, &author, &rows, &in, d);
+    if (!tombstone_is(b->frame))
+        ingest_again(&p->work, b->frame, b->payload, &author, &rows, &in, d);
+    else
+        rc = tombstone_read(&p->work, b, NULL, &rows, &in, d);
+    if (rc)
+        return rc;
     if (in.verdict != INGEST_ACCEPT)
         return diag_set(d, in.cause ? in.cause : ERR_CORRUPT, "A stored frame cannot be read any more.");
     if (b->as_inc)

@@ -68,10 +68,12 @@
     "  title TEXT NOT NULL," \
     "  hash BLOB NOT NULL, media TEXT NOT NULL, at_ms INTEGER NOT NULL, by_name TEXT NOT NULL," \
     "  PRIMARY KEY (county, kind, id)) STRICT;" \
-    /* frames whose payload was taken away, and what the centre signed about it */ \
+    /* rows of which nothing is kept any more, and the household that they were below */ \
+    "CREATE TABLE gone (" \
+    "  county INTEGER NOT NULL, row BLOB NOT NULL, root BLOB NOT NULL, PRIMARY KEY (county, row)) STRICT;" \
     "CREATE TABLE erased (" \
     "  county INTEGER NOT NULL, root BLOB NOT NULL, at_ms INTEGER NOT NULL, by_name TEXT NOT NULL," \
-    "  why TEXT NOT NULL, tombstone TEXT NOT NULL, PRIMARY KEY (county, root)) STRICT;"
+    "  why TEXT NOT NULL, PRIMARY KEY (county, root)) STRICT;"
 /* clang-format on */
 
 #endif
