@@ -44,6 +44,13 @@ static inline void world_start(struct world *w)
     OK(srv_open(&o, &w->server, &w->d));
 }
 
+/* Cases about the file itself. */
+#define ONLY_IN_A_FILE()                   \
+    do {                                   \
+        if (getenv("DOORSTEP_TEST_STORE")) \
+            skip();                        \
+    } while (0)
+
 static inline int world_open(void **state)
 {
     struct world *w = calloc(1, sizeof *w);

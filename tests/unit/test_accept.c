@@ -751,6 +751,7 @@ static void test_no_frames_can_stop_the_downlink_of_others(void **state)
  * either stored whole with its receipt, or not at all, and sending it again always succeeds. */
 static void sweep(struct world *w, enum err cause)
 {
+    ONLY_IN_A_FILE();
     struct handheld h = enrolled(w, "王芳", "9901");
     struct interview v;
     form_publish_text(w, survey_form);

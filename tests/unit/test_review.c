@@ -396,6 +396,7 @@ static void stop(struct world *w)
 
 static void test_a_centre_set_back_learns_again_what_it_lost(void **state)
 {
+    ONLY_IN_A_FILE();
     struct world *w = *state;
     struct handheld a = enrolled(w, "王芳", "9901"), b = enrolled(w, "李强", "9901");
     struct row_id row;
