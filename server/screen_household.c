@@ -47,7 +47,8 @@ static enum err strip_draw(void *self, const struct lead_record *l, struct diag 
     pg_text(p, STR(" "));
     pg_text(p, page_u64(p, l->number));
     pg_text(p, STR(" · "));
-    pg_data(p, l->source.n ? l->source : word_of(p, channel_word(l->times.channel)));
+    pg_data(p, l->source.n && !str_eq_z(l->source, "self") ? l->source
+                                                           : word_of(p, channel_word(l->times.channel)));
     pg_text(p, STR(" · "));
     pg_text(p, page_iso_words(p, str_sub(l->opened, 0, 10)));
     pg_close(p);
@@ -335,11 +336,107 @@ static void form_for(struct telling *t)
         t->form = f->form;
 }
 
-static struct str label_for(struct telling *t, struct str label)
+/* clang-format off */
+static const struct {
+    const char *name;
+    enum word word;
+} record_words[] = {
+    {"name", W_FIELD_NAME},
+    {"form", W_FIELD_FORM},
+    {"type", W_FIELD_TYPE},
+    {"started", W_FIELD_STARTED},
+    {"ended", W_FIELD_ENDED},
+    {"person", W_FIELD_PERSON},
+    {"instance", W_FIELD_INSTANCE},
+    {"submission", W_FIELD_SUBMISSION},
+    {"own judgement", W_FIELD_OWN_JUDGEMENT},
+    {"pack", W_FIELD_PACK},
+    {"level", W_FIELD_LEVEL},
+    {"language", W_FIELD_LANGUAGE},
+    {"position", W_FIELD_POSITION},
+    {"log", W_FIELD_LOG},
+    {"unknown elements", W_FIELD_UNKNOWN_ELEMENTS},
+    {"rule", W_FIELD_RULE},
+    {"severity", W_FIELD_SEVERITY},
+    {"state", W_FIELD_STATE},
+    {"text_zh", W_FIELD_TEXT_ZH},
+    {"text_en", W_FIELD_TEXT_EN},
+    {"inputs", W_FIELD_INPUTS},
+    {"pack_version", W_FIELD_PACK_VERSION},
+    {"params", W_FIELD_PARAMS},
+    {"device", W_FIELD_DEVICE},
+    {"due", W_FIELD_DUE},
+    {"source", W_FIELD_SOURCE},
+    {"as_of", W_FIELD_AS_OF},
+    {"values", W_FIELD_VALUES},
+    {"text", W_FIELD_TEXT},
+    {"place", W_FIELD_PLACE},
+    {"at", W_FIELD_AT},
+    {"channel", W_FIELD_CHANNEL},
+    {"opened", W_FIELD_OPENED},
+    {"deadline", W_FIELD_DEADLINE},
+    {"indicators", W_FIELD_INDICATORS},
+    {"note", W_FIELD_NOTE},
+    {"step", W_FIELD_STEP},
+    {"remark", W_FIELD_REMARK},
+    {"result", W_FIELD_RESULT},
+    {"category", W_FIELD_CATEGORY},
+    {"follow_up", W_FIELD_FOLLOW_UP},
+    {"visit", W_FIELD_VISIT},
+    {"comment", W_FIELD_COMMENT},
+    {"event", W_FIELD_EVENT},
+    {"other", W_FIELD_OTHER},
+    {"members", W_FIELD_MEMBERS},
+    {"before", W_FIELD_BEFORE},
+    {"code", W_FIELD_CODE},
+    {"area", W_FIELD_AREA},
+    {"address", W_FIELD_ADDRESS},
+    {"phone", W_FIELD_PHONE},
+    {"status", W_FIELD_STATUS},
+    {"into", W_FIELD_INTO},
+    {"photo", W_FIELD_PHOTO},
+    {"row", W_FIELD_ROW},
+    {"field", W_FIELD_FIELD},
+    {"dataset", W_FIELD_DATASET},
+    {"id", W_FIELD_ID},
+    {"action", W_FIELD_ACTION},
+    {"label", W_FIELD_LABEL},
+};
+static const enum word kind_words[] = {[ROW_HOUSEHOLD] = W_ROW_HOUSEHOLD, [ROW_INTERVIEW] = W_ROW_INTERVIEW, [ROW_REPEAT] = W_ROW_REPEAT, [ROW_VISIT] = W_ROW_VISIT, [ROW_FINDING] = W_ROW_FINDING, [ROW_ASSIGNMENT] = W_ROW_ASSIGNMENT, [ROW_DEPARTMENT] = W_ROW_DEPARTMENT, [ROW_COMMENT] = W_ROW_COMMENT, [ROW_LEAD] = W_ROW_LEAD, [ROW_ENTITY] = W_ROW_ENTITY, [ROW_STEP] = W_ROW_STEP, [ROW_INDICATOR] = W_ROW_INDICATOR, [ROW_REVIEW] = W_ROW_REVIEW, [ROW_EVENT] = W_ROW_EVENT};
+/* clang-format on */
+
+static struct str label_for(struct telling *t, const struct work_change *w)
 {
+    struct page *p = &t->x->p;
+    struct str label = w->label;
     const struct form_field *f = t->form && str_starts(label, STR("/")) ? form_field_by_path(t->form, label)
                                                                         : NULL;
-    return f && f->label.n ? f->label : label;
+    if (f && f->label.n)
+        return f->label;
+    if (!label.n && w->kind > 0 && (size_t)w->kind < sizeof kind_words / sizeof kind_words[0])
+        return word_of(p, kind_words[w->kind]);
+    for (size_t i = 0; i < sizeof record_words / sizeof record_words[0]; i++)
+        if (str_eq_z(label, record_words[i].name))
+            return word_of(p, record_words[i].word);
+    return label;
+}
+
+/* Days, people and severities are stored as numbers and codes. */
+static struct str value_for(struct telling *t, const struct work_change *w, struct str value)
+{
+    struct page *p = &t->x->p;
+    struct person who;
+    uint64_t number = 0;
+    bool ours = !str_starts(w->label, STR("/"));
+    if (ours && (str_eq_z(w->label, "at") || str_eq_z(w->label, "started") || str_eq_z(w->label, "ended") ||
+                 str_eq_z(w->label, "opened")))
+        return page_iso_words(p, value);
+    if (ours && str_eq_z(w->label, "person") && str_to_u64(value, &number) && number <= UINT32_MAX &&
+        !cstore_person(p->c->st, p->a, (uint32_t)number, &who, NULL))
+        return who.name;
+    if (ours && (str_eq_z(w->label, "rule") || str_eq_z(w->label, "category")))
+        return rule_name(p, &t->x->rules, value);
+    return page_private(p, value, t->x->shown);
 }
 
 /* Who said the rows below, when, on what, in which frame. */
@@ -389,9 +486,9 @@ static void change_row(struct telling *t, const struct work_change *w)
         t->at_ms = w->at_ms;
     }
     pg_row(p);
-    pg_cell(p, label_for(t, w->label));
+    pg_cell(p, label_for(t, w));
     pg_open(p, "td", "same");
-    pg_data(p, w->old.p ? page_private(p, w->old, t->x->shown) : STR("—"));
+    pg_data(p, w->old.p ? value_for(t, w, w->old) : STR("—"));
     pg_close(p);
     pg_open(p, "td", same ? "wide same" : "wide");
     if (w->op != CHANGE_SET && (size_t)w->op < sizeof ops / sizeof ops[0]) {
@@ -401,7 +498,7 @@ static void change_row(struct telling *t, const struct work_change *w)
     if (same)
         pg_word(p, W_UNCHANGED);
     else if (w->value.p)
-        pg_data(p, page_private(p, w->value, t->x->shown));
+        pg_data(p, value_for(t, w, w->value));
     if (status_word(w->status) != W_NONE) {
         pg_text(p, STR(" · "));
         pg_word(p, status_word(w->status));

@@ -143,7 +143,7 @@ static void step_form(struct leads *x)
         return;
     for (int i = STEP_FORWARD; i < LEAD_STEPS; i++) {
         const struct lead_step_about *about = lead_step_about((enum lead_step)i);
-        if (i != STEP_REMOVE)
+        if (i != STEP_REMOVE && !lead_step_by((enum lead_step)i, p->c->person.role, NULL))
             steps[n++] = (struct option){str_of(about->code),
                                          str_of(p->language == LANGUAGE_EN ? about->en : about->zh)};
     }
