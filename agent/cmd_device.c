@@ -359,6 +359,12 @@ static int run_sync(int argc, char **argv, struct seam *seam)
             rc = run_watch(s, seam, dir, &o, &told, &d);
         code = rc ? cli_fail("sync", rc, &d) : 0;
     } else if (code < 0) {
+        struct device_report state;
+        const char *dir = NULL;
+        if (cli_data_dir(&a, data, &dir, &d) == ERR_OK) {
+            state = device_state(dir);
+            o.state = &state;
+        }
         o.self = &zh;
         o.progress = json ? event_json : isatty(STDERR_FILENO) ? show_progress : NULL;
         enum err rc = deliver(s, seam, &o, &result, &d);

@@ -2,6 +2,7 @@
  * what a receipt or a frame holds.
  */
 #include "agent/deliver.h"
+#include "agent/store_device.h"
 #include "agent/reincarnate.h"
 
 #include "agent/attach.h"
@@ -23,8 +24,9 @@ struct run {
     uint64_t part_after;  /* and of attachments */
     struct buf frame;
     struct buf begun, base; /* of the object that is being fetched */
-    struct str ca;    /* PEM of the authorities the centre's certificate must come from; "" = the system's */
-    struct diag http; /* what the last request said when it failed */
+    struct str ca; /* PEM of the authorities the centre's certificate must come from; "" = the system's */
+    struct str report, version_now; /* that the centre is told in this run */
+    struct diag http;               /* what the last request said when it failed */
     struct deliver_result result;
 };
 
@@ -283,6 +285,62 @@ static enum err carry_out(struct run *run, bool *done_out, struct diag *d)
     return rc;
 }
 
+/* What the centre was told last stands in the store; only what differs is said. */
+static enum err report_make(struct run *run, struct diag *d)
+{
+    uint64_t frames = 0, bytes = 0, files = 0, file_bytes = 0;
+    struct str told_version = STR_NONE, told = STR_NONE;
+    struct buf text;
+    if (!run->o->state)
+        return ERR_OK;
+    struct device_report r = *run->o->state;
+    enum err rc = waiting(run->store, &frames, &bytes, &files, &file_bytes);
+    if (!rc)
+        rc = store_report_told(run->store, &run->arena, &told, &told_version, d);
+    if (rc)
+        return rc;
+    r.waiting = (uint32_t)((frames > 1 ? frames : 0) + files);
+    r.version = STR("");
+    run->version_now = str_of(DOORSTEP_VERSION);
+    if (!str_eq(told_version, run->version_now))
+        r.version = run->version_now;
+    buf_init(&text, DEVICE_REPORT_MAX);
+    device_report_write(&r, &text);
+    run->report = str_eq(buf_str(&text), told) ? STR("") : arena_str(&run->arena, buf_str(&text));
+    buf_free(&text);
+    return run->report.p ? ERR_OK : ERR_NOMEM;
+}
+
+/* Without the version, which is said once: that is what the next report is compared with. */
+static enum err report_keep(struct run *run, struct diag *d)
+{
+    struct str levels, waiting_text, rest = run->report;
+    if (!run->report.n || !run->result.totals.report_told)
+        return ERR_OK;
+    (void)str_split(&rest, '.', &levels);
+    (void)str_split(&rest, '.', &waiting_text);
+    size_t n = (size_t)(waiting_text.p + waiting_text.n - run->report.p);
+    return store_report_put(run->store, str_sub(run->report, 0, n), run->version_now, d);
+}
+
+/* By the county's order, once nothing more can be given. */
+static enum err erase_if_ordered(struct run *run, enum err rc, struct diag *d)
+{
+    bool ordered = false;
+    uint64_t left = 0;
+    enum err looked = store_erase_ordered(run->store, &ordered, NULL);
+    if (!looked && ordered)
+        looked = store_erase(run->store, &left, NULL);
+    if (looked || !ordered)
+        return rc; /* it is tried again with the next run */
+    if (d)
+        diag_clear(d);
+    return diag_set(d, ERR_DENIED,
+                    "The county has shut this handheld out as lost. What it had given was erased; %llu "
+                    "households stay, because something about them was given to nobody yet.",
+                    (unsigned long long)left);
+}
+
 static enum err open_client(struct run *run, struct diag *d)
 {
     const struct identity *id = store_identity(run->store);
@@ -297,6 +355,9 @@ static enum err open_client(struct run *run, struct diag *d)
                             .metered = run->o->metered,
                             .tries_max = run->o->tries_max};
     enum err rc = store_frame_unsure(run->store, &c.unsure_from, d);
+    if (!rc)
+        rc = report_make(run, d);
+    c.report = run->report;
     if (run->o->receive_only)
         c.unsure_from = 1;
     if (!rc)
@@ -334,6 +395,9 @@ static enum err deliver_once(struct store *s, const struct seam *seam, const str
     }
     if (run.client)
         run.result.totals = sync_totals(run.client);
+    if (report_keep(&run, NULL))
+        run.result.totals.failures++; /* it is said again with the next run */
+    rc = erase_if_ordered(&run, rc, d);
     if (run.result.totals.objects_received > 0)
         lists_prepare(s, seam, &(struct lists_watch){&run, tell_list});
     if (!rc)

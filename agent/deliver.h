@@ -5,6 +5,7 @@
 #define DOORSTEP_AGENT_DELIVER_H
 
 #include "agent/store.h"
+#include "sync/device_report.h"
 
 /* What a person wants to know while it runs: called after each step that changed something. */
 struct deliver_progress {
@@ -22,6 +23,7 @@ struct deliver_options {
     uint32_t tries_max;
     /* Nothing is sent, and receipts are asked for first: the other end is a bundle (courier.h). */
     bool receive_only;
+    const struct device_report *state; /* how this device is, for the centre; NULL = not known */
     bool metered; /* every byte costs: answers and small objects only, no attachments, no large lists */
     void *self;
     bool (*stop)(void *self); /* asked between steps and while a request waits; may be NULL */

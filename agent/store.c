@@ -918,7 +918,7 @@ static enum err identity_write(struct store *s, const struct identity *id, struc
     if (!rc)
         rc = db_exec(s->db,
                      "DELETE FROM meta WHERE name IN ('over', 'next_seal', 'next_sign', 'epoch', 'told', "
-                     "'contiguous', 'contiguous_ms')",
+                     "'contiguous', 'contiguous_ms', 'erase', 'report', 'report_version')",
                      d);
     /* The first time that the centre signed: what passes from here on can be told apart from a clock that
      * jumps. */

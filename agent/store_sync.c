@@ -779,6 +779,8 @@ enum err store_receipt(struct store *s, const struct step *step, bool *cut_again
         rc = look_ahead(s, r, d);
     if (!rc)
         rc = take_refusal(s, r->refused, d);
+    if (!rc && r->erase)
+        rc = meta_put_str(s, "erase", STR("1"), d);
     if (!rc)
         rc = take_contact(s, r, d);
     if (!rc)

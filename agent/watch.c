@@ -5,6 +5,7 @@
 #include "agent/attach.h"
 #include "agent/loop.h"
 #include "platform/posix/posix_netlink.h"
+#include "platform/posix/posix_state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -226,12 +227,20 @@ static void run_progress(void *self, const struct deliver_progress *p)
         w->o->progress(w->o->self, p);
 }
 
+struct device_report device_state(const char *folder)
+{
+    return (struct device_report){.battery = device_battery_level(posix_battery_percent()),
+                                  .free_mb = posix_free_mb(folder)};
+}
+
 static void run(struct watching *w)
 {
+    const struct device_report state = device_state(w->o->data);
     struct deliver_result result = {0};
     struct diag said = {0};
     const struct deliver_options o = {.bytes_max = w->o->bytes_max,
                                       .tries_max = 1,
+                                      .state = &state,
                                       .self = w,
                                       .stop = stop_asked,
                                       .progress = run_progress};

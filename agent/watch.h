@@ -19,6 +19,9 @@ struct watch_options {
     void (*told)(void *self, bool link, const struct deliver_result *result, enum err rc, const char *why);
     void (*progress)(void *self, const struct deliver_progress *p); /* during a run; may be NULL */
 };
+/* How this machine is, with its store in `folder`: what a sync tells the centre. */
+struct device_report device_state(const char *folder);
+
 /* Until SIGTERM or SIGINT; SIGUSR1 asks for a run now. ERR_BUSY when another one watches this store. */
 enum err watch(struct store *s, const struct seam *seam, const struct watch_options *o,
                struct watch_stats *stats_out, struct diag *d) MUST_USE;

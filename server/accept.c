@@ -38,7 +38,7 @@ enum err device_refused(const struct device_row *v)
 {
     if (!v->revoked_ms)
         return ERR_OK;
-    return v->revoked_why == REVOKED_BY_PERSON ? ERR_DENIED : ERR_EXISTS;
+    return v->revoked_why == REVOKED_BY_PERSON || v->revoked_why == REVOKED_LOST ? ERR_DENIED : ERR_EXISTS;
 }
 
 static enum err author_of(struct cstore *st, struct arena *a, const struct frame *f,
@@ -419,6 +419,7 @@ static enum err receipt_add(struct accepting *x, struct diag *d)
                         .server_time_ms = x->now_ms,
                         .clock_off_ms = clock_off(&x->in->head, x->now_ms),
                         .refused = device_refused(x->device),
+                        .erase = x->device->revoked_ms && x->device->revoked_why == REVOKED_LOST,
                         .items = &item,
                         .item_count = 1};
     buf_init(&frame, FRAME_SIZE_MAX);
@@ -808,6 +809,7 @@ enum err srv_receipts(struct server *s, struct cstore *st, struct arena *a, cons
                         .contiguous = device->contiguous,
                         .cursor = now.server_seq,
                         .refused = device_refused(device),
+                        .erase = device->revoked_ms && device->revoked_why == REVOKED_LOST,
                         .server_time_ms = srv_now_ms(s),
                         .items = items,
                         .item_count = count};

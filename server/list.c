@@ -3,12 +3,13 @@
  */
 #include "server/leads.h"
 #include "server/accounts.h"
+#include "server/device_report.h"
 #include "server/parts.h"
 #include "server/transport.h"
 
 #define PAGE 256
 #define CELL_WIDTH_MAX 64
-#define COLUMNS_MAX 11
+#define COLUMNS_MAX 13
 #define ROWS_MAX 20000 /* of one list; whoever needs more takes the export */
 
 /* ---- status ---- */
@@ -558,6 +559,12 @@ static enum err quarantine(struct listing *l, struct diag *d)
     return rc;
 }
 
+static struct str battery_words(int level)
+{
+    static const char *const words[] = {"under 10 %", "under 30 %", "under 60 %", "60 % or more"};
+    return level >= 0 && level < 4 ? str_of(words[level]) : STR("");
+}
+
 static enum err devices(struct listing *l, struct diag *d)
 {
     struct device_row *list = NULL;
@@ -565,7 +572,10 @@ static enum err devices(struct listing *l, struct diag *d)
     enum err rc = cstore_devices(l->k->st, l->k->a, &list, &count, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
         struct person p = {0};
+        struct device_report_row r = {.report = {.battery = -1, .free_mb = -1, .version = STR("")}};
         rc = cstore_person(l->k->st, l->k->a, list[i].person, &p, d);
+        if (!rc && (rc = cstore_device_report(l->k->st, l->k->a, list[i].device, &r, NULL)) == ERR_NOT_FOUND)
+            rc = ERR_OK;
         const struct str cells[] = {text_hex(l->k->a, list[i].device),
                                     p.name,
                                     str_of(role_name(p.role)),
@@ -573,9 +583,14 @@ static enum err devices(struct listing *l, struct diag *d)
                                     text_instant(l->k->a, list[i].enrolled_ms),
                                     text_instant(l->k->a, list[i].contact_ms),
                                     text_u64(l->k->a, list[i].contiguous),
-                                    list[i].revoked_ms ? STR("revoked") : STR("in use"),
+                                    !list[i].revoked_ms                       ? STR("in use")
+                                    : list[i].revoked_why == REVOKED_LOST ? STR("erase ordered")
+                                                                          : STR("revoked"),
+                                    battery_words(r.report.battery),
+                                    r.report.free_mb < 0 ? STR("") : text_u64(l->k->a, (uint64_t)r.report.free_mb),
+                                    r.at_ms ? text_u64(l->k->a, r.report.waiting) : STR(""),
                                     list[i].model,
-                                    list[i].version};
+                                    r.report.version.n ? r.report.version : list[i].version};
         if (!rc)
             rc = table_row(l->k, &l->table, cells);
     }
@@ -641,7 +656,7 @@ static const char *const judgement_names[] = {"household", "visit", "findings", 
                                               "found"};
 static const char *const quarantine_names[] = {"device", "batch", "received", "bytes", "kind", "reason"};
 static const char *const device_names[] = {"device", "person", "role", "area", "enrolled", "last_contact",
-                                           "batches", "state", "model", "version"};
+                                           "batches", "state", "battery", "free_mb", "waiting", "model", "version"};
 static const char *const people_names[] = {"person", "name", "role", "area", "signs_in_as", "second_factor",
                                            "last_sign_in", "handhelds", "state"};
 static const char *const published_names[] = {"kind", "id", "version", "state", "hash", "title"};

@@ -691,14 +691,18 @@ static enum err call_device(struct run *r, struct diag *d)
     unsigned char bytes[8];
     if (str_eq_z(what, "list") && r->argument_count == 2)
         return listed(r, STR("devices"), d);
-    if (!str_eq_z(what, "revoke") || r->argument_count != 3)
+    bool lost = str_eq_z(what, "erase");
+    if ((!lost && !str_eq_z(what, "revoke")) || r->argument_count != 3)
         return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
     if (!hex_read(r->arguments[2], bytes, sizeof bytes))
         return diag_set(d, ERR_USAGE,
                         "A handheld is named by 16 hexadecimal digits; see: doorstepd device list DIR");
     for (int i = 0; i < 8; i++)
         device = device << 8 | bytes[i];
-    enum err rc = people_revoke(r->store, device, r->seam.wall_ms(r->seam.self), d);
+    enum err rc = (lost ? people_lost : people_revoke)(r->store, device, r->seam.wall_ms(r->seam.self), d);
+    if (!rc && lost)
+        buf_put_z(&r->out, "When it is heard of next, it gives what it still holds, which is set apart here, and "
+                           "erases all that has receipts.\n");
     if (!rc) {
         r->seam.log(r->seam.self, LOG_DEVICE_REVOKED, (int64_t)device, 0, ERR_OK);
         buf_printf(&r->out,
@@ -1613,8 +1617,8 @@ static const struct command commands[] = {
      "a token that enrols one handheld, valid for 48 hours",
      "doorstepd enrol-token /srv/doorstep --person 王芳 --role cadre --area 990101001 "
      "--url http://10.0.0.2:8080"},
-    {"device", "list|revoke DIR [ID]", 2, 3, BIT(OPTION_JSON), true, call_device,
-     "show the handhelds, or shut one out",
+    {"device", "list|revoke|erase DIR [ID]", 2, 3, BIT(OPTION_JSON), true, call_device,
+     "show the handhelds, shut one out, or have a lost one erased",
      "doorstepd device revoke /srv/doorstep 1f00c0ffee001234"},
     {"person", "add|list|password|role|code|end DIR [LOGIN]", 2, 3,
      BIT(OPTION_PERSON) | BIT(OPTION_ROLE) | BIT(OPTION_AREA) | BIT(OPTION_PASSWORD_FILE) |

@@ -128,6 +128,8 @@ enum err people_incarnation(struct server *s, struct cstore *st, struct arena *a
 /* The person of this name, role and area, made when there is none; inside a transaction. */
 enum err people_take(struct cstore *st, struct str name, uint8_t role, struct str area, int64_t now_ms,
                      struct person *out, struct diag *d) MUST_USE;
+/* Revoked, and told at its next contact to erase what has receipts (that is final). ERR_NOT_FOUND. */
+enum err people_lost(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d) MUST_USE;
 /* Every incarnation of the device. ERR_NOT_FOUND. */
 enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d) MUST_USE;
 

@@ -487,7 +487,8 @@ enum err people_incarnation(struct server *s, struct cstore *st, struct arena *a
     return rc;
 }
 
-enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d)
+static enum err shut_out(struct cstore *st, uint64_t device, enum revoked_why why, const char *what,
+                         int64_t now_ms, struct diag *d)
 {
     struct arena a;
     struct device_row *list = NULL;
@@ -500,13 +501,13 @@ enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struc
         if (list[i].device != device)
             continue;
         found++;
-        if (list[i].revoked_ms && list[i].revoked_why == REVOKED_BY_PERSON)
+        if (list[i].revoked_ms && (list[i].revoked_why == why || list[i].revoked_why == REVOKED_LOST))
             continue;
         list[i].revoked_ms = now_ms;
-        list[i].revoked_why = REVOKED_BY_PERSON;
+        list[i].revoked_why = why;
         rc = cstore_device_put(st, &list[i], d);
         if (!rc)
-            rc = cstore_audit(st, now_ms, STR("centre"), STR("device-revoked"), list[i].model, d);
+            rc = cstore_audit(st, now_ms, STR("centre"), str_of(what), list[i].model, d);
     }
     if (!rc && !found)
         rc = diag_set(d, ERR_NOT_FOUND,
@@ -517,4 +518,14 @@ enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struc
     cstore_rollback(st);
     arena_free(&a);
     return rc;
+}
+
+enum err people_revoke(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d)
+{
+    return shut_out(st, device, REVOKED_BY_PERSON, "device-revoked", now_ms, d);
+}
+
+enum err people_lost(struct cstore *st, uint64_t device, int64_t now_ms, struct diag *d)
+{
+    return shut_out(st, device, REVOKED_LOST, "device-erase-ordered", now_ms, d);
 }

@@ -3,6 +3,7 @@
  * it would travel with every one of them, and says nothing that the first four bytes do not. */
 #include "server/routes.h"
 #include "server/courier.h"
+#include "server/device_report.h"
 #include "server/reports.h"
 #include "server/screens.h"
 #include "server/transport.h"
@@ -17,6 +18,23 @@ static bool query_u64(struct call *c, const char *name, uint64_t *out)
     return str_to_u64(http_query(c->a, c->request->url, name), out);
 }
 
+/* What rides along in `r`: a word about the handheld. That it cannot be read or kept is nobody's trouble. */
+static void hear_report(struct call *c, uint64_t device)
+{
+    struct device_report_row row = {.device = device, .at_ms = srv_now_ms(c->server)};
+    struct str text = http_query(c->a, c->request->url, "r");
+    if (!text.p || !device_report_read(text, &row.report))
+        return;
+    pthread_mutex_lock(&c->server->write_turn);
+    enum err rc = cstore_begin(c->st, NULL);
+    if (!rc)
+        rc = cstore_device_report_put(c->st, &row, NULL);
+    if (!rc)
+        rc = cstore_commit(c->st, NULL);
+    cstore_rollback(c->st);
+    pthread_mutex_unlock(&c->server->write_turn);
+}
+
 static enum err take_changes(struct call *c, struct str frame, struct diag *d)
 {
     struct accepted x = {0};
@@ -28,6 +46,7 @@ static enum err take_changes(struct call *c, struct str frame, struct diag *d)
     c->who_is_it = rc == ERR_DENIED; /* an unknown handheld */
     if (rc)
         return rc;
+    hear_report(c, x.device.device);
     buf_put_str(&c->reply->body, x.batch.receipt);
     /* A frame that could not be read, or was frozen in an epoch before this one, does not say in which one
      * its author counts now. */
@@ -178,6 +197,7 @@ static enum err get_receipts(struct call *c, struct diag *d)
     struct buf frame;
     (void)query_u64(c, "since", &since);
     buf_init(&frame, FRAME_SIZE_MAX);
+    hear_report(c, c->device.device);
     bool renew = c->token_left_ms <= c->server->token_life_ms / 3;
     enum err rc = srv_receipts(c->server, c->st, c->a, &c->device, since, renew, &frame, d);
     if (!rc)
@@ -192,6 +212,7 @@ static enum err get_down(struct call *c, struct diag *d)
     bool any = false;
     if (!query_u64(c, "c", &cursor))
         return diag_set(d, ERR_USAGE, "The query needs c=CURSOR.");
+    hear_report(c, c->device.device);
     (void)query_u64(c, "m", &bytes_max);
     if (!query_u64(c, "e", &epoch) || epoch > UINT32_MAX)
         epoch = 0;

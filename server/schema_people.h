@@ -16,6 +16,11 @@
     "  PRIMARY KEY (county, hash)) STRICT;" \
     "CREATE INDEX session_person ON session (county, person);" \
     /* name_hash: of a sign-in name or an address, under the county's secret */ \
+    /* as handhelds last said: battery 0..3 (under 10, 30, 60 %, more), -1 = not said; free in MB; what waits */ \
+    "CREATE TABLE device_report (" \
+    "  county INTEGER NOT NULL, device INTEGER NOT NULL, at_ms INTEGER NOT NULL, battery INTEGER NOT NULL," \
+    "  free_mb INTEGER NOT NULL, waiting INTEGER NOT NULL, version TEXT NOT NULL," \
+    "  PRIMARY KEY (county, device)) STRICT;" \
     "CREATE TABLE login_try (" \
     "  county INTEGER NOT NULL, name_hash BLOB NOT NULL, failed INTEGER NOT NULL, at_ms INTEGER NOT NULL," \
     "  until_ms INTEGER NOT NULL, PRIMARY KEY (county, name_hash)) STRICT;" \

@@ -109,6 +109,7 @@ enum revoked_why {
     REVOKED_BY_PERSON = 0,
     REVOKED_COPY = 1,     /* two handhelds use it: each may ask for one of its own */
     REVOKED_REPLACED = 2, /* the handheld asked for another one */
+    REVOKED_LOST = 4,     /* by a person, and it shall erase what has receipts */
     REVOKED_RELEASE = 3   /* never a handheld's: the author of what was released from frames of a copy */
 };
 struct device_row {

@@ -169,11 +169,22 @@ void client_request(struct sync_client *c, const char *method, uint32_t reply_ma
     c->expect = EXPECT_REPLY;
 }
 
+static void put_report(struct sync_client *c)
+{
+    c->report_rides = c->config.report.n > 0 && !c->totals.report_told && !c->parts;
+    if (!c->report_rides)
+        return;
+    buf_put_char(&c->path, str_find(buf_str(&c->path), STR("?")) < 0 ? '?' : '&');
+    buf_put_z(&c->path, "r=");
+    buf_put_str(&c->path, c->config.report);
+}
+
 static void request_receipts(struct sync_client *c)
 {
     buf_clear(&c->path);
     buf_put_z(&c->path, "/v1/a?since=");
     buf_put_u64(&c->path, c->ask_after);
+    put_report(c);
     if (client_afford(c, 0))
         client_request(c, "GET", FRAME_REPLY_MAX);
 }
@@ -195,6 +206,7 @@ static void request_send(struct sync_client *c)
     buf_put_z(&c->path, "/v1/b");
     if (!c->config.own_too) /* what rides along is never told again */
         client_put_cursor(c, '?');
+    put_report(c);
     client_request(c, "POST", FRAME_REPLY_MAX);
     c->step.body = c->frame;
     c->step.authorization = STR(""); /* the frame's signature says more than a token could */
@@ -219,6 +231,7 @@ static void request_down(struct sync_client *c)
         buf_put_z(&c->path, "&z=");
         buf_put_u64(&c->path, c->config.dict.id);
     }
+    put_report(c);
     client_request(c, "GET", DOWN_REPLY_MAX);
 }
 
@@ -555,7 +568,8 @@ static void done_receipt(struct sync_client *c)
         set_token(c, r->token);
     c->caught_up = r->epoch == c->epoch && c->step.cursor == r->cursor;
     c->cursor = c->step.cursor;
-    if (r->refused) {
+    /* A lost handheld gives what it has before it erases it: the centre sets that apart, with a receipt. */
+    if (r->refused && !(r->erase && phase_sends(c->phase))) {
         diag_set(&c->why, r->refused, "The centre no longer serves this handheld; what it holds stays here.");
         client_stop(c, r->refused);
     }

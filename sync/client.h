@@ -38,6 +38,9 @@ struct sync_config {
      * for the receipts from there on, so that nothing large goes twice. */
     uint64_t unsure_from;
     bool own_too; /* the downlink shall also hold what this device itself said: it is told everything again */
+    /* How this device is (wire.h, device report), "" = as the centre was told before: it rides along with the
+     * first request of this run that has room for it. */
+    struct str report;
     struct frame_dict dict; /* of the centre, held here; id 0 = none. Its bytes outlive the client */
 };
 
@@ -136,6 +139,7 @@ struct sync_totals {
     uint64_t frames_sent, frames_receipted, frames_quarantined, parts_receipted, parts_quarantined,
         changes_received, objects_received, objects_patched, objects_put_off, bytes_up, bytes_down, exchanges,
         failures;
+    bool report_told; /* the centre has it */
 };
 struct sync_totals sync_totals(const struct sync_client *c);
 

@@ -56,6 +56,7 @@ struct sync_client {
     uint32_t frames_refused_count;
     uint64_t ask_after; /* PHASE_ASK: receipts of frames after this one */
     enum phase after_ask;
+    bool report_rides;        /* in the request under way */
     bool caught_up;           /* the downlink need not be asked for */
     bool verified;            /* something that the centre signed has come in this run */
     bool behind, behind_told; /* the centre counts in an earlier epoch than we know: it is told so, once */

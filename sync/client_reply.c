@@ -447,6 +447,7 @@ static enum err take_frame(struct sync_client *c)
     c->reply_at += size;
     c->got_down = c->got_down || f.type == FRAME_DOWN;
     c->verified = true;
+    c->totals.report_told = c->totals.report_told || c->report_rides;
     return ERR_OK;
 }
 

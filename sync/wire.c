@@ -172,7 +172,8 @@ enum {
     RECEIPT_CAUGHT_UP = 4,
     RECEIPT_REFUSED = 8,
     RECEIPT_PARTS = 16,
-    RECEIPT_FLAGS = 31
+    RECEIPT_ERASE = 32,
+    RECEIPT_FLAGS = 63
 };
 #define BATCHES_MAX 10000
 #define TOKEN_MAX 1024
@@ -228,10 +229,11 @@ enum err receipt_write(const struct receipt *r, struct buf *payload_out)
     int64_t time_s = floor_seconds(r->server_time_ms), until_s = floor_seconds(r->token_until_ms);
     CHECK(r->item_count <= BATCHES_MAX && r->token.n <= TOKEN_MAX);
     CHECK(!r->caught_up || r->cursor_from <= r->cursor);
+    CHECK(!r->erase || r->refused == ERR_DENIED);
     buf_put_char(payload_out,
                  (char)((r->token.n ? RECEIPT_TOKEN : 0) | (r->clock_off_ms ? RECEIPT_CLOCK : 0) |
                         (r->caught_up ? RECEIPT_CAUGHT_UP : 0) | (r->refused ? RECEIPT_REFUSED : 0) |
-                        (r->part_count ? RECEIPT_PARTS : 0)));
+                        (r->part_count ? RECEIPT_PARTS : 0) | (r->erase ? RECEIPT_ERASE : 0)));
     buf_put_uv(payload_out, r->epoch);
     buf_put_u64le(payload_out, r->device);
     buf_put_uv(payload_out, r->inc);
@@ -324,10 +326,11 @@ static void get_head(struct reader *r, struct receipt *out, bool *parts_out)
     out->caught_up = flags & RECEIPT_CAUGHT_UP;
     out->cursor_from = out->caught_up ? out->cursor - read_uv(r) : 0;
     out->refused = (enum err)refused;
+    out->erase = flags & RECEIPT_ERASE;
     out->epoch = (uint32_t)epoch;
     out->inc = (uint32_t)inc;
     if (epoch > UINT32_MAX || inc > UINT32_MAX || flags & ~RECEIPT_FLAGS || refused >= ERR_COUNT ||
-        out->cursor_from > out->cursor)
+        out->cursor_from > out->cursor || (out->erase && refused != ERR_DENIED))
         r->failed = true;
     *parts_out = flags & RECEIPT_PARTS;
 }

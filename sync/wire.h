@@ -114,6 +114,7 @@ struct receipt {
     bool caught_up;
     uint64_t cursor_from;
     enum err refused; /* not ERR_OK: this device will not be served any more (revoked: ERR_DENIED) */
+    bool erase;       /* revoked, and lost: it shall erase what has receipts, and nothing else */
     int64_t server_time_ms;
     int64_t clock_off_ms; /* author's clock minus ours when the frame said `now`; 0 = near enough */
     struct str token;     /* next bearer token, "" = keep the one you have */

@@ -2,6 +2,7 @@
 #include "tests/sim/centre.h"
 
 #include "server/courier.h"
+#include "server/device_report.h"
 #include "server/parts.h"
 
 #define DIR_NAME "/county"
@@ -319,6 +320,30 @@ enum err sim_centre_revoke(struct sim_centre *c, uint64_t device, struct diag *d
         rc = people_revoke(s.store, device, s.desk.seam->wall_ms(s.desk.seam->self), d);
     desk_close(&s);
     return rc;
+}
+
+enum err sim_centre_lost(struct sim_centre *c, uint64_t device, struct diag *d)
+{
+    struct desk_session s;
+    enum err rc = desk_open(c, &s, d);
+    if (!rc)
+        rc = people_lost(s.store, device, s.desk.seam->wall_ms(s.desk.seam->self), d);
+    desk_close(&s);
+    return rc;
+}
+
+enum err sim_centre_report(struct sim_centre *c, uint64_t device, struct arena *a, int *battery_out,
+                           struct str *version_out, struct diag *d)
+{
+    struct desk_session s;
+    struct device_report_row row;
+    enum err rc = desk_open(c, &s, d);
+    if (!rc)
+        rc = cstore_device_report(s.store, a, device, &row, NULL);
+    *battery_out = rc ? -1 : row.report.battery;
+    *version_out = rc ? STR("") : row.report.version;
+    desk_close(&s);
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
 }
 
 /* ---- the state as a hash ---- */

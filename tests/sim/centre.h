@@ -54,6 +54,11 @@ int sim_centre_hand_in(struct sim_centre *c, struct str frame);
 /* A bundle that somebody brings, and the one that goes back. */
 enum err sim_centre_bundle(struct sim_centre *c, struct str bundle, struct buf *answer_out, struct diag *d);
 enum err sim_centre_revoke(struct sim_centre *c, uint64_t device, struct diag *d);
+/* It was lost: revoked, and to erase what has receipts. */
+enum err sim_centre_lost(struct sim_centre *c, uint64_t device, struct diag *d);
+/* What the centre heard of the device itself: battery level, version ("" = nothing yet). */
+enum err sim_centre_report(struct sim_centre *c, uint64_t device, struct arena *a, int *battery_out,
+                           struct str *version_out, struct diag *d);
 struct sim_centre_counts {
     uint64_t frames, quarantined, clones, duplicates;
 };

@@ -549,6 +549,105 @@ static void wrong_row_numbers_heal_themselves(void **state)
     assert_int_equal(status_now(t).frames_quarantined, 0); /* nothing is set aside any more */
 }
 
+static void how_the_device_is_rides_along_when_it_changed(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct device_report now = {.battery = 2, .free_mb = 5000};
+    const struct deliver_options o = {.tries_max = 2, .state = &now};
+    struct deliver_result r;
+    struct str version;
+    int battery = 0;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    OK(sim_centre_report(c->centre, store_identity(t->store)->by.device, &t->a, &battery, &version, &t->d));
+    assert_int_equal(battery, -1);
+    OK(deliver(t->store, t->seam, &o, &r, &t->d));
+    assert_true(r.totals.report_told);
+    uint64_t with = r.totals.bytes_up;
+    OK(sim_centre_report(c->centre, store_identity(t->store)->by.device, &t->a, &battery, &version, &t->d));
+    assert_int_equal(battery, 2);
+    assert_true(version.n > 0);
+    /* Nothing changed: not a byte. */
+    now.free_mb = 4100;
+    OK(deliver(t->store, t->seam, &o, &r, &t->d));
+    assert_false(r.totals.report_told);
+    assert_true(r.totals.bytes_up < with);
+    uint64_t without = r.totals.bytes_up;
+    now.battery = 0;
+    OK(deliver(t->store, t->seam, &o, &r, &t->d));
+    assert_true(r.totals.report_told);
+    print_message("a word about the device: %d bytes, the first time %d\n",
+                  (int)(r.totals.bytes_up - without), (int)(with - without));
+    OK(sim_centre_report(c->centre, store_identity(t->store)->by.device, &t->a, &battery, &version, &t->d));
+    assert_int_equal(battery, 0);
+    assert_true(version.n > 0); /* said once, kept */
+}
+
+static int64_t counted(struct county *c, const char *sql)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    assert_int_equal(db_prepare(c->t->store->db, sql, &q, &c->t->d), ERR_OK);
+    assert_int_equal(stmt_step(q, &row, &c->t->d), ERR_OK);
+    int64_t n = col_i64(q, 0);
+    stmt_done(q);
+    return n;
+}
+
+/* Lost with a finished visit that had not been sent, and with one that somebody had begun: the first is given
+ * to the centre, where it stands apart; the second exists nowhere else, and stays. */
+static void a_lost_device_gives_what_it_has_and_erases_only_that(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    struct sim_centre_counts n;
+    struct work w;
+    uint64_t device;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "A");
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "B");
+    begin_work(t, &w, "visit", "H2");
+    say(t, &w, "/data/name", "begun");
+    work_close(&w);
+    device = store_identity(t->store)->by.device;
+    assert_int_equal(counted(c, "SELECT count(*) FROM row WHERE kind = 1"), 2);
+    OK(sim_centre_lost(c->centre, device, &t->d));
+    FAILS(sync_now(c, &r), ERR_DENIED);
+    OK(sim_centre_counts(c->centre, &n, &t->d));
+    assert_int_equal(n.quarantined, 1); /* "B" lies at the centre */
+    assert_int_equal(counted(c, "SELECT count(*) FROM outbox WHERE status = 0"), 0);
+    assert_int_equal(counted(c, "SELECT count(*) FROM row WHERE kind = 1"), 1);
+    assert_int_equal(counted(c, "SELECT count(*) FROM row WHERE kind = 4 AND state = 1"), 0);
+    assert_true(counted(c, "SELECT count(*) FROM chg WHERE batch = 0") > 0);
+    assert_int_equal(
+        counted(c, "SELECT count(*) FROM record r LEFT JOIN row k ON k.key = r.key WHERE k.key IS NULL"), 0);
+    assert_int_equal(counted(c, "SELECT count(*) FROM file"), 0);
+    /* Asked again, it stays as it is. */
+    FAILS(sync_now(c, &r), ERR_DENIED);
+    assert_true(counted(c, "SELECT count(*) FROM chg WHERE batch = 0") > 0);
+    device_reopen(t);
+    assert_int_equal(status_now(t).drafts, 1);
+}
+
+/* Only shut out: nothing is erased. */
+static void a_revoked_device_keeps_what_it_has(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t;
+    struct deliver_result r;
+    OK(join(c, false));
+    OK(sync_now(c, &r));
+    visit_once(c, "H1", "A");
+    OK(sync_now(c, &r));
+    OK(sim_centre_revoke(c->centre, store_identity(t->store)->by.device, &t->d));
+    FAILS(sync_now(c, &r), ERR_DENIED);
+    assert_int_equal(counted(c, "SELECT count(*) FROM row WHERE kind = 1"), 2);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, device_setup, device_teardown)
 #define COUNTY(f) cmocka_unit_test_setup_teardown(f, county_setup, county_teardown)
 
@@ -576,6 +675,9 @@ int main(void)
         COUNTY(a_token_that_ran_out_is_renewed_on_the_way),
         COUNTY(what_cannot_wait_leaves_first),
         COUNTY(wrong_row_numbers_heal_themselves),
+        COUNTY(how_the_device_is_rides_along_when_it_changed),
+        COUNTY(a_lost_device_gives_what_it_has_and_erases_only_that),
+        COUNTY(a_revoked_device_keeps_what_it_has),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
