@@ -336,6 +336,20 @@ static enum err judge(struct risk_job *j, struct buf *out, struct diag *d)
 
 /* -- what if ---------------------------------------------------------------------------------------- */
 
+static const char *level_text(struct str level, bool zh)
+{
+    static const struct {
+        const char *level, *zh, *en;
+    } words[] = {{"red", "立即", "now"},
+                 {"yellow", "7天内", "within 7 days"},
+                 {"blue", "下轮", "next round"},
+                 {"unknown", "有项目无法判断", "cannot judge all"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (str_eq_z(level, words[i].level))
+            return zh ? words[i].zh : words[i].en;
+    return zh ? "没有线索" : "no lead";
+}
+
 static void put_what_if(const struct what_if *w, bool zh, struct buf *out)
 {
     struct str from = w->from.n ? w->from : zh ? STR("（空）") : STR("(blank)");
@@ -347,8 +361,8 @@ static void put_what_if(const struct what_if *w, bool zh, struct buf *out)
     if (w->come.n)
         buf_printf(out, zh ? " 新增 %.*s" : " now %.*s", STR_ARG(w->come));
     if (!str_eq(w->level_from, w->level_to))
-        buf_printf(out, zh ? "；级别 %.*s 变为 %.*s" : "; level %.*s -> %.*s", STR_ARG(w->level_from),
-                   STR_ARG(w->level_to));
+        buf_printf(out, zh ? "；级别由“%s”变为“%s”" : "; level \"%s\" -> \"%s\"",
+                   level_text(w->level_from, zh), level_text(w->level_to, zh));
     buf_put_char(out, '\n');
 }
 

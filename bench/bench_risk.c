@@ -1,7 +1,7 @@
 /* doorstep-bench-risk FORM PACK ANSWERS [COUNT]: what judging costs. The script is run with a judge beside it
  * that is touched after every line, as at the door; then the finished household is judged whole COUNT times,
  * and COUNT times over from its saved answers, as a centre replays it. One JSON line a metric; of every touch
- * the wall time of this run, of the others the best of ten batches.
+ * the best of twenty passes, of the others the best of ten batches.
  */
 #include "agent/script.h"
 #include "bench/bench.h"
@@ -14,6 +14,7 @@
 
 #define TOUCHES_MAX 10000
 #define BATCHES 10
+#define PASSES 20 /* of the script */
 
 struct stopwatch {
     struct arena a, line;
@@ -21,9 +22,10 @@ struct stopwatch {
     const struct pack *pack;
     struct judge *judge;
     struct judge_input in;
-    char folder[4096]; /* of the form */
-    double touch_us[TOUCHES_MAX];
-    uint32_t touches;
+    char folder[4096];            /* of the form */
+    double touch_us[TOUCHES_MAX]; /* the best of all passes */
+    bool anew[TOUCHES_MAX];       /* somebody came or left: everything was judged */
+    uint32_t touches, pass;
     uint64_t judged;
 };
 
@@ -56,8 +58,12 @@ static enum err touch(void *self, struct diag *d)
     uint32_t again = 0;
     double from = wall_ms();
     enum err rc = judge_touch(w->judge, &again, d);
-    if (w->touches < TOUCHES_MAX)
-        w->touch_us[w->touches++] = (wall_ms() - from) * 1000;
+    double us = (wall_ms() - from) * 1000;
+    if (w->touches < TOUCHES_MAX) {
+        double *best = &w->touch_us[w->touches];
+        *best = w->pass == 0 || us < *best ? us : *best;
+        w->anew[w->touches++] = again == pack_check_count(w->pack);
+    }
     w->judged += again;
     return rc;
 }
@@ -121,6 +127,26 @@ static enum err script(struct stopwatch *w, const char *path, struct diag *d)
     return rc ? rc : script_run(&s, text, d);
 }
 
+/* Answers, and lines that bring or take a person, apart. */
+static void report_touches(struct stopwatch *w, const struct report *r)
+{
+    double list[TOUCHES_MAX];
+    for (int anew = 0; anew < 2; anew++) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < w->touches; i++)
+            if (w->anew[i] == (anew == 1))
+                list[n++] = w->touch_us[i];
+        if (n == 0)
+            continue;
+        qsort(list, n, sizeof *list, ascending);
+        report_number(r, anew ? "person_added_us_median" : "touch_us_median", list[n / 2]);
+        report_number(r, anew ? "person_added_us_max" : "touch_us_p99",
+                      anew ? list[n - 1] : list[n * 99 / 100]);
+        if (!anew)
+            report_number(r, "touch_us_max", list[n - 1]);
+    }
+}
+
 static enum err measure(struct stopwatch *w, const struct session_host *host, const struct report *r,
                         uint32_t count, struct diag *d)
 {
@@ -142,11 +168,9 @@ static enum err measure(struct stopwatch *w, const struct session_host *host, co
     buf_free(&xml);
     if (rc)
         return rc;
-    qsort(w->touch_us, w->touches, sizeof(*w->touch_us), ascending);
     report_number(r, "touches", w->touches);
-    report_number(r, "checks_judged_a_touch", (double)w->judged / w->touches);
-    report_number(r, "touch_us_median", w->touch_us[w->touches / 2]);
-    report_number(r, "touch_us_p99", w->touch_us[w->touches * 99 / 100]);
+    report_number(r, "checks_judged_a_touch", (double)w->judged / w->touches / PASSES);
+    report_touches(w, r);
     report_number(r, "full_us", full);
     report_number(r, "replay_us", again);
     report_number(r, "replay_households_a_minute", 60e6 / again);
@@ -182,10 +206,16 @@ int main(int argc, char **argv)
         rc = pack_load(&w.a, json, w.form, &w.pack, &findings, &d);
     w.in = (struct judge_input){.area = STR("990101001201"), .today = now_ms(NULL) / 86400000};
     struct session_options o = {.form = w.form, .host = &host, .row_key_next = 1};
-    if (!rc)
+    for (w.pass = 0; !rc && w.pass < PASSES; w.pass++) {
+        judge_close(w.judge);
+        session_close(w.in.now);
+        w.judge = NULL;
+        w.in.now = NULL;
+        w.touches = 0;
         rc = session_open(&w.a, &o, &w.in.now, &d);
-    if (!rc)
-        rc = script(&w, argv[3], &d);
+        if (!rc)
+            rc = script(&w, argv[3], &d);
+    }
     if (!rc)
         rc = measure(&w, &host, &r, argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 2000, &d);
     if (rc)

@@ -628,10 +628,14 @@ static void put_unit(struct buf *out, struct str unit, enum language l)
     static const struct {
         const char *unit, *zh, *en;
     } units[] = {
-        {"CNY", "元", " yuan"},          {"%", "%", "%"},
-        {"minutes", "分钟", " minutes"}, {"days", "天", " days"},
-        {"months", "个月", " months"},   {"years", "岁", " years"},
-        {"people", "人", " people"},
+        {"CNY", "元", " yuan"},
+        {"%", "%", "%"},
+        {"minutes", "分钟", " minutes"},
+        {"days", "天", " days"},
+        {"months", "个月", " months"},
+        {"years", "岁", " years"},
+        {"people", "人", ""},
+        {"x", "倍", " times"},
     };
     for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++)
         if (str_starts(unit, str_of(units[i].unit))) {
@@ -835,6 +839,8 @@ enum err explain_finding(struct judging *j, const struct pack_check *c, enum tru
         .name_en = c->name.en,
         .missing = STR(""),
         .source = c->source,
+        .source_zh = c->source_words.zh,
+        .source_en = c->source_words.en,
     };
     enum err rc = t == TRUTH_TRUE ? explain_hit(j, c, &f) : explain_missing(j, fault, &f);
     if (!rc)
@@ -882,7 +888,7 @@ static void put_finding(struct buf *out, const struct finding *f, bool en)
     if (hit)
         put_line(out, en ? "Rests on: " : "依据：", en ? f->values_en : f->values_zh);
     put_line(out, en ? "Check next: " : "接着核实：", en ? f->follow_en : f->follow_zh);
-    put_line(out, en ? "Source: " : "来源：", f->source);
+    put_line(out, en ? "Source: " : "来源：", en ? f->source_en : f->source_zh);
 }
 
 /* Risks, then what cannot be judged, then differences from records, then the clocks. */

@@ -562,7 +562,8 @@ static enum err fn_dept(struct eval *e, const struct value *args, uint32_t count
     (void)count;
     for (i = 0; !s->prev && i < j->p->sets.count; i++) {
         const struct pack_set *set = &j->p->sets.at[i];
-        uint32_t row = set->dept_count ? row_of(&s->rows[i], e->context) : UINT32_MAX;
+        bool sent = set->dept_count && j->dept_rows[i].list.count; /* else it is looked for in vain */
+        uint32_t row = sent ? row_of(&s->rows[i], e->context) : UINT32_MAX;
         for (uint32_t k = 0; row != UINT32_MAX && k < set->dept_count; k++)
             if (str_eq(set->dept[k].name, name))
                 return dept_cell(s, i, k, row, out);

@@ -33,7 +33,8 @@ struct finding {
     struct str inputs;               /* JSON object: every value the check read, by name; canonical */
     struct str params;               /* JSON object: parameters used, with the area and year they came from */
     struct str missing;              /* names, space-separated; CANNOT_JUDGE */
-    struct str source;
+    struct str source;               /* codes of the pack */
+    struct str source_zh, source_en; /* what they stand for, as far as the pack says */
 };
 
 struct judgement {

@@ -608,6 +608,44 @@ static void read_check(struct pack_loader *l, const struct json *o)
     read_check_values(l, o, c, where);
 }
 
+/* "S-QA S-LZ" in the words of the pack's "sources", which are a text each, or one for each language. A code
+ * that is not among them stands for itself. */
+static void read_source_words(struct pack_loader *l, const struct json *sources, struct pack_check *c)
+{
+    struct buf zh, en;
+    struct str rest = c->source, code;
+    buf_init(&zh, 1u << 16);
+    buf_init(&en, 1u << 16);
+    while (str_word(&rest, &code)) {
+        const struct json *s = NULL;
+        for (const struct json *x = sources ? sources->child : NULL; x && !s; x = x->next)
+            s = str_eq(x->name, code) ? x : NULL;
+        bool words = s && s->type == JSON_OBJECT, text = s && s->type == JSON_STRING;
+        buf_put_z(&zh, zh.n ? "；" : "");
+        buf_put_z(&en, en.n ? "; " : "");
+        buf_put_str(&zh, words ? json_text(s, "zh") : text ? s->text : code);
+        buf_put_str(&en, words ? json_text(s, "en") : text ? s->text : code);
+    }
+    c->source_words = (struct words){arena_str(l->a, buf_str(&zh)), arena_str(l->a, buf_str(&en))};
+    if (zh.failed || en.failed || !c->source_words.zh.p || !c->source_words.en.p)
+        l->rc = ERR_NOMEM;
+    buf_free(&zh);
+    buf_free(&en);
+}
+
+static void read_sources(struct pack_loader *l, const struct json *root)
+{
+    const struct json *sources = pack_object(l, root, "sources", false, STR("pack"));
+    for (const struct json *s = sources ? sources->child : NULL; s && !l->rc; s = s->next)
+        if (s->type == JSON_OBJECT)
+            (void)pack_words(l, s, pack_where(l, "sources", s->name, ""));
+        else if (s->type != JSON_STRING)
+            PACK_ERROR(l, s->line, pack_where(l, "sources", s->name, ""),
+                       "A source is told as text, or as zh and en.");
+    for (uint32_t i = 0; i < l->pack->checks.count && !l->rc; i++)
+        read_source_words(l, sources, &l->pack->checks.at[i]);
+}
+
 static void read_checks(struct pack_loader *l, const struct json *root)
 {
     const struct json *list = pack_array(l, root, "checks", !l->pack->table, STR("pack"));
@@ -834,6 +872,7 @@ static void read_all(struct pack_loader *l, const struct json *root)
     pack_read_lookups(l, root);
     read_derived(l, root);
     read_checks(l, root);
+    read_sources(l, root);
     read_categories(l, root);
     if (!l->rc)
         pack_compile(l);

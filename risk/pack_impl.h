@@ -125,6 +125,7 @@ struct template
 
 struct pack_check {
     struct str id, source;
+    struct words source_words;
     enum severity severity;
     enum finding_kind kind;
     bool urgent;

@@ -121,7 +121,7 @@ static const struct option_row {
     [OPTION_OUT] = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
     [OPTION_LANGUAGE] = {"--language",   "zh|en",     "of findings (from LANG when left out)"},
     [OPTION_KEEP] = {"--keep",       "N",         "the n-th of the values as listed holds"},
-    [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds"},
+    [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds; of a lead the note, of a flag the reason"},
     [OPTION_SOURCE] = {"--source",     "TEXT",      "who said it"},
     [OPTION_MEMBERS] = {"--members",    "TEXT",      "who goes, in words"},
     [OPTION_MAPPING] = {"--mapping",    "NAME",      "columns are called as in the mapping kept under this name"},
