@@ -4,10 +4,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "platform/base/str.h"
 
 #define POWER "/sys/class/power_supply"
 
@@ -20,7 +21,9 @@ static int number_in(const char *supply, const char *name)
         return -1;
     ssize_t got = read(fd, text, sizeof text - 1);
     close(fd);
-    return got > 0 && text[0] >= '0' && text[0] <= '9' ? (int)strtol(text, NULL, 10) : -1;
+    struct str digits = str_trim((struct str){text, got > 0 ? (size_t)got : 0});
+    uint64_t v = 0;
+    return str_to_u64(digits, &v) && v <= 1000 ? (int)v : -1;
 }
 
 int posix_battery_percent(void)
