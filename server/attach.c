@@ -173,8 +173,6 @@ enum err srv_part(struct server *s, struct cstore *st, struct arena *a, struct s
 
 /* ---- patches ---- */
 
-#define PATCH_OBJECT_MAX (16u << 20) /* larger ones would hold up a request for seconds */
-
 enum err srv_patch(struct server *s, struct cstore *st, struct arena *a,
                    const unsigned char from[static SHA256_SIZE], const unsigned char to[static SHA256_SIZE],
                    struct str target, struct str *patch_out, struct diag *d)
@@ -186,11 +184,11 @@ enum err srv_patch(struct server *s, struct cstore *st, struct arena *a,
     if (rc != ERR_NOT_FOUND)
         return rc;
     rc = cstore_object(st, a, from, NULL, &base, NULL);
-    if (rc == ERR_NOT_FOUND || (!rc && (base.n > PATCH_OBJECT_MAX || target.n > PATCH_OBJECT_MAX)))
+    if (rc == ERR_NOT_FOUND || (!rc && (base.n > SRV_PATCH_OBJECT_MAX || target.n > SRV_PATCH_OBJECT_MAX)))
         return ERR_OK;
     if (rc)
         return diag_set(d, rc, "The earlier version of an object could not be read.");
-    buf_init(&patch, 2 * (size_t)PATCH_OBJECT_MAX);
+    buf_init(&patch, 2 * (size_t)SRV_PATCH_OBJECT_MAX);
     rc = zstd_patch(base, target, &patch, d);
     if (!rc && patch.n < target.n / 4 * 3) {
         *patch_out = arena_str(a, buf_str(&patch));

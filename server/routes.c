@@ -227,10 +227,10 @@ static enum err get_down(struct call *c, struct diag *d)
     return down_build(c->server, c->st, c->a, &ask, &c->reply->body, &any, d);
 }
 
-/* "bytes=N-", "bytes=N-M"; anything else is the whole object. */
-static bool range_read(struct str header, size_t size, size_t *from, size_t *to)
+/* "bytes=N-", "bytes=N-M"; anything else is the whole object. The last byte may lie behind the end. */
+static bool range_read(struct str header, uint64_t *from, uint64_t *last)
 {
-    uint64_t lo = 0, hi = size ? size - 1 : 0;
+    uint64_t lo = 0, hi = UINT64_MAX;
     struct str dash;
     if (!str_starts(header, STR("bytes=")))
         return false;
@@ -239,54 +239,82 @@ static bool range_read(struct str header, size_t size, size_t *from, size_t *to)
         return false;
     if (rest.n && !str_to_u64(rest, &hi))
         return false;
-    *from = (size_t)lo;
-    *to = hi < size ? (size_t)hi + 1 : size;
+    *from = lo;
+    *last = hi;
     return true;
 }
 
-/* The whole, or the range that was asked for. */
-static enum err give_bytes(struct call *c, struct str bytes)
+/* A range: `bytes` are those from `from` on of something of `size`; none = it lies behind the end. */
+static void give_range(struct call *c, struct str bytes, uint64_t from, uint64_t size)
 {
-    size_t from = 0, to = 0;
     struct buf text;
-    struct str range = http_header_find(c->request->headers, c->request->header_count, "Range");
-    if (!range_read(range, bytes.n, &from, &to)) {
-        buf_put_str(&c->reply->body, bytes);
-        return ERR_OK;
-    }
     buf_init(&text, 128);
-    if (from >= to) {
-        c->reply->status = 416;
-        buf_printf(&text, "bytes */%zu", bytes.n);
-    } else {
-        c->reply->status = 206;
-        buf_printf(&text, "bytes %zu-%zu/%zu", from, to - 1, bytes.n);
-        buf_put_str(&c->reply->body, str_sub(bytes, from, to - from));
-    }
+    c->reply->status = bytes.n ? 206 : 416;
+    if (bytes.n)
+        buf_printf(&text, "bytes %llu-%llu/%llu", (unsigned long long)from,
+                   (unsigned long long)(from + bytes.n - 1), (unsigned long long)size);
+    else
+        buf_printf(&text, "bytes */%llu", (unsigned long long)size);
     reply_header(c->reply, "Content-Range", arena_str(c->texts, buf_str(&text)));
     buf_free(&text);
+    buf_put_str(&c->reply->body, bytes);
+}
+
+static uint64_t range_count(uint64_t from, uint64_t last)
+{
+    return last < from ? 0 : last - from < UINT64_MAX ? last - from + 1 : UINT64_MAX;
+}
+
+/* A patch is short: it is held whole, and cut. */
+static enum err give_patch(struct call *c, struct str patch, bool ranged, uint64_t from, uint64_t last)
+{
+    reply_header(c->reply, "Ds-Patch", STR("1"));
+    size_t at = from < patch.n ? (size_t)from : patch.n;
+    uint64_t count = range_count(from, last);
+    if (ranged)
+        give_range(c, str_sub(patch, at, count < patch.n ? (size_t)count : patch.n), from, patch.n);
+    else
+        buf_put_str(&c->reply->body, patch);
     return ERR_OK;
 }
 
-/* With from=SHA256: a patch against that version when it is shorter, marked as such; else the object. */
+/* With from=SHA256: a patch against that version when it is shorter, marked as such; else the object. Of a
+ * range no more is read than the range. */
 static enum err get_object(struct call *c, struct diag *d)
 {
     unsigned char hash[SHA256_SIZE], base[SHA256_SIZE];
     struct str bytes, patch = STR_NONE;
+    uint64_t at = 0, last = UINT64_MAX, size = 0;
+    enum err rc = ERR_OK;
     if (!hex_read(c->tail, hash, sizeof hash))
         return diag_set(d, ERR_USAGE, "An object is named by 64 hexadecimal digits.");
     struct str from = http_query(c->a, c->request->url, "from");
     if (from.p && !hex_read(from, base, sizeof base))
         return diag_set(d, ERR_USAGE, "from= names an object by 64 hexadecimal digits.");
-    enum err rc = cstore_object(c->st, c->a, hash, NULL, &bytes, d);
-    if (!rc && from.p)
-        rc = srv_patch(c->server, c->st, c->a, base, hash, bytes, &patch, d);
+    struct str header = http_header_find(c->request->headers, c->request->header_count, "Range");
+    bool ranged = range_read(header, &at, &last);
+    if (from.p)
+        rc = cstore_object_range(c->st, c->a, hash, 0, 0, &bytes, &size, d);
+    if (!rc && from.p && size <= SRV_PATCH_OBJECT_MAX) {
+        rc = cstore_object(c->st, c->a, hash, NULL, &bytes, d);
+        if (!rc)
+            rc = srv_patch(c->server, c->st, c->a, base, hash, bytes, &patch, d);
+    }
     if (rc)
         return rc;
-    if (patch.p)
-        reply_header(c->reply, "Ds-Patch", STR("1"));
     reply_header(c->reply, "Content-Type", STR("application/octet-stream"));
-    return give_bytes(c, patch.p ? patch : bytes);
+    if (patch.p)
+        return give_patch(c, patch, ranged, at, last);
+    if (ranged) {
+        rc = cstore_object_range(c->st, c->a, hash, at, range_count(at, last), &bytes, &size, d);
+        if (!rc)
+            give_range(c, bytes, at, size);
+    } else {
+        rc = cstore_object(c->st, c->a, hash, NULL, &bytes, d);
+        if (!rc)
+            buf_put_str(&c->reply->body, bytes);
+    }
+    return rc;
 }
 
 /* Frames of others, brought by a handheld that has radio; it takes the answer home to them. */

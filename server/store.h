@@ -269,6 +269,10 @@ enum err cstore_object_put(struct cstore *s, const unsigned char hash[static SHA
                            struct str bytes, int64_t now_ms, struct diag *d) MUST_USE;
 enum err cstore_object(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
                        struct str *kind_out, struct str *bytes_out, struct diag *d) MUST_USE;
+/* At most `count` bytes from `from` on, and how long the whole is. */
+enum err cstore_object_range(struct cstore *s, struct arena *a, const unsigned char hash[static SHA256_SIZE],
+                             uint64_t from, uint64_t count, struct str *bytes_out, uint64_t *size_out,
+                             struct diag *d) MUST_USE;
 
 struct form_row {
     unsigned char hash[SHA256_SIZE];

@@ -108,6 +108,7 @@ enum err srv_part_receipt(struct server *s, struct cstore *st, struct arena *a,
                           struct diag *d) MUST_USE;
 
 /* ---- patches between published objects ---- */
+#define SRV_PATCH_OBJECT_MAX (16u << 20) /* patches of larger ones would hold up a request for seconds */
 /* p NULL in *patch_out: there is none worth sending. Made on first use, then kept. Takes the write turn. */
 enum err srv_patch(struct server *s, struct cstore *st, struct arena *a,
                    const unsigned char from[static SHA256_SIZE], const unsigned char to[static SHA256_SIZE],

@@ -3,28 +3,53 @@
  * begun and left is gone after a week. */
 #include "server/transport.h"
 
-/* The oldest of the device's own make room for the new one; of others only those that nobody works on. */
-static enum err make_room(struct cstore *st, const struct upload_row *u, struct diag *d)
+/* What was left for a week goes. */
+static enum err drop_left(struct cstore *st, int64_t now_ms, struct diag *d)
 {
     struct upload_row old;
     enum err rc = ERR_OK;
-    while (!(rc = cstore_upload_oldest(st, 0, 0, &old, d)) && u->touched_ms - old.touched_ms > UPLOAD_LIFE_MS)
+    while (!(rc = cstore_upload_oldest(st, 0, 0, &old, d)) && now_ms - old.touched_ms > UPLOAD_LIFE_MS)
         if ((rc = cstore_upload_drop(st, &old, d)))
             return rc;
-    while (!rc || rc == ERR_NOT_FOUND) {
-        struct upload_usage use = {0};
-        rc = cstore_upload_usage(st, u->device, u->inc, &use, d);
-        bool own = use.count >= UPLOADS_OF_DEVICE_MAX ||
-                   (use.count && use.bytes + u->total > UPLOAD_BYTES_OF_DEVICE_MAX);
-        bool all = use.bytes_all + u->total > UPLOAD_BYTES_MAX;
-        if (rc || (!own && !all))
-            return rc;
-        rc = cstore_upload_oldest(st, own ? u->device : 0, own ? u->inc : 0, &old, d);
-        if (!rc && !own && u->touched_ms - old.touched_ms < UPLOAD_IDLE_MS)
-            return diag_set(d, ERR_BUSY,
-                            "Many handhelds are sending large frames just now; try again later.");
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
+/* Of a device's own uploads, each counted as large as it will be, the oldest make room for a new one. */
+static enum err room_of_device(struct cstore *st, const struct upload_row *u, struct diag *d)
+{
+    struct upload_usage use = {0};
+    struct upload_row old;
+    enum err rc;
+    while (!(rc = cstore_upload_usage(st, u->device, u->inc, &use, d)) &&
+           (use.count >= UPLOADS_OF_DEVICE_MAX ||
+            (use.count && use.bytes + u->total > UPLOAD_BYTES_OF_DEVICE_MAX))) {
+        rc = cstore_upload_oldest(st, u->device, u->inc, &old, d);
         if (!rc)
             rc = cstore_upload_drop(st, &old, d);
+        if (rc)
+            return rc;
+    }
+    return rc;
+}
+
+/* All devices together: every piece asks for its own bytes. Only what nobody works on makes room. */
+static enum err room_of_all(struct cstore *st, const struct upload_row *u, uint64_t bytes, struct diag *d)
+{
+    struct upload_usage use = {0};
+    struct upload_row old;
+    enum err rc;
+    while (!(rc = cstore_upload_usage(st, u->device, u->inc, &use, d)) &&
+           use.bytes_all + bytes > UPLOAD_BYTES_MAX) {
+        rc = cstore_upload_oldest(st, 0, 0, &old, d);
+        if (rc && rc != ERR_NOT_FOUND)
+            return rc;
+        if (rc || u->touched_ms - old.touched_ms < UPLOAD_IDLE_MS ||
+            memcmp(old.id, u->id, BATCH_ID_SIZE) == 0)
+            return diag_set(d, ERR_BUSY,
+                            "Many handhelds are sending large frames just now; try again later.");
+        rc = cstore_upload_drop(st, &old, d);
+        if (rc)
+            return rc;
     }
     return rc;
 }
@@ -113,12 +138,16 @@ enum err upload_put(struct server *s, struct cstore *st, const struct device_row
     if (rc == ERR_NOT_FOUND) {
         u = named(s, carrier, id, total);
         out->gap = at > 0;
-        rc = out->gap ? ERR_OK : make_room(st, &u, d);
+        rc = drop_left(st, u.touched_ms, d);
+        if (!rc && !out->gap)
+            rc = room_of_device(st, &u, d);
     } else if (!rc && u.total != total) {
         rc = diag_set(d, ERR_USAGE, "This frame was said to have %llu bytes before.",
                       (unsigned long long)u.total);
     }
     u.touched_ms = srv_now_ms(s);
+    if (!rc && !out->gap)
+        rc = room_of_all(st, &u, bytes.n, d);
     if (!rc && !out->gap)
         rc = append(st, &u, at, bytes, out, d);
     rc = write_end(s, st, rc, d);

@@ -113,8 +113,8 @@ static inline struct centre_counts counts_of(struct world *w)
 
 struct answer {
     int status;
-    struct str body, type, offset, patch; /* Ds-Offset, Ds-Patch */
-    bool done;                            /* Ds-Done */
+    struct str body, type, offset, patch, content_range; /* Ds-Offset, Ds-Patch */
+    bool done;                                           /* Ds-Done */
 };
 
 struct asking {
@@ -138,11 +138,13 @@ static inline struct answer ask(struct world *w, const struct asking *q)
     struct str type = http_header_find(reply.headers, reply.header_count, "Content-Type");
     struct str offset = http_header_find(reply.headers, reply.header_count, "Ds-Offset");
     struct str patch = http_header_find(reply.headers, reply.header_count, "Ds-Patch");
+    struct str range = http_header_find(reply.headers, reply.header_count, "Content-Range");
     struct answer out = {.status = reply.status,
                          .body = arena_str(&w->a, buf_str(&reply.body)),
                          .type = arena_str(&w->a, type),
                          .offset = arena_str(&w->a, offset),
                          .patch = arena_str(&w->a, patch),
+                         .content_range = arena_str(&w->a, range),
                          .done = http_header_find(reply.headers, reply.header_count, "Ds-Done").n > 0};
     buf_free(&reply.body);
     arena_free(&texts);

@@ -1,11 +1,12 @@
 /* tcp_cuts: a large frame over real TCP, cut at every byte.
  *
- *   tcp_cuts [--step N] [--bytes N]
+ *   tcp_cuts [--step N] [--bytes N] [--from K] [--to K]
  *
  * The centre's own HTTP server and store, libcurl and the sync machine in one process, with a relay between
  * them that resets the connection once, after k bytes upward, for every k, and then after k bytes downward.
  * Each time the frame must arrive, once, with a receipt, in one run; and what travelled twice is at most a
- * piece and what was on its way. --step takes every N-th k only.
+ * piece and what was on its way. --step takes every N-th k only, --from and --to a part of them. Before that
+ * some frames are sent by three connections at once, in pieces of different sizes: each is stored once.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -407,6 +408,73 @@ static void round_run(size_t size, uint64_t cut_up, uint64_t cut_down)
     arena_free(&a);
 }
 
+/* ---- one frame by several connections at once, as when a link hangs and the next one is tried ---- */
+
+#define RACERS 3
+#define RACES 20
+
+struct racer {
+    pthread_t thread;
+    char name[2 * BATCH_ID_SIZE + 1];
+    size_t piece;
+    uint32_t stored, wrong;
+};
+
+static void put_piece(struct racer *x, size_t at)
+{
+    char url[200];
+    struct arena a;
+    struct http_reply reply = {0};
+    struct str bytes = str_sub(w.frame, at, x->piece);
+    (void)snprintf(url, sizeof url, "/v1/u/%s?o=%zu&t=%zu", x->name, at, w.frame.n);
+    struct http_request q = {.method = HTTP_PUT, .url = str_of(url), .body = bytes, .header_count = 1};
+    arena_init(&a, 1u << 20);
+    buf_init(&reply.body, 1u << 20);
+    struct buf bearer;
+    buf_init(&bearer, 4096);
+    buf_put_z(&bearer, "Bearer ");
+    buf_put_str(&bearer, w.token);
+    q.headers[0] = (struct http_header){STR("Authorization"), buf_str(&bearer)};
+    srv_handle(w.server, &q, &a, &reply);
+    x->stored += reply.status == 200;
+    x->wrong += reply.status != 200 && reply.status != 204;
+    buf_free(&bearer);
+    buf_free(&reply.body);
+    arena_free(&a);
+}
+
+static void *race(void *self)
+{
+    struct racer *x = self;
+    for (size_t at = 0; at < w.frame.n; at += x->piece)
+        put_piece(x, at);
+    return NULL;
+}
+
+static void races_run(size_t size)
+{
+    for (int round = 0; round < RACES; round++) {
+        struct racer x[RACERS] = {0};
+        struct frame f;
+        struct arena a;
+        size_t n;
+        arena_init(&a, 256u << 20);
+        frame_next(&a, size);
+        OK(frame_parse(w.frame, &f, &n, &w.d));
+        for (int i = 0; i < RACERS; i++) {
+            hex_write(f.batch_id, BATCH_ID_SIZE, x[i].name);
+            x[i].piece = 5000 + 1700 * (size_t)i;
+            CHECK(pthread_create(&x[i].thread, NULL, race, &x[i]) == 0);
+        }
+        for (int i = 0; i < RACERS; i++) {
+            CHECK(pthread_join(x[i].thread, NULL) == 0);
+            WANT(x[i].wrong == 0 && x[i].stored > 0);
+        }
+        arena_free(&a);
+    }
+    WANT(frames_stored() == RACES);
+}
+
 static int drop(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st, (void)kind, (void)at;
@@ -415,13 +483,16 @@ static int drop(const char *path, const struct stat *st, int kind, struct FTW *a
 
 int main(int argc, char **argv)
 {
-    uint64_t step = 1, size = 42000, rounds = 0, most = 0;
+    uint64_t step = 1, size = 42000, from = 1, to = UINT64_MAX, rounds = 0, most = 0;
     char dir[] = "/tmp/tcp_cuts.XXXXXX";
     pthread_t thread;
     for (int i = 1; i + 1 < argc; i += 2) {
-        uint64_t *to = strcmp(argv[i], "--step") == 0 ? &step : &size;
-        if (!str_to_u64(str_of(argv[i + 1]), to) || *to == 0) {
-            fprintf(stderr, "tcp_cuts [--step N] [--bytes N]\n");
+        uint64_t *number = strcmp(argv[i], "--step") == 0   ? &step
+                           : strcmp(argv[i], "--from") == 0 ? &from
+                           : strcmp(argv[i], "--to") == 0   ? &to
+                                                            : &size;
+        if (!str_to_u64(str_of(argv[i + 1]), number) || *number == 0) {
+            fprintf(stderr, "tcp_cuts [--step N] [--bytes N] [--from K] [--to K]\n");
             return 2;
         }
     }
@@ -436,12 +507,13 @@ int main(int argc, char **argv)
     CHECK(pthread_create(&thread, NULL, relay, NULL) == 0);
     OK(http_curl_open(NULL, &w.curl, &w.d));
 
+    races_run(size);
     round_run(size, NEVER, NEVER);
     uint64_t up = atomic_load(&w.up), down = atomic_load(&w.down);
     rounds++;
     printf("undisturbed: frame of %zu bytes, %llu bytes up, %llu down\n", w.frame.n, (unsigned long long)up,
            (unsigned long long)down);
-    for (w.at = 1; w.at < up + down; w.at += step) {
+    for (w.at = from; w.at < up + down && w.at <= to; w.at += step) {
         w.downward = w.at >= up;
         round_run(size, w.downward ? NEVER : w.at, w.downward ? w.at - up + 1 : NEVER);
         uint64_t again = atomic_load(&w.up) > up ? atomic_load(&w.up) - up : 0;
@@ -449,7 +521,7 @@ int main(int argc, char **argv)
         most = again > most ? again : most;
         rounds++;
     }
-    WANT(frames_stored() == rounds);
+    WANT(frames_stored() == RACES + rounds);
     printf("%llu rounds, %u cuts, every frame once; at most %llu bytes went twice\n",
            (unsigned long long)rounds, atomic_load(&w.cuts), (unsigned long long)most);
 

@@ -3,6 +3,7 @@
  */
 #include "tests/support/centre.h"
 
+#include "server/store_impl.h"
 #include "server/transport.h"
 #include "sync/batch_zstd.h"
 
@@ -174,6 +175,33 @@ static void a_device_can_fill_its_own_share_only(void **state)
     assert_int_equal(use.count_all, use.count + 1);
     is_offset(look(w, &other, frame), 200, "20000");
     assert_int_equal(put(w, &other, frame, 20000, frame.n).status, 200);
+}
+
+/* Many handhelds begin with one byte each and go on together: every piece asks for room, not the first only.
+ */
+static void all_together_fill_no_more_than_there_is(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "A", ""), other = enrolled(w, "B", "");
+    struct str frame = large_frame(w, &h, 60000);
+    struct stmt *q = NULL;
+    is_offset(put(w, &h, frame, 0, 20000), 204, "20000");
+    begin(w, &other, 1, FRAME_SIZE_MAX);
+    struct desk k = desk_begin(w, NULL); /* as if the other's were what all handhelds together have here */
+    OK(cstore_begin(k.st, &w->d));
+    OK(statement(k.st, "UPDATE upload SET have = ?2 WHERE county = ?1 AND device = ?3", &q, &w->d));
+    bind_u64(q, 2, UPLOAD_BYTES_MAX - 30000);
+    bind_u64(q, 3, other.device);
+    OK(stmt_run(q, &w->d));
+    OK(cstore_commit(k.st, &w->d));
+    desk_end(&k);
+
+    is_offset(put(w, &h, frame, 20000, 30000), 204, "30000");
+    assert_int_equal(put(w, &h, frame, 30000, 40001).status, 503); /* the other is being worked on */
+    is_offset(look(w, &h, frame), 200, "30000");
+    sim_advance(w->sim, UPLOAD_IDLE_MS + 1000);
+    is_offset(put(w, &h, frame, 30000, 40001), 204, "40001");
+    assert_int_equal(put(w, &h, frame, 40001, frame.n).status, 200);
 }
 
 static void what_was_begun_and_left_is_gone_after_a_week(void **state)
@@ -436,6 +464,47 @@ static void a_patch_goes_to_who_holds_the_earlier_version(void **state)
     assert_true(str_eq(a.body, target));
 }
 
+static void an_object_is_given_by_range(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "A", "");
+    unsigned char hash[SHA256_SIZE];
+    char url[200], hex[2 * SHA256_SIZE + 1] = {0};
+    struct str whole = random_text(w, 300001);
+    OK(sha256(whole, hash));
+    hex_write(hash, SHA256_SIZE, hex);
+    struct desk k = desk_begin(w, NULL);
+    OK(cstore_begin(k.st, &w->d));
+    OK(cstore_object_put(k.st, hash, STR("form"), whole, 1, &w->d));
+    OK(cstore_commit(k.st, &w->d));
+    desk_end(&k);
+    (void)snprintf(url, sizeof url, "/v1/o/%s", hex);
+    static const struct {
+        const char *range;
+        int status;
+        size_t from, to;
+        const char *says;
+    } cases[] = {
+        {"bytes=0-0", 206, 0, 1, "bytes 0-0/300001"},
+        {"bytes=100-65635", 206, 100, 65636, "bytes 100-65635/300001"},
+        {"bytes=300000-", 206, 300000, 300001, "bytes 300000-300000/300001"},
+        {"bytes=262144-999999999999", 206, 262144, 300001, "bytes 262144-300000/300001"},
+        {"bytes=0-18446744073709551615", 206, 0, 300001, "bytes 0-300000/300001"},
+        {"bytes=300001-", 416, 0, 0, "bytes */300001"},
+        {"bytes=18446744073709551615-", 416, 0, 0, "bytes */300001"},
+        {"bytes=9-3", 416, 0, 0, "bytes */300001"},
+        {"bytes=-5", 200, 0, 300001, NULL},
+        {"lines=1-2", 200, 0, 300001, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct answer a =
+            ask(w, &(struct asking){.url = url, .authorization = h.token, .range = str_of(cases[i].range)});
+        assert_int_equal(a.status, cases[i].status);
+        assert_true(str_eq(a.body, str_sub(whole, cases[i].from, cases[i].to - cases[i].from)));
+        assert_true(!cases[i].says || str_eq_z(a.content_range, cases[i].says));
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_open, world_close)
 
 int main(void)
@@ -446,6 +515,7 @@ int main(void)
         TEST(bytes_that_are_not_what_their_name_says_are_thrown_away),
         TEST(sizes_are_checked_before_anything_is_kept),
         TEST(a_device_can_fill_its_own_share_only),
+        TEST(all_together_fill_no_more_than_there_is),
         TEST(what_was_begun_and_left_is_gone_after_a_week),
         TEST(a_token_that_ran_out_does_not_block_an_upload),
         TEST(parts_come_in_any_order_and_twice),
@@ -456,6 +526,7 @@ int main(void)
         TEST(a_device_begins_so_many_files_and_ends_them),
         TEST(a_part_that_nobody_signed_is_refused),
         TEST(a_patch_goes_to_who_holds_the_earlier_version),
+        TEST(an_object_is_given_by_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
