@@ -106,6 +106,7 @@ static enum err request_make(struct rebirth *x, struct buf *frame_out, struct di
     uint32_t count = 0;
     struct buf payload;
     struct incarnation_request q = {.items = NULL};
+    struct incarnation_visit *visits = NULL;
     const struct frame_seal how = {.type = FRAME_MANIFEST,
                                    .device = id->by.device,
                                    .inc = id->by.inc,
@@ -125,6 +126,12 @@ static enum err request_make(struct rebirth *x, struct buf *frame_out, struct di
     }
     q.items = items;
     q.item_count = count;
+    if (!rc)
+        rc = store_undelivered(x->s, &x->a, &visits, &q.visit_count, &q.upto, d);
+    if (!rc && q.visit_count > INCARNATION_ITEMS_MAX)
+        rc = diag_set(d, ERR_LIMIT, "too much waits here to be handed over at once");
+    q.visits = visits;
+    x->next.upto = q.upto;
     memcpy(q.seal_public, x->next.seal.public, sizeof q.seal_public);
     memcpy(q.sign_public, x->next.sign.public, sizeof q.sign_public);
     buf_init(&payload, FRAME_RAW_MAX);

@@ -36,14 +36,16 @@ static const struct migration sealed_migrations[] = {
         "CREATE TABLE decision(n INTEGER PRIMARY KEY, row INTEGER NOT NULL, fld INTEGER NOT NULL, op INTEGER "
         "NOT NULL, val BLOB NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc INTEGER NOT NULL, "
         "over TEXT NOT NULL, UNIQUE(row, fld, hlc)) STRICT;"
-        /* batch: the frame that carries it, 0 = not cut. */
+        /* batch: the frame that carries it, 0 = not cut. inc: the incarnation whose change it is where that
+           is not the one that cuts it. */
         /* What an answer costs on a card is the pages that it touches: the log and one index. Only births
            have another one; and no reference to the row, which would want a third. */
         "CREATE TABLE chg(seq INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL, fld INTEGER "
         "NOT NULL,"
         "  op INTEGER NOT NULL, status INTEGER NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc "
         "INTEGER NOT NULL,"
-        "  seen INTEGER NOT NULL, val BLOB, batch INTEGER NOT NULL DEFAULT 0) STRICT;"
+        "  seen INTEGER NOT NULL, val BLOB, batch INTEGER NOT NULL DEFAULT 0, inc INTEGER NOT NULL DEFAULT 0) "
+        "STRICT;"
         "CREATE INDEX chg_waiting ON chg(visit, row, fld) WHERE batch = 0;"
         "CREATE INDEX chg_birth ON chg(row) WHERE op = 3;"
         "CREATE INDEX chg_batch ON chg(batch) WHERE batch > 0;"
@@ -55,7 +57,9 @@ static const struct migration sealed_migrations[] = {
         "batch_id BLOB NOT NULL,"
         "  frame BLOB NOT NULL, numbered INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0, status INTEGER "
         "NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms INTEGER, urgent INTEGER NOT NULL "
-        "DEFAULT 0) STRICT;"
+        "DEFAULT 0, as_inc INTEGER NOT NULL DEFAULT 0) STRICT;"
+        /* earlier incarnations of this device, and up to which change we go on from them */
+        "CREATE TABLE heir(inc INTEGER PRIMARY KEY, upto INTEGER NOT NULL) STRICT;"
         /* where the person stopped in a draft */
         "CREATE TABLE bookmark(visit INTEGER PRIMARY KEY, place TEXT NOT NULL) STRICT;"
         /* the log of a draft, in pieces; the visit has it whole once it is finalised */
@@ -552,6 +556,12 @@ enum err store_refresh(struct store *s, struct diag *d)
         arena_free(&texts);
         return rc;
     }
+    if (!rc)
+        rc = heirs_read(s, &texts, id.by.device, id.by.inc, &id, d);
+    if (rc) {
+        arena_free(&texts);
+        return rc;
+    }
     id.cursor = c.cursor;
     id.unsettled = t.unsettled.n > 0;
     id.retell = t.told.n && str_to_u64(t.told, &id.told);
@@ -897,6 +907,14 @@ enum err store_enrol_prepare(struct store *s, const struct identity *id, struct 
     return rc;
 }
 
+/* Of the same device: the downlink goes on, and tells everything once more; what the old incarnation
+ * delivered comes to the new one like anybody's. */
+static enum err goes_on(struct store *s, const struct identity *was, struct diag *d)
+{
+    enum err rc = meta_put_i64(s, "epoch", was->epoch, d);
+    return rc ? rc : meta_put_i64(s, "told", 0, d);
+}
+
 static enum err identity_write(struct store *s, const struct identity *id, struct diag *d)
 {
     struct buf json;
@@ -943,6 +961,8 @@ enum err store_enrol(struct store *s, const struct identity *id, struct diag *d)
         rc = was.enrolled ? rows_rename(s, &was, id, d) : adopt(s, id, d);
     if (!rc)
         rc = identity_write(s, id, d);
+    if (!rc && was.enrolled && was.by.device == id->by.device)
+        rc = goes_on(s, &was, d);
     if (!rc)
         rc = txn_commit(&t, d);
     txn_rollback(&t);

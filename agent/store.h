@@ -23,6 +23,7 @@
 #include "risk/judge.h"
 #include "sync/client.h"
 #include "sync/fieldmap.h"
+#include "sync/incarnation.h"
 
 struct store;
 
@@ -52,7 +53,10 @@ struct identity {
     uint32_t epoch;
     bool retell; /* the centre was set back: it tells everything again, from `told` on */
     uint64_t told;
-    bool unsettled;  /* something of a lost history waits for a draft to be finished */
+    bool unsettled;           /* something of a lost history waits for a draft to be finished */
+    const struct heir *heirs; /* what it goes on from: earlier incarnations of this device */
+    uint32_t heir_count;
+    uint64_t upto;   /* of a next one: the last change that the one before delivered */
     struct str over; /* why this incarnation is over: "copy", "restored", "revoked"; "" = it is not */
 };
 const struct identity *store_identity(const struct store *s);
@@ -65,6 +69,9 @@ struct str device_text(struct arena *a, uint64_t device);
 enum err store_enrol_prepare(struct store *s, const struct identity *id, struct diag *d) MUST_USE;
 /* The keys for another incarnation, kept before they are asked with: the same ones until it is granted. */
 enum err store_next_keys(struct store *s, struct identity *id, struct diag *d) MUST_USE;
+/* Finished visits without a receipt, by sequence, and the last sequence that has one. */
+enum err store_undelivered(struct store *s, struct arena *a, struct incarnation_visit **list_out,
+                           uint32_t *count_out, uint64_t *upto_out, struct diag *d) MUST_USE;
 /* Frames that were frozen and never taken: they are cut anew under another incarnation. */
 struct frozen {
     uint64_t batch_seq;
@@ -149,11 +156,11 @@ struct visit {
     bool revisit;          /* the interview was finalised before: earlier answers are carried */
     struct str prev_ended; /* of the visit before, ISO, "" = none */
     struct str started;
-    struct str place;   /* where the person stopped (store_visit_place), "" = nowhere */
-    bool edit;          /* a correction of what was sent; then !revisit, and prev is empty */
-    struct str unknown; /* VISIT_UNKNOWN of a draft */
+    struct str place;     /* where the person stopped (store_visit_place), "" = nowhere */
+    bool edit;            /* a correction of what was sent; then !revisit, and prev is empty */
+    struct str unknown;   /* VISIT_UNKNOWN of a draft */
     struct str judgement; /* the person's own, given before any finding was shown; "" = not yet */
-    uint64_t log_bytes; /* of the log that the draft has so far */
+    uint64_t log_bytes;   /* of the log that the draft has so far */
     /* Answers to open the session with: the interview as it is now, drafts included. */
     struct saved_interview now;
     /* As it was before this visit; empty when !revisit. */

@@ -116,8 +116,8 @@ static enum err about_row(struct store *s, struct arena *a, int64_t key, struct 
     return rc;
 }
 
-static enum err contested_of(struct store *s, struct arena *a, const struct record_cell *cell,
-                             struct contested *out)
+static enum err contested_of(struct store *s, struct arena *a, const struct record *r,
+                             const struct record_cell *cell, struct contested *out)
 {
     out->field = cell->field;
     out->count = cell->count;
@@ -130,7 +130,7 @@ static enum err contested_of(struct store *s, struct arena *a, const struct reco
         out->values[i] = (struct contested_value){.value = said ? v->value : STR_NONE,
                                                   .removed = v->op == CHANGE_ROW_DELETE,
                                                   .own = v->device == s->id.by.device,
-                                                  .disputes = record_disputes(cell, i),
+                                                  .disputes = record_disputes(r, cell, i),
                                                   .status = v->status,
                                                   .person = v->person,
                                                   .role = v->role,
@@ -160,7 +160,7 @@ static enum err open_ones(struct store *s, struct arena *a, int64_t key, struct 
         struct contested *c = vec_push(a, &out->list);
         if (c)
             *c = about;
-        if (!c || contested_of(s, a, &r.cells[i], c))
+        if (!c || contested_of(s, a, &r, &r.cells[i], c))
             rc = diag_set(d, ERR_NOMEM, "no memory to list answers in dispute");
     }
     return rc;
@@ -279,6 +279,8 @@ static enum err decide(struct store *s, struct counters *c, struct arena *a, con
         return rc;
     log.changes.at[0].row = row->id;
     rc = decision_note(s, row, &r, &log.changes.at[0], d);
+    if (!rc)
+        rc = record_inherit_own(s, a, &r, d);
     if (!rc && record_apply(a, &r, &log.changes.at[0], s->id.by.device, s->id.by.inc, log.changes.at[0].hlc,
                             0, &result))
         rc = diag_set(d, ERR_NOMEM, "no memory to decide");

@@ -5,7 +5,9 @@
  * or when these data turn out to be older than what was sent: a backup was put back. From then on nothing is
  * frozen under its name; people go on capturing. Once another identity is granted, everything that the centre
  * does not have becomes the work of that one: rows that it does not know get new ids, frozen frames without
- * receipt are cut anew.
+ * receipt are cut anew. What was finished before a copy was made, both copies hold: the centre says under
+ * which incarnation such a visit goes, so that both name it alike and it counts once. And the new incarnation
+ * is the heir of what it goes on from (`heir`): to what it said before, it is the same author.
  */
 #include "agent/store_impl.h"
 
@@ -113,14 +115,113 @@ enum err store_frozen_lost(struct store *s, struct arena *a, struct frozen **lis
     return rc;
 }
 
+/* ---- what it goes on from ---- */
+
+enum err heirs_read(struct store *s, struct arena *a, uint64_t device, uint32_t inc, struct identity *out,
+                    struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool more = false;
+    VEC(struct heir) list = {0};
+    enum err rc = db_prepare(s->db, "SELECT inc, upto FROM heir ORDER BY inc", &q, d);
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+        struct heir *h = vec_push(a, &list);
+        if (h)
+            *h = (struct heir){device, inc, (uint32_t)col_i64(q, 0), (uint64_t)col_i64(q, 1)};
+        else
+            rc = diag_set(d, ERR_NOMEM, "no memory for this device's settings");
+    }
+    stmt_done(q);
+    out->heirs = list.at;
+    out->heir_count = list.count;
+    return rc;
+}
+
+enum err record_inherit_own(const struct store *s, struct arena *a, struct record *r, struct diag *d)
+{
+    for (uint32_t i = 0; i < s->id.heir_count; i++)
+        if (record_inherit(a, r, &s->id.heirs[i]))
+            return diag_set(d, ERR_NOMEM, "no memory for a record");
+    return ERR_OK;
+}
+
+static enum err heir_put(struct store *s, uint32_t inc, uint64_t upto, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc = db_prepare(s->db,
+                             "INSERT INTO heir(inc, upto) VALUES(?, ?) ON CONFLICT(inc) DO UPDATE SET upto = "
+                             "max(upto, excluded.upto)",
+                             &q, d);
+    if (!rc) {
+        bind_i64(q, 1, inc);
+        bind_i64(q, 2, (int64_t)upto);
+        rc = stmt_run(q, d);
+    }
+    return rc;
+}
+
+/* Visits that are finished and have no receipt, and the last change that has one. */
+#define SAID_OF_VISIT(field) \
+    "coalesce((SELECT val FROM chg c WHERE c.row = v.key AND c.visit = v.key AND c.fld = " field "), '')"
+#define UNDELIVERED                                                                                          \
+    "SELECT v.counter, chg.seq, v.key, v.parent, " SAID_OF_VISIT("4") ", " SAID_OF_VISIT(                    \
+        "6") ", " SAID_OF_VISIT("7") " FROM chg JOIN row v ON v.key = chg.row WHERE chg.op = 5 AND chg.inc " \
+                                     "= 0 AND "                                                              \
+                                     "v.state = 1 AND v.inc = ?1 AND (chg.batch = 0 OR chg.batch IN "        \
+                                     "(SELECT batch FROM outbox WHERE "                                      \
+                                     "status NOT IN (1, 2, 9))) ORDER BY chg.seq"
+
+enum err store_undelivered(struct store *s, struct arena *a, struct incarnation_visit **list_out,
+                           uint32_t *count_out, uint64_t *upto_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool more = false;
+    VEC(struct incarnation_visit) list = {0};
+    enum err rc = db_prepare(s->db, UNDELIVERED, &q, d);
+    if (!rc)
+        bind_i64(q, 1, s->id.by.inc);
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+        struct incarnation_visit *v = vec_push(a, &list);
+        if (v)
+            *v = (struct incarnation_visit){(uint32_t)col_i64(q, 0), (uint64_t)col_i64(q, 1),
+                                            incarnation_visit_check(col_blob(q, 4), col_blob(q, 5),
+                                                                    col_blob(q, 6))};
+        else
+            rc = diag_set(d, ERR_NOMEM, "no memory for the visits that wait");
+    }
+    stmt_done(q);
+    q = NULL;
+    if (!rc)
+        rc = db_prepare(s->db,
+                        "SELECT coalesce(max(seq_hi), 0) FROM outbox WHERE inc = ? AND as_inc = 0 AND status "
+                        "IN (1, 2)",
+                        &q, d);
+    if (!rc) {
+        bind_i64(q, 1, s->id.by.inc);
+        rc = stmt_step(q, &more, d);
+    }
+    if (!rc) {
+        *upto_out = (uint64_t)col_i64(q, 0);
+        *list_out = list.at;
+        *count_out = list.count;
+    }
+    stmt_done(q);
+    return rc;
+}
+
 /* ---- handing over ---- */
+
+struct renamed_row {
+    int64_t key;
+    uint32_t inc;
+};
 
 struct handover {
     struct store *s;
     const struct identity *from, *to;
     struct arena a;
-    VEC(int64_t) rows;  /* keys of those that get new ids */
-    struct map renamed; /* old row ids */
+    VEC(struct renamed_row) rows; /* those that get new ids */
+    struct map renamed;           /* old row ids, and their new incarnation */
 };
 
 /* What has no receipt was never the centre's: its changes count as not cut. */
@@ -140,14 +241,90 @@ static enum err uncut(struct handover *h, struct diag *d)
     return rc;
 }
 
+struct known_visit {
+    int64_t key, interview;
+    uint64_t seq;
+};
+
+static enum err visits_list(struct handover *h, struct known_visit **list_out, uint32_t *count_out,
+                            struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool more = false;
+    VEC(struct known_visit) list = {0};
+    enum err rc = db_prepare(h->s->db, UNDELIVERED, &q, d);
+    if (!rc)
+        bind_i64(q, 1, h->from->by.inc);
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
+        struct known_visit *v = vec_push(&h->a, &list);
+        if (v)
+            *v = (struct known_visit){col_i64(q, 2), col_i64(q, 3), (uint64_t)col_i64(q, 1)};
+        else
+            rc = diag_set(d, ERR_NOMEM, "no memory to hand earlier work over");
+    }
+    stmt_done(q);
+    *list_out = list.at;
+    *count_out = list.count;
+    return rc;
+}
+
+/* Its changes, and the birth of its interview when that has waited for it. */
+static enum err visit_goes_as(struct handover *h, const struct known_visit *v, uint32_t inc, struct diag *d)
+{
+    struct stmt *q = NULL;
+    enum err rc =
+        db_prepare(h->s->db,
+                   "UPDATE chg SET inc = ?1 WHERE batch = 0 AND inc = 0 AND (visit = ?2 OR (visit = 0 "
+                   "AND row = ?3 AND op = 3))",
+                   &q, d);
+    if (!rc) {
+        bind_i64(q, 1, inc);
+        bind_i64(q, 2, v->key);
+        bind_i64(q, 3, v->interview);
+        rc = stmt_run(q, d);
+    }
+    return rc ? rc : heir_put(h->s, inc, v->seq, d);
+}
+
+/* Visits that the centre knows under another name go under that one. What was finished since they were asked
+ * about is ours. */
+static enum err visits_name(struct handover *h, struct diag *d)
+{
+    struct known_visit *list = NULL;
+    struct str rest = h->to->by.known, word;
+    uint32_t count = 0;
+    uint64_t inc = 0;
+    enum err rc = visits_list(h, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count && rest.n; i++) {
+        str_split(&rest, ' ', &word);
+        if (!str_to_u64(word.n ? word : rest, &inc) || inc > UINT32_MAX)
+            rc = diag_set(d, ERR_CORRUPT, "the centre's answer about earlier visits cannot be read");
+        else if (inc != h->to->by.inc)
+            rc = visit_goes_as(h, &list[i], (uint32_t)inc, d);
+    }
+    return rc;
+}
+
+static enum err goes_on_from(struct handover *h, struct diag *d)
+{
+    if (h->from->by.device != h->to->by.device) {
+        enum err rc = db_exec(h->s->db, "DELETE FROM heir", d);
+        return rc ? rc : db_exec(h->s->db, "UPDATE chg SET inc = 0 WHERE batch = 0", d);
+    }
+    enum err rc = visits_name(h, d);
+    return rc ? rc : heir_put(h->s, h->from->by.inc, h->to->upto, d);
+}
+
+/* Rows that the centre does not know get ids of whoever makes them now. */
 static enum err rows_find(struct handover *h, struct diag *d)
 {
     struct stmt *q = NULL;
     bool more = false;
     enum err rc =
         db_prepare(h->s->db,
-                   "SELECT key, counter FROM row WHERE device = ? AND inc = ? AND key IN (SELECT row "
-                   "FROM chg WHERE op = 3 AND batch = 0)",
+                   "SELECT row.key, row.counter, chg.inc FROM row JOIN chg ON chg.row = row.key AND "
+                   "chg.op = 3 AND chg.batch = 0 WHERE row.device = ?1 AND row.inc = ?2 AND chg.inc "
+                   "<> ?2",
                    &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)h->from->by.device);
@@ -155,13 +332,14 @@ static enum err rows_find(struct handover *h, struct diag *d)
     }
     while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
         unsigned char id[ROW_ID_SIZE];
-        int64_t *key = vec_push(&h->a, &h->rows);
+        struct renamed_row *row = vec_push(&h->a, &h->rows);
+        uint32_t inc = col_i64(q, 2) ? (uint32_t)col_i64(q, 2) : h->to->by.inc;
         row_id_write((struct row_id){h->from->by.device, h->from->by.inc, (uint32_t)col_i64(q, 1)}, id);
         struct str kept = arena_str(&h->a, (struct str){(const char *)id, sizeof id});
-        if (!key || !kept.p || map_put(&h->renamed, kept, 1))
+        if (!row || !kept.p || map_put(&h->renamed, kept, inc))
             rc = diag_set(d, ERR_NOMEM, "no memory to hand earlier work over");
         else
-            *key = col_i64(q, 0);
+            *row = (struct renamed_row){col_i64(q, 0), inc};
         if (rc)
             break;
     }
@@ -172,12 +350,12 @@ static enum err rows_find(struct handover *h, struct diag *d)
 static void id_rename(struct handover *h, struct row_id *id)
 {
     unsigned char bytes[ROW_ID_SIZE];
-    uint32_t one;
+    uint32_t inc;
     row_id_write(*id, bytes);
-    if (!map_get(&h->renamed, (struct str){(const char *)bytes, sizeof bytes}, &one))
+    if (!map_get(&h->renamed, (struct str){(const char *)bytes, sizeof bytes}, &inc))
         return;
     id->device = h->to->by.device;
-    id->inc = h->to->by.inc;
+    id->inc = inc;
 }
 
 static enum err birth_value(struct handover *h, struct str *value, struct diag *d)
@@ -225,36 +403,56 @@ static enum err birth_logged(struct handover *h, int64_t key, struct diag *d)
 static enum err birth_recorded(struct handover *h, const struct row *row, struct record *r, struct diag *d)
 {
     if (!r->born || r->birth.device != h->from->by.device || r->birth.inc != h->from->by.inc ||
-        row->id.device != h->to->by.device || row->id.inc != h->to->by.inc)
+        (row->id.device == h->from->by.device && row->id.inc == h->from->by.inc))
         return ERR_OK;
-    r->birth.device = h->to->by.device;
-    r->birth.inc = h->to->by.inc;
+    r->birth.device = row->id.device;
+    r->birth.inc = row->id.inc;
     return birth_value(h, &r->birth.value, d);
 }
 
 struct of_row {
     int64_t row;
     uint64_t seq;
+    uint32_t inc; /* that they become those of */
 };
+
+/* Those that become changes of one incarnation. */
+static enum err record_give(struct handover *h, struct record *r, const struct of_row *list, uint32_t count,
+                            uint32_t inc, struct diag *d)
+{
+    uint32_t n = 0;
+    uint64_t *seqs = ARENA_ARRAY(&h->a, uint64_t, count);
+    for (uint32_t i = 0; seqs && i < count; i++)
+        if (list[i].inc == inc)
+            seqs[n++] = list[i].seq;
+    const struct record_handover w = {h->from->by.device, h->from->by.inc, h->to->by.device, inc, seqs, n};
+    if (!seqs || record_hand_over(&h->a, r, &w))
+        return diag_set(d, ERR_NOMEM, "no memory to hand earlier work over");
+    return ERR_OK;
+}
 
 static enum err record_rename(struct handover *h, const struct of_row *list, uint32_t count, struct diag *d)
 {
     struct row row;
     struct record r;
-    uint64_t *seqs = ARENA_ARRAY(&h->a, uint64_t, count);
-    if (!seqs)
-        return diag_set(d, ERR_NOMEM, "no memory to hand earlier work over");
-    for (uint32_t i = 0; i < count; i++)
-        seqs[i] = list[i].seq;
+    struct identity heir = *h->to;
     enum err rc = row_by_key(h->s, list[0].row, &row, d);
     if (!rc)
         rc = record_load(h->s, &h->a, &row, &r, d);
     if (!rc)
+        rc = heirs_read(h->s, &h->a, h->to->by.device, h->to->by.inc, &heir, d);
+    for (uint32_t i = 0; !rc && i < heir.heir_count; i++)
+        if (record_inherit(&h->a, &r, &heir.heirs[i]))
+            rc = diag_set(d, ERR_NOMEM, "no memory to hand earlier work over");
+    if (!rc)
         rc = birth_recorded(h, &row, &r, d);
-    const struct record_handover w = {
-        h->from->by.device, h->from->by.inc, h->to->by.device, h->to->by.inc, seqs, count};
-    if (!rc && record_hand_over(&h->a, &r, &w))
-        rc = diag_set(d, ERR_NOMEM, "no memory to hand earlier work over");
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        bool before = list[i].inc == h->from->by.inc && h->from->by.device == h->to->by.device;
+        for (uint32_t k = 0; k < i && !before; k++)
+            before = list[k].inc == list[i].inc;
+        if (!before)
+            rc = record_give(h, &r, list, count, list[i].inc, d);
+    }
     return rc || (!r.born && !r.count) ? rc : record_save(h->s, row.key, &r, d);
 }
 
@@ -264,11 +462,13 @@ static enum err records_rename(struct handover *h, struct diag *d)
     struct stmt *q = NULL;
     bool more = false;
     VEC(struct of_row) list = {0};
-    enum err rc = db_prepare(h->s->db, "SELECT row, seq FROM chg WHERE batch = 0 ORDER BY row, seq", &q, d);
+    enum err rc = db_prepare(h->s->db, "SELECT row, seq, inc FROM chg WHERE batch = 0 ORDER BY row, seq", &q,
+                             d);
     while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
         struct of_row *slot = vec_push(&h->a, &list);
         if (slot)
-            *slot = (struct of_row){col_i64(q, 0), (uint64_t)col_i64(q, 1)};
+            *slot = (struct of_row){col_i64(q, 0), (uint64_t)col_i64(q, 1),
+                                    col_i64(q, 2) ? (uint32_t)col_i64(q, 2) : h->to->by.inc};
         else
             rc = diag_set(d, ERR_NOMEM, "no memory to hand earlier work over");
     }
@@ -292,8 +492,8 @@ static enum err ids_write(struct handover *h, struct diag *d)
         if (rc)
             break;
         bind_i64(q, 1, (int64_t)h->to->by.device);
-        bind_i64(q, 2, h->to->by.inc);
-        bind_i64(q, 3, h->rows.at[i]);
+        bind_i64(q, 2, h->rows.at[i].inc);
+        bind_i64(q, 3, h->rows.at[i].key);
         rc = stmt_run(q, d);
     }
     return rc;
@@ -308,11 +508,13 @@ enum err rows_rename(struct store *s, const struct identity *from, const struct 
     map_init(&h.renamed, &h.a);
     enum err rc = uncut(&h, d);
     if (!rc)
+        rc = goes_on_from(&h, d);
+    if (!rc)
         rc = rows_find(&h, d);
     if (!rc)
         rc = ids_write(&h, d);
     for (uint32_t i = 0; !rc && i < h.rows.count; i++)
-        rc = birth_logged(&h, h.rows.at[i], d);
+        rc = birth_logged(&h, h.rows.at[i].key, d);
     if (!rc)
         rc = records_rename(&h, d);
     if (!rc)
@@ -322,8 +524,8 @@ enum err rows_rename(struct store *s, const struct identity *from, const struct 
         bind_i64(q, 2, to->by.role);
         rc = stmt_run(q, d);
     }
-    /* The new one has been told nothing yet: what the old one delivered comes to it like anybody's. */
-    if (!rc)
+    /* Another device has been told nothing yet. */
+    if (!rc && from->by.device != to->by.device)
         rc = db_exec(s->db, "UPDATE counters SET cursor = 0", d);
     arena_free(&h.a);
     return rc;

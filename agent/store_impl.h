@@ -152,6 +152,11 @@ enum err each_record(struct store *s, struct arena *a, const char *sql, int64_t 
  * stays. */
 enum over_why { OVER_COPY, OVER_RESTORED, OVER_REVOKED };
 enum err identity_over(struct store *s, enum over_why why, struct diag *d) MUST_USE;
+enum err heirs_read(struct store *s, struct arena *a, uint64_t device, uint32_t inc, struct identity *out,
+                    struct diag *d) MUST_USE;
+/* Before own changes are applied to a record. */
+enum err record_inherit_own(const struct store *s, struct arena *a, struct record *r,
+                            struct diag *d) MUST_USE;
 /* Everything that is not at the centre becomes the work of another identity: rows, births, log, records; what
  * was frozen and has no receipt is cut anew. Inside a transaction. */
 enum err rows_rename(struct store *s, const struct identity *from, const struct identity *to,

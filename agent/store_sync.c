@@ -16,6 +16,7 @@
 struct cut {
     VEC(struct change) changes;
     bool urgent;
+    uint32_t as_inc; /* whose they are, 0 = ours */
 };
 
 struct numbering {
@@ -56,7 +57,7 @@ static enum err collect(struct store *s, struct arena *a, bool urgent, struct cu
         "SELECT chg.seq, r.device, r.inc, r.counter, chg.fld, chg.op, chg.status, chg.person, chg.role, "
         "chg.hlc, chg.seen, chg.val"
         " FROM chg JOIN row r ON r.key = chg.row LEFT JOIN row v ON v.key = chg.visit"
-        " WHERE chg.batch = 0 AND (v.state = 1 OR (chg.visit = 0 AND (r.kind <> 2"
+        " WHERE chg.batch = 0 AND chg.inc = ?3 AND (v.state = 1 OR (chg.visit = 0 AND (r.kind <> 2"
         "   OR EXISTS (SELECT 1 FROM row w WHERE w.parent = r.key AND w.kind = 4 AND w.state = 1))))"
         " AND (?1 = 0 OR v.parent IN urgent OR (chg.visit = 0 AND (r.key IN urgent"
         "   OR r.key IN (SELECT parent FROM row WHERE key IN urgent))))"
@@ -70,6 +71,7 @@ static enum err collect(struct store *s, struct arena *a, bool urgent, struct cu
     if (!rc) {
         bind_i64(q, 1, urgent);
         bind_i64(q, 2, CUT_CHANGES_MAX);
+        bind_i64(q, 3, cut->as_inc);
         while (!rc && !(rc = stmt_step(q, &more, d)) && more) {
             struct str value = col_blob(q, 11);
             if (cut->changes.count > 0 && (bytes + value.n > CUT_VALUES_MAX || visits == CUT_VISITS_MAX))
@@ -199,14 +201,15 @@ enum err store_dict(struct store *s, struct arena *a, struct frame_dict *out, st
 static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct diag *d)
 {
     struct batch_head head = {.device = s->id.by.device,
-                              .inc = s->id.by.inc,
+                              .inc = cut->as_inc ? cut->as_inc : s->id.by.inc,
+                              .as_inc = cut->as_inc,
                               .epoch = s->id.epoch,
                               .now_ms = s->seam->wall_ms(s->seam->self)};
     struct numbering numbering = {.s = s, .d = d};
     struct batch_rows rows = {.self = &numbering, .number_of = number_of_row};
     struct frame_seal seal = {.type = FRAME_UP,
                               .device = head.device,
-                              .inc = head.inc,
+                              .inc = s->id.by.inc,
                               .schema = BATCH_SCHEMA_CHANGES,
                               .author = &s->id.sign};
     struct keyset keys;
@@ -244,7 +247,7 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
     if (!rc)
         rc = db_prepare(s->db,
                         "INSERT INTO outbox(batch, seq_lo, seq_hi, batch_id, frame, numbered, inc, bseq, "
-                        "urgent) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "urgent, as_inc) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                         &q, d);
     if (!rc) {
         bind_i64(q, 1, (int64_t)tail.batch);
@@ -256,6 +259,7 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
         bind_i64(q, 7, seal.inc);
         bind_i64(q, 8, (int64_t)seal.batch_seq);
         bind_i64(q, 9, cut->urgent);
+        bind_i64(q, 10, cut->as_inc);
         rc = stmt_run(q, d);
     }
     buf_free(&payload);
@@ -265,6 +269,20 @@ static enum err freeze(struct store *s, struct arena *a, struct cut *cut, struct
 
     for (uint32_t i = 0; !rc && i < cut->changes.count; i++)
         rc = mark_cut(s, cut->changes.at[i].seq, tail.batch, d);
+    return rc;
+}
+
+static enum err oldest_inherited(struct store *s, uint32_t *inc_out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = db_prepare(s->db, "SELECT coalesce(min(inc), 0) FROM chg WHERE batch = 0 AND inc > 0", &q,
+                             d);
+    if (!rc)
+        rc = stmt_step(q, &row, d);
+    if (!rc)
+        *inc_out = (uint32_t)col_i64(q, 0);
+    stmt_done(q);
     return rc;
 }
 
@@ -278,6 +296,8 @@ static enum err cut_one(struct store *s, bool *any_out, struct diag *d)
     arena_init(&a, STORE_SCRATCH_MAX);
     enum err rc = txn_begin(&t, s->db, d);
     *any_out = false;
+    if (!rc)
+        rc = oldest_inherited(s, &cut.as_inc, d);
     if (!rc)
         rc = collect(s, &a, true, &cut, d);
     cut.urgent = cut.changes.count > 0;
@@ -430,12 +450,13 @@ struct receipt_use {
 
 /* A receipt counts only for the very bytes it names: the batch id is compared, never the number alone. */
 static enum err mark_frame(struct store *s, const struct receipt_use *use, const struct receipt_item *item,
-                           bool *ours_out, bool *numbered_out, uint64_t *batch_out, struct diag *d)
+                           bool *ours_out, bool *numbered_out, bool *inherited_out, uint64_t *batch_out,
+                           struct diag *d)
 {
     static const char sql[] =
         "UPDATE outbox SET status = ?1, reason = ?2, receipt = ?3, receipt_ms = ?4, "
         "epoch = ?7 WHERE bseq = ?5 AND batch_id = ?6 AND inc = ?8 AND status IN (0, 3) AND epoch <= ?7 "
-        "RETURNING numbered, batch";
+        "RETURNING numbered, batch, as_inc";
     struct stmt *q = NULL;
     enum err rc = db_prepare(s->db, sql, &q, d);
     if (!rc) {
@@ -452,6 +473,7 @@ static enum err mark_frame(struct store *s, const struct receipt_use *use, const
     if (!rc && *ours_out) {
         *numbered_out = col_i64(q, 0) != 0;
         *batch_out = (uint64_t)col_i64(q, 1);
+        *inherited_out = col_i64(q, 2) != 0;
     }
     stmt_done(q);
     return rc;
@@ -504,6 +526,8 @@ static enum err tell_row(struct store *s, struct arena *a, int64_t key, const st
     enum err rc = row_by_key(s, key, &row, d);
     if (!rc)
         rc = record_load(s, a, &row, &r, d);
+    if (!rc)
+        rc = record_inherit_own(s, a, &r, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
         struct change own = changes[i];
         own.row = row.id;
@@ -598,15 +622,15 @@ static enum err foreign_item(struct store *s, const struct receipt_item *item, s
 static enum err take_item(struct store *s, struct receipt_use *use, const struct receipt_item *item,
                           struct diag *d)
 {
-    bool ours = false, numbered = false;
+    bool ours = false, numbered = false, inherited = false;
     uint64_t batch = 0;
-    enum err rc = mark_frame(s, use, item, &ours, &numbered, &batch, d);
+    enum err rc = mark_frame(s, use, item, &ours, &numbered, &inherited, &batch, d);
     if (!rc && !ours && item->status != RECEIPT_QUARANTINED)
         return foreign_item(s, item, d);
     if (rc || !ours)
         return rc;
     if (item->status != RECEIPT_QUARANTINED)
-        return item->server_seq ? tell_versions(s, batch, item->server_seq, d) : ERR_OK;
+        return item->server_seq && !inherited ? tell_versions(s, batch, item->server_seq, d) : ERR_OK;
     if (item->cause != ERR_STATE || !numbered)
         return ERR_OK;
     use->cut_again = true;
@@ -898,8 +922,24 @@ static bool born_household(const struct record *r)
     return record_birth(r, &birth) && birth.kind == ROW_HOUSEHOLD;
 }
 
-static enum err down_row(struct store *s, struct arena *a, struct counters *c, const struct change *changes,
-                         const struct down_author *authors, uint32_t count, struct diag *d)
+/* An instance of a repeat that nobody has made is none, whoever answered in it: after the centre was set back
+ * its birth may have to come again. */
+static bool is_gone(enum row_kind kind, const struct record *r)
+{
+    return record_deleted(r) || (kind == ROW_REPEAT && !r->born);
+}
+
+static bool by_any(const struct heir *h, const struct down_author *authors, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (authors[i].device == h->device && authors[i].inc == h->inc)
+            return true;
+    return false;
+}
+
+static enum err down_row(struct store *s, struct arena *a, struct counters *c, const struct step *step,
+                         const struct change *changes, const struct down_author *authors, uint32_t count,
+                         struct diag *d)
 {
     struct row row;
     struct record r;
@@ -908,6 +948,9 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
     enum err rc = row_for(s, c, changes[0].row, &row, d);
     if (!rc)
         rc = record_load(s, a, &row, &r, d);
+    for (uint32_t i = 0; !rc && i < step->heir_count; i++)
+        if (by_any(&step->heirs[i], authors, count))
+            rc = record_inherit(a, &r, &step->heirs[i]);
     for (uint32_t i = 0; !rc && i < count; i++) {
         if (changes[i].op == CHANGE_RESOLVE)
             rc = decision_note(s, &row, &r, &changes[i], d);
@@ -928,11 +971,12 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
         rc = take_birth(s, c, &row, &r, d);
     if (!rc && str_eq_z(record_value(&r, HOUSEHOLD_STATUS), "erased") && born_household(&r))
         rc = household_forget(s, &row, &r, d);
-    if (!rc && record_deleted(&r) != row.deleted) {
+    bool gone = is_gone(row.kind, &r);
+    if (!rc && gone != row.deleted) {
         struct stmt *q = NULL;
         rc = db_prepare(s->db, "UPDATE row SET deleted = ? WHERE key = ?", &q, d);
         if (!rc) {
-            bind_i64(q, 1, record_deleted(&r));
+            bind_i64(q, 1, gone);
             bind_i64(q, 2, row.key);
             rc = stmt_run(q, d);
         }
@@ -1012,7 +1056,7 @@ static enum err settle_record(struct store *s, const struct row *row, struct rec
                               struct diag *d)
 {
     bool *later = self, draft = false;
-    if (!record_settle(r, s->id.by.device, s->id.by.inc))
+    if (!record_settle(r, s->id.by.device))
         return ERR_OK;
     enum err rc = drafted(s, row->interview ? row->interview : row->key, &draft, d);
     *later = *later || draft;
@@ -1021,8 +1065,8 @@ static enum err settle_record(struct store *s, const struct row *row, struct rec
     rc = record_save(s, row->key, r, d);
     if (!rc && (r->born || r->count))
         return run_i64(s,
-                       record_deleted(r) ? "UPDATE row SET deleted = 1 WHERE key = ?1"
-                                         : "UPDATE row SET deleted = 0 WHERE key = ?1",
+                       is_gone(row->kind, r) ? "UPDATE row SET deleted = 1 WHERE key = ?1"
+                                             : "UPDATE row SET deleted = 0 WHERE key = ?1",
                        row->key, d);
     return rc ? rc
               : run_i64(s,
@@ -1113,7 +1157,7 @@ enum err store_down(struct store *s, const struct step *step, struct diag *d)
         while (i + n < step->change_count && row_id_same(step->changes[i + n].row, step->changes[i].row))
             n++;
         struct arena_mark mark = arena_mark(&a);
-        rc = down_row(s, &a, &c, step->changes + i, step->authors + i, n, d);
+        rc = down_row(s, &a, &c, step, step->changes + i, step->authors + i, n, d);
         arena_release(&a, mark);
     }
     if (!rc && (all || s->id.unsettled))

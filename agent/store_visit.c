@@ -1021,6 +1021,8 @@ static enum err merge_row(struct store *s, struct arena *a, int64_t key, const s
     enum err rc = row_by_key(s, key, &row, d);
     if (!rc)
         rc = record_load(s, a, &row, &r, d);
+    if (!rc)
+        rc = record_inherit_own(s, a, &r, d);
     for (uint32_t i = 0; !rc && i < count; i++) {
         struct change own = changes[i];
         own.row = row.id;
@@ -1088,6 +1090,44 @@ static enum err bounded_clock(struct store *s, struct arena *a, int64_t hlc, int
     return rc;
 }
 
+/* Changes count in the order in which visits are finished, whatever was begun first: two copies of this
+ * device then agree about all numbers up to where they went apart. */
+struct numbered {
+    int64_t seq;
+};
+
+static enum err number_at_the_end(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
+                                  struct diag *d)
+{
+#define OF_VISIT "batch = 0 AND (visit = ?1 OR (visit = 0 AND row = ?2))"
+    static const char waiting[] =
+        "SELECT seq, EXISTS(SELECT 1 FROM chg WHERE seq > (SELECT min(seq) FROM chg WHERE " OF_VISIT
+        ") AND NOT "
+        "(" OF_VISIT ")) FROM chg WHERE " OF_VISIT " ORDER BY seq";
+#undef OF_VISIT
+    struct stmt *q = NULL;
+    bool more = false, between = false;
+    VEC(struct numbered) list = {0};
+    enum err rc = db_prepare(s->db, waiting, &q, d);
+    if (!rc) {
+        bind_i64(q, 1, v->key);
+        bind_i64(q, 2, v->interview);
+    }
+    while (!rc && !(rc = stmt_step(q, &more, d)) && more && (between || col_i64(q, 1))) {
+        struct numbered *slot = vec_push(a, &list);
+        between = true;
+        if (slot)
+            slot->seq = col_i64(q, 0);
+        else
+            rc = diag_set(d, ERR_NOMEM, "no memory to finish the interview; the draft is safe");
+    }
+    stmt_done(q);
+    for (uint32_t i = 0; !rc && i < list.count; i++)
+        rc = run_for_visit(s, "UPDATE chg SET seq = ?2 WHERE seq = ?1", list.at[i].seq,
+                           (int64_t)c->next_seq++, d);
+    return rc;
+}
+
 static enum err close_visit(struct store *s, struct arena *a, struct counters *c, const struct visit *v,
                             struct diag *d)
 {
@@ -1100,6 +1140,8 @@ static enum err close_visit(struct store *s, struct arena *a, struct counters *c
     enum err rc = drop_overwritten(s, v->key, d);
     if (!rc)
         rc = change_append(s, c, &finalise, d);
+    if (!rc)
+        rc = number_at_the_end(s, a, c, v, d);
     c->hlc_last = hlc_whole_tick(c->hlc_last);
     if (!rc)
         rc = bounded_clock(s, a, c->hlc_last, &clock, d);

@@ -255,6 +255,26 @@ enum err changes_allowed(struct cstore *st, struct arena *a, const struct device
     return ERR_OK;
 }
 
+enum err inherited_check(struct cstore *st, struct arena *a, const struct device_row *device,
+                         const struct ingest *in, struct device_row *author_out, struct diag *d)
+{
+    struct heir *list = NULL;
+    uint32_t count = 0;
+    uint64_t upto = 0;
+    *author_out = *device;
+    if (!in->head.as_inc)
+        return ERR_OK;
+    author_out->inc = in->head.as_inc;
+    enum err rc = cstore_heirs(st, a, device->device, device->inc, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++)
+        if (list[i].from == in->head.as_inc)
+            upto = list[i].upto;
+    if (!rc && in->change_count && in->changes[in->change_count - 1].seq > upto)
+        rc = diag_set(d, ERR_DENIED, "Changes of incarnation %u come from one that did not inherit them.",
+                      in->head.as_inc);
+    return rc;
+}
+
 /* Content of the frame is at fault, and not the store or the machine. */
 static bool is_contents_fault(enum err rc)
 {
@@ -506,12 +526,13 @@ static enum err changes_apply(struct accepting *x, struct diag *d)
     enum err rc = seen_cap(x->st, x->in->head.epoch, EPOCH_TODAY, x->in->changes, x->in->change_count, d);
     uint64_t seen = newest_seen(x->in);
     uint64_t seq = ++cstore_counters(x->st)->server_seq;
+    uint32_t as = x->in->head.as_inc;
     const struct frame_apply w = {.st = x->st,
                                   .a = x->a,
                                   .forms = &x->s->forms,
                                   .seam = x->s->seam,
                                   .in = x->in,
-                                  .author = {x->device->device, x->device->inc},
+                                  .author = {x->device->device, as ? as : x->device->inc},
                                   .seq = seq,
                                   .rows = x->rows,
                                   .now_ms = x->now_ms,
@@ -522,6 +543,7 @@ static enum err changes_apply(struct accepting *x, struct diag *d)
     if (seen > x->device->cursor)
         x->device->cursor = seen;
     x->batch->server_seq = seq;
+    x->batch->as_inc = as;
     x->batch->came_epoch = cstore_counters(x->st)->epoch;
     x->batch->change_count = x->in->change_count;
     x->batch->status = conflict ? RECEIPT_CONFLICTS : RECEIPT_STORED;
@@ -739,7 +761,10 @@ enum err srv_accept(struct server *s, struct cstore *st, struct arena *a, struct
     if (in.verdict == INGEST_QUARANTINE && !why.code)
         (void)diag_set(&why, in.cause, "The frame cannot be applied.");
     if (in.verdict == INGEST_ACCEPT) {
-        rc = changes_allowed(st, a, &out->device, &out->person, false, &in, &why);
+        struct device_row by;
+        rc = inherited_check(st, a, &out->device, &in, &by, &why);
+        if (!rc)
+            rc = changes_allowed(st, a, &by, &out->person, false, &in, &why);
         if (rc && !is_contents_fault(rc))
             return diag_set(d, rc, "%s", why.text);
     }

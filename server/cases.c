@@ -379,6 +379,10 @@ static enum err apply_row(struct cases *c, struct case_author author, const stru
     if (rc)
         return rc;
     struct record_row was = l.row;
+    for (uint32_t i = 0; !rc && i < c->heir_count; i++)
+        rc = record_inherit(c->a, &l.record, &c->heirs[i]);
+    if (rc)
+        return diag_set(d, rc, "Out of memory while merging a row.");
     for (uint32_t i = 0; i < count; i++) {
         enum merge_result result;
         const struct change *change = items[i].change;
@@ -457,6 +461,12 @@ enum err cases_apply(struct cases *c, struct case_author author, const struct ch
     for (uint32_t i = 0; i < count; i++)
         items[i] = (struct by_row){&changes[i], hlc_effective[i]};
     items = sort_by_row(items, room, count);
+    c->heir_count = 0;
+    enum err known = author.device
+                         ? cstore_heirs(c->st, c->a, author.device, author.inc, &c->heirs, &c->heir_count, d)
+                         : ERR_OK;
+    if (known)
+        return known;
     for (uint32_t i = 0, n; i < count; i += n) {
         for (n = 1; i + n < count && row_id_same(items[i + n].change->row, items[i].change->row); n++) {
         }

@@ -27,6 +27,7 @@ struct down {
     struct arena *a;
     const struct down_ask *ask;
     VEC(struct told) told;
+    VEC(struct heir) heirs; /* of authors that are told of */
     size_t size;
     uint32_t look_max, looked_at; /* 0 = no limit */
 };
@@ -61,6 +62,24 @@ static enum err version_tell(struct down *w, const struct record_row *row, uint3
     return ERR_OK;
 }
 
+static enum err heirs_tell(struct down *w, const struct record *r)
+{
+    for (uint32_t i = 0; i < r->heir_count; i++) {
+        const struct heir *h = &r->heirs[i];
+        uint32_t at = 0;
+        while (at < w->heirs.count && (w->heirs.at[at].device != h->device || w->heirs.at[at].inc != h->inc ||
+                                       w->heirs.at[at].from != h->from))
+            at++;
+        bool known = at < w->heirs.count;
+        struct heir *slot = known ? &w->heirs.at[at] : vec_push(w->a, &w->heirs);
+        if (!slot)
+            return ERR_NOMEM;
+        if (!known || slot->upto < h->upto)
+            *slot = *h;
+    }
+    return ERR_OK;
+}
+
 static bool touched(const struct touch *t, const struct version *v)
 {
     return v->server_seq >= t->from && v->server_seq <= t->seq;
@@ -85,6 +104,8 @@ static enum err touch_tell(struct down *w, const struct touch *t, struct diag *d
                 rc = version_tell(w, &row, r.cells[i].field, &r.cells[i].versions[v]);
         }
     }
+    if (!rc && w->told.count > before)
+        rc = heirs_tell(w, &r);
     w->looked_at++;
     if (w->told.count == before) /* a handheld's own rows can be many, and are told of once */
         arena_release(w->a, mark);
@@ -225,6 +246,8 @@ enum err down_build(struct server *s, struct cstore *st, struct arena *a, const 
                                     .now_ms = srv_now_ms(s),
                                     .cursor_from = mine.cursor,
                                     .cursor = cursor,
+                                    .heirs = w.heirs.at,
+                                    .heir_count = w.heirs.count,
                                     .agreed = base == UINT64_MAX ? 0 : base,
                                     .caught_up = !more};
     if (!rc)

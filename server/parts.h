@@ -141,6 +141,8 @@ struct case_author {
 struct cases {
     struct cstore *st;
     struct arena *a;
+    struct heir *heirs; /* what the author inherited from earlier incarnations */
+    uint32_t heir_count;
     int64_t now_ms;                /* of audit rows */
     bool conflict;                 /* out: a field now has versions that differ */
     VEC(struct row_id) interviews; /* out: those that were touched, each once */
@@ -422,6 +424,10 @@ struct frame_apply {
     bool *dropped; /* out, with `left` */
 };
 enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct diag *d) MUST_USE;
+/* Changes of another incarnation are sent only by its heir, and only what that one inherited. Out: whose
+ * changes they are. */
+enum err inherited_check(struct cstore *st, struct arena *a, const struct device_row *device,
+                         const struct ingest *in, struct device_row *author_out, struct diag *d) MUST_USE;
 /* Rows by the centre's numbers. */
 struct row_names {
     struct cstore *st;

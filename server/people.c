@@ -266,7 +266,7 @@ static enum err certificate_write(const struct centre *c, const struct device_ro
 }
 
 static enum err enrol_answer(struct server *s, struct cstore *st, const struct device_row *v,
-                             const struct person *p, struct buf *reply, struct diag *d)
+                             const struct person *p, struct str known, struct buf *reply, struct diag *d)
 {
     struct counters county;
     char token[BEARER_TEXT_MAX];
@@ -292,7 +292,8 @@ static enum err enrol_answer(struct server *s, struct cstore *st, const struct d
                             .server_time_ms = now,
                             .token = rc ? STR_NONE : str_of(token),
                             .token_until_ms = until,
-                            .certificate = buf_str(&certificate)};
+                            .certificate = buf_str(&certificate),
+                            .known = known};
     if (!rc)
         rc = enrol_reply_write(&r, &s->centre.sign, v->seal_public, seed, reply, d);
     crypto_wipe(token, sizeof token);
@@ -339,7 +340,7 @@ enum err people_enrol(struct server *s, struct cstore *st, struct arena *a, stru
     if (rc == ERR_DENIED)
         (void)wrong_tokens(s, 1);
     if (!rc)
-        rc = enrol_answer(s, st, &v, &p, reply, d);
+        rc = enrol_answer(s, st, &v, &p, STR(""), reply, d);
     if (!rc)
         s->seam->log(s->seam->self, LOG_ENROLLED, (int64_t)v.device, v.person, ERR_OK);
     return rc;
@@ -353,6 +354,7 @@ struct reborn {
     struct arena *a;
     const struct incarnation_request *q;
     struct device_row old, new;
+    struct buf known; /* of each visit that the request names, the incarnation it goes under */
 };
 
 /* The request of this very incarnation may have come before: its reply was lost. */
@@ -418,6 +420,87 @@ static enum err recut_note(struct reborn *x, const struct incarnation_item *item
     return rc;
 }
 
+/* Is this very visit stored as one of incarnation `inc`? */
+static enum err is_stored(struct reborn *x, const struct incarnation_visit *v, uint32_t inc, bool *out,
+                          struct diag *d)
+{
+    const struct row_id row = {x->old.device, inc, v->counter};
+    struct submission_row s;
+    struct record_row kept;
+    struct record record;
+    struct arena_mark mark = arena_mark(x->a);
+    enum err rc = cstore_submission(x->st, x->a, row, &s, d);
+    bool same = !rc && s.final_seq == v->seq;
+    if (same)
+        rc = cstore_record(x->st, x->a, row, &kept, d);
+    if (same && !rc)
+        rc = record_unpack(x->a, row, kept.packed, &record, d);
+    if (same && !rc)
+        *out = v->check == incarnation_visit_check(record_value(&record, VISIT_ENDED),
+                                                   record_value(&record, VISIT_INSTANCE),
+                                                   record_value(&record, VISIT_XML_HASH));
+    arena_release(x->a, mark);
+    return rc == ERR_NOT_FOUND ? ERR_OK : rc;
+}
+
+/* Both copies of a handheld hold what was finished before the copy was made. Whoever asks first gives such a
+ * visit its incarnation; when it is stored already, it has one. */
+static enum err visit_name(struct reborn *x, const struct incarnation_visit *v, uint32_t *inc_out,
+                           struct diag *d)
+{
+    struct device_row *list = NULL;
+    uint32_t count = 0;
+    bool found = false;
+    enum err rc = cstore_claim(x->st, x->old.device, v, inc_out, d);
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    rc = cstore_devices(x->st, x->a, &list, &count, d);
+    for (uint32_t i = 0; !rc && !found && i < count; i++) {
+        if (list[i].device != x->old.device || list[i].revoked_why == REVOKED_RELEASE)
+            continue;
+        *inc_out = list[i].inc;
+        rc = is_stored(x, v, list[i].inc, &found, d);
+    }
+    if (!found)
+        *inc_out = x->new.inc;
+    return rc ? rc : cstore_claim_put(x->st, x->old.device, v, *inc_out, d);
+}
+
+/* What the new incarnation goes on from: what the old one had delivered or inherited, and every visit that
+ * goes under another name. */
+static enum err heirs_note(struct reborn *x, const struct incarnation_visit *v, uint32_t inc, struct diag *d)
+{
+    const struct heir h = {x->new.device, x->new.inc, inc, v->seq};
+    return inc == x->new.inc ? ERR_OK : cstore_heir_put(x->st, &h, d);
+}
+
+static enum err heirs_take_over(struct reborn *x, struct diag *d)
+{
+    struct heir *list = NULL;
+    uint32_t count = 0;
+    const struct heir own = {x->new.device, x->new.inc, x->old.inc, x->q->upto};
+    enum err rc = cstore_heirs(x->st, x->a, x->old.device, x->old.inc, &list, &count, d);
+    for (uint32_t i = 0; !rc && i < count; i++) {
+        list[i].inc = x->new.inc;
+        rc = cstore_heir_put(x->st, &list[i], d);
+    }
+    return rc ? rc : cstore_heir_put(x->st, &own, d);
+}
+
+static enum err visits_name(struct reborn *x, struct diag *d)
+{
+    enum err rc = heirs_take_over(x, d);
+    for (uint32_t i = 0; !rc && i < x->q->visit_count; i++) {
+        uint32_t inc = 0;
+        rc = visit_name(x, &x->q->visits[i], &inc, d);
+        if (!rc)
+            rc = heirs_note(x, &x->q->visits[i], inc, d);
+        buf_put_z(&x->known, i ? " " : "");
+        buf_put_u64(&x->known, inc);
+    }
+    return rc ? rc : x->known.failed;
+}
+
 static enum err incarnation_make(struct reborn *x, struct diag *d)
 {
     bool known = false;
@@ -425,6 +508,8 @@ static enum err incarnation_make(struct reborn *x, struct diag *d)
     enum err rc = cstore_device(x->st, x->a, x->old.device, x->old.inc, &x->old, d);
     if (!rc)
         rc = incarnation_pick(x, &known, d);
+    if (!rc)
+        rc = visits_name(x, d);
     if (rc || known)
         return rc;
     for (uint32_t i = 0; !rc && i < x->q->item_count; i++)
@@ -470,6 +555,7 @@ enum err people_incarnation(struct server *s, struct cstore *st, struct arena *a
     enum err rc = incarnation_open(s, st, a, frame, &q, &x.old, d);
     if (rc)
         return rc;
+    buf_init(&x.known, 16u * INCARNATION_ITEMS_MAX);
     pthread_mutex_lock(&s->write_turn);
     rc = cstore_begin(st, d);
     if (!rc)
@@ -481,9 +567,10 @@ enum err people_incarnation(struct server *s, struct cstore *st, struct arena *a
     cstore_rollback(st);
     pthread_mutex_unlock(&s->write_turn);
     if (!rc)
-        rc = enrol_answer(s, st, &x.new, &p, reply, d);
+        rc = enrol_answer(s, st, &x.new, &p, buf_str(&x.known), reply, d);
     if (!rc)
         s->seam->log(s->seam->self, LOG_ENROLLED, (int64_t)x.new.device, x.new.person, ERR_OK);
+    buf_free(&x.known);
     return rc;
 }
 

@@ -199,7 +199,7 @@ static enum err frame_replay(struct replay *p, uint64_t seq, struct diag *d)
         return rc;
     if (in.verdict != INGEST_ACCEPT)
         return diag_set(d, in.cause ? in.cause : ERR_CORRUPT, "A stored frame cannot be read any more.");
-    if (b->as_inc)
+    if (b->as_inc && !in.head.as_inc)
         rc = changes_rename(p->st, &p->work, &device, b->as_inc, &in, d);
     if (!rc)
         rc = seen_cap(p->st, in.head.epoch, b->came_epoch, in.changes, in.change_count, d);

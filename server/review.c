@@ -152,7 +152,7 @@ static void cell_json(const struct review *v, struct buf *out, const struct list
     buf_printf(out, ",\"policy\":\"%s\",\"versions\":[", field_policy_name(field_policy(x->field)));
     for (uint32_t i = 0; cell && i < cell->count; i++) {
         buf_put_z(out, i ? "," : "");
-        version_json(v, out, &cell->versions[i], record_disputes(cell, i));
+        version_json(v, out, &cell->versions[i], record_disputes(x->record, cell, i));
     }
     buf_put_z(out, "]}");
 }
@@ -337,7 +337,9 @@ static enum err release_read(struct releasing *x, struct diag *d)
         ingest_frame(x->a, x->batch.frame, &author, &x->s->centre.seal, &x->rows, &x->in, d);
     if (x->in.verdict != INGEST_ACCEPT)
         return diag_set(d, x->in.cause, "The frame cannot be read yet.");
-    return changes_allowed(x->st, x->a, &x->device, &x->person, true, &x->in, d);
+    struct device_row by;
+    enum err rc = inherited_check(x->st, x->a, &x->device, &x->in, &by, d);
+    return rc ? rc : changes_allowed(x->st, x->a, &by, &x->person, true, &x->in, d);
 }
 
 /* Frames of a copy have numbers and row ids that the other copy has used too. Its work becomes that of an
@@ -431,11 +433,12 @@ static enum err release_apply(struct releasing *x, struct diag *d)
 {
     bool conflict = false;
     uint32_t as_inc = 0;
-    enum err rc = x->batch.cause == ERR_EXISTS ? author_apart(x, &as_inc, d) : ERR_OK;
+    enum err rc = x->batch.cause == ERR_EXISTS && !x->in.head.as_inc ? author_apart(x, &as_inc, d) : ERR_OK;
     if (!rc && as_inc)
         rc = changes_rename(x->st, x->a, &x->device, as_inc, &x->in, d);
     if (!rc)
         rc = seen_cap(x->st, x->in.head.epoch, EPOCH_TODAY, x->in.changes, x->in.change_count, d);
+    as_inc = as_inc ? as_inc : x->in.head.as_inc;
     const struct frame_apply w = {.st = x->st,
                                   .a = x->a,
                                   .forms = &x->s->forms,

@@ -190,7 +190,7 @@ static void choices_draw(struct conflict *q, const struct dispute *one)
     pg_word(p, W_CONFLICT_CHOICES);
     pg_close(p);
     for (uint32_t i = 0; cell && i < cell->count; i++)
-        if (i == 0 || record_disputes(cell, i))
+        if (i == 0 || record_disputes(&one->record, cell, i))
             choice_draw(q, one, &cell->versions[i], i + 1);
     if (one->field) {
         pg_open(p, "div", "choice");

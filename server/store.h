@@ -17,6 +17,7 @@
 #include "platform/crypto.h"
 #include "platform/seam.h"
 #include "sync/fieldmap.h"
+#include "sync/incarnation.h"
 #include "sync/wire.h"
 
 struct cstore;
@@ -62,6 +63,16 @@ enum err cstore_county_make(struct cstore *s, struct str name, uint32_t epoch, i
                             struct diag *d) MUST_USE;
 enum err cstore_county(struct cstore *s, struct arena *a, struct str *name_out, uint32_t *epoch_out,
                        struct counters *now_out, struct diag *d) MUST_USE;
+/* What incarnation `inc` of a device inherited; put: never less than before. */
+enum err cstore_heirs(struct cstore *s, struct arena *a, uint64_t device, uint32_t inc, struct heir **out,
+                      uint32_t *count_out, struct diag *d) MUST_USE;
+enum err cstore_heir_put(struct cstore *s, const struct heir *h, struct diag *d) MUST_USE;
+/* Under which incarnation a finished visit counts that copies of a handheld may hold; ERR_NOT_FOUND without a
+ * sentence: nobody has asked about it yet. */
+enum err cstore_claim(struct cstore *s, uint64_t device, const struct incarnation_visit *v, uint32_t *inc_out,
+                      struct diag *d) MUST_USE;
+enum err cstore_claim_put(struct cstore *s, uint64_t device, const struct incarnation_visit *v, uint32_t inc,
+                          struct diag *d) MUST_USE;
 /* As far as handhelds may have been told of this history; put: inside a transaction, never goes back. */
 enum err cstore_told(struct cstore *s, uint64_t *seq_out, struct diag *d) MUST_USE;
 enum err cstore_told_put(struct cstore *s, uint64_t seq, struct diag *d) MUST_USE;

@@ -133,7 +133,16 @@ const struct sql_migration cstore_migrations[] = {
     {6, CSTORE_SCHEMA_PAGES},
     {7, CSTORE_SCHEMA_QUALITY},
     /* seq: the newest place in the centre's order that a handheld may have been told of */
-    {8, "CREATE TABLE told (county INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT;"},
+    {8, "CREATE TABLE told (county INTEGER PRIMARY KEY, seq INTEGER NOT NULL) STRICT;"
+     /* inc goes on where from_inc was: what that one changed up to upto is its own */
+     "CREATE TABLE heir ("
+     "  county INTEGER NOT NULL, device INTEGER NOT NULL, inc INTEGER NOT NULL, from_inc INTEGER NOT NULL,"
+     "  upto INTEGER NOT NULL, PRIMARY KEY (county, device, inc, from_inc)) STRICT, WITHOUT ROWID;"
+     /* finished visits that copies of a handheld hold, and the incarnation under which each of them counts */
+     "CREATE TABLE claim ("
+     "  county INTEGER NOT NULL, device INTEGER NOT NULL, counter INTEGER NOT NULL, seq INTEGER NOT NULL,"
+     "  proof INTEGER NOT NULL, inc INTEGER NOT NULL, PRIMARY KEY (county, device, counter, seq, proof))"
+     "  STRICT, WITHOUT ROWID;"},
 };
 /* clang-format on */
 

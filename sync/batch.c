@@ -39,7 +39,9 @@ static void put_up_head(struct buf *b, const struct batch_head *h, uint64_t flag
 {
     int64_t now = seconds_of(h->now_ms), anchor = seconds_of(h->anchor_ms);
     bool rebooted = h->elapsed_ms < 0;
-    buf_put_uv(b, flags | (rebooted ? COLUMNS_REBOOTED : 0));
+    buf_put_uv(b, flags | (rebooted ? COLUMNS_REBOOTED : 0) | (h->as_inc ? COLUMNS_AS : 0));
+    if (h->as_inc)
+        buf_put_uv(b, h->as_inc);
     buf_put_uv(b, h->epoch);
     buf_put_sv(b, now - WIRE_EPOCH_S);
     buf_put_sv(b, now - anchor);
@@ -47,18 +49,22 @@ static void put_up_head(struct buf *b, const struct batch_head *h, uint64_t flag
         buf_put_sv(b, seconds_of(h->elapsed_ms) - (now - anchor));
 }
 
-static uint32_t read_epoch(struct reader *r)
+static uint32_t read_u32v(struct reader *r)
 {
-    uint64_t epoch = read_uv(r);
-    if (epoch > UINT32_MAX)
+    uint64_t v = read_uv(r);
+    if (v > UINT32_MAX)
         r->failed = true;
-    return (uint32_t)epoch;
+    return (uint32_t)v;
 }
 
 static void read_up_head(struct reader *r, struct batch_head *h, uint64_t *flags)
 {
     *flags = read_uv(r);
-    h->epoch = read_epoch(r);
+    h->as_inc = *flags & COLUMNS_AS ? read_u32v(r) : 0;
+    if (*flags & COLUMNS_AS && (!h->as_inc || h->as_inc == h->inc))
+        r->failed = true;
+    h->inc = h->as_inc ? h->as_inc : h->inc;
+    h->epoch = read_u32v(r);
     int64_t now = read_seconds(r, WIRE_EPOCH_S);
     int64_t since_anchor = read_seconds(r, 0);
     bool rebooted = *flags & COLUMNS_REBOOTED;
@@ -73,19 +79,28 @@ static void read_up_head(struct reader *r, struct batch_head *h, uint64_t *flags
 static void put_down_head(struct buf *b, const struct batch_head *h, uint64_t flags)
 {
     bool agreed = h->agreed > h->cursor_from;
-    buf_put_uv(b, flags | (h->caught_up ? COLUMNS_CAUGHT_UP : 0) | (agreed ? COLUMNS_AGREED : 0));
+    buf_put_uv(b, flags | (h->caught_up ? COLUMNS_CAUGHT_UP : 0) | (agreed ? COLUMNS_AGREED : 0) |
+                      (h->heir_count ? COLUMNS_HEIRS : 0));
     buf_put_uv(b, h->epoch);
     buf_put_sv(b, seconds_of(h->now_ms) - WIRE_EPOCH_S);
     buf_put_uv(b, h->cursor_from);
     buf_put_uv(b, h->cursor - h->cursor_from);
     if (agreed)
         buf_put_uv(b, h->agreed - h->cursor_from);
+    if (h->heir_count)
+        buf_put_uv(b, h->heir_count);
+    for (uint32_t i = 0; i < h->heir_count; i++) {
+        buf_put_u64le(b, h->heirs[i].device);
+        buf_put_uv(b, h->heirs[i].inc);
+        buf_put_uv(b, h->heirs[i].from);
+        buf_put_uv(b, h->heirs[i].upto);
+    }
 }
 
 static void read_down_head(struct reader *r, struct batch_head *h, uint64_t *flags)
 {
     *flags = read_uv(r);
-    h->epoch = read_epoch(r);
+    h->epoch = read_u32v(r);
     h->now_ms = read_seconds(r, WIRE_EPOCH_S) * 1000;
     h->cursor_from = read_uv(r);
     h->cursor = h->cursor_from + read_uv(r);
@@ -98,6 +113,29 @@ static void read_down_head(struct reader *r, struct batch_head *h, uint64_t *fla
     h->caught_up = *flags & COLUMNS_CAUGHT_UP;
 }
 
+#define HEIR_SIZE_MIN 11
+
+static enum err read_heirs(struct arena *a, struct reader *r, uint64_t flags, struct batch_head *h)
+{
+    uint64_t count = flags & COLUMNS_HEIRS ? read_uv(r) : 0;
+    if (r->failed || !(flags & COLUMNS_HEIRS))
+        return ERR_OK;
+    if (!count || count > reader_left(r) / HEIR_SIZE_MIN)
+        r->failed = true;
+    struct heir *list = r->failed ? NULL : ARENA_ARRAY(a, struct heir, count);
+    if (!r->failed && !list)
+        return ERR_NOMEM;
+    for (uint64_t i = 0; i < count && !r->failed; i++) {
+        list[i].device = read_u64le(r);
+        list[i].inc = read_u32v(r);
+        list[i].from = read_u32v(r);
+        list[i].upto = read_uv(r);
+    }
+    h->heirs = list;
+    h->heir_count = r->failed ? 0 : (uint32_t)count;
+    return ERR_OK;
+}
+
 static enum err write_payload(const struct batch_head *head, const struct batch_rows *rows,
                               const struct change *changes, const struct down_author *authors, bool down,
                               uint32_t count, struct buf *out, struct diag *d)
@@ -105,7 +143,7 @@ static enum err write_payload(const struct batch_head *head, const struct batch_
     struct buf body, top;
     uint64_t flags = 0;
     buf_init(&body, out->n_max);
-    buf_init(&top, 64);
+    buf_init(&top, out->n_max);
     enum err rc = columns_write(head, rows, changes, authors, count, &body, &flags, d);
     if (!rc) {
         if (down)
@@ -156,7 +194,7 @@ enum err batch_read(struct arena *a, struct str payload, const struct batch_rows
     uint64_t flags;
     struct columns columns;
     read_up_head(&r, &h, &flags);
-    enum err rc = r.failed || flags >> 8 ? ERR_CORRUPT
+    enum err rc = r.failed || flags >> 9 ? ERR_CORRUPT
                                          : columns_read(a, &h, rows, false, flags, &r, &columns, d);
     if (rc)
         return corrupt(payload, &r, rc, d);
@@ -174,8 +212,9 @@ enum err down_read(struct arena *a, struct str payload, struct batch_head *head,
     uint64_t flags;
     struct columns columns;
     read_down_head(&r, &h, &flags);
-    enum err rc = r.failed || flags >> 11 ? ERR_CORRUPT
-                                          : columns_read(a, &h, NULL, true, flags, &r, &columns, d);
+    enum err rc = read_heirs(a, &r, flags, &h);
+    if (!rc)
+        rc = r.failed || flags >> 12 ? ERR_CORRUPT : columns_read(a, &h, NULL, true, flags, &r, &columns, d);
     if (rc)
         return corrupt(payload, &r, rc, d);
     *head = h;

@@ -17,16 +17,19 @@
 
 /* The times travel in whole seconds, cut downwards; everything else is exact. */
 struct batch_head {
-    uint64_t device; /* author: not in the payload; a reader is given both, from the frame's head */
-    uint32_t inc;
-    uint32_t epoch;       /* server epoch the author knows */
-    int64_t now_ms;       /* author's wall clock when frozen */
-    int64_t anchor_ms;    /* UP: last signed server time the author verified; 0 = none */
-    int64_t elapsed_ms;   /* UP: monotonic time since then; -1 = rebooted since, unknown */
-    uint64_t cursor_from; /* DOWN: the cursor that this frame goes on from */
-    uint64_t cursor;      /* DOWN: cursor after applying this frame */
-    uint64_t agreed;      /* DOWN: as far as the reader's epoch and this one are the same history */
-    bool caught_up;       /* DOWN: nothing was left behind this frame when it was made */
+    uint64_t device;          /* author: not in the payload; a reader is given both, from the frame's head */
+    uint32_t inc;             /* whose own rows are named shortest; on reading as_inc, when that is told */
+    uint32_t as_inc;          /* UP: 0, or the incarnation whose changes these are: the author is its heir */
+    uint32_t epoch;           /* server epoch the author knows */
+    int64_t now_ms;           /* author's wall clock when frozen */
+    int64_t anchor_ms;        /* UP: last signed server time the author verified; 0 = none */
+    int64_t elapsed_ms;       /* UP: monotonic time since then; -1 = rebooted since, unknown */
+    uint64_t cursor_from;     /* DOWN: the cursor that this frame goes on from */
+    uint64_t cursor;          /* DOWN: cursor after applying this frame */
+    uint64_t agreed;          /* DOWN: as far as the reader's epoch and this one are the same history */
+    const struct heir *heirs; /* DOWN: of authors of these changes */
+    uint32_t heir_count;
+    bool caught_up; /* DOWN: nothing was left behind this frame when it was made */
 };
 
 /* A row the author has a server row number for is written by that number: shorter; the payload then carries a

@@ -20,8 +20,10 @@ enum columns_flag {
     COLUMNS_AUTHORS = 64,      /* DOWN: more than one author */
     COLUMNS_REBOOTED = 128,    /* UP: no elapsed time */
     COLUMNS_CAUGHT_UP = 128,   /* DOWN */
+    COLUMNS_AS = 256,          /* UP: changes of another incarnation, which the author inherited */
     COLUMNS_ROW_NUMBERS = 256, /* DOWN */
     COLUMNS_SERVER_SEQ = 512,  /* DOWN: server sequences other than the cursor */
+    COLUMNS_HEIRS = 2048,      /* DOWN: which incarnations go on where others were */
     COLUMNS_AGREED = 1024      /* DOWN: the histories agree beyond where this goes on from */
 };
 

@@ -25,6 +25,13 @@ static inline bool row_id_same(struct row_id a, struct row_id b)
     return a.device == b.device && a.inc == b.inc && a.counter == b.counter;
 }
 
+/* Incarnation `inc` of a device goes on where `from` was: what `from` changed up to `upto` is its own. */
+struct heir {
+    uint64_t device;
+    uint32_t inc, from;
+    uint64_t upto;
+};
+
 enum change_op {
     CHANGE_SET = 0,
     CHANGE_CLEAR = 1,

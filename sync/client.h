@@ -81,7 +81,9 @@ struct step {
     uint64_t cursor;
     uint32_t epoch;       /* DOWN */
     uint64_t cursor_from; /* DOWN: what it goes on from */
-    uint64_t agreed;      /* DOWN, of a later epoch: as far as both histories agree */
+    const struct heir *heirs;
+    uint32_t heir_count;
+    uint64_t agreed; /* DOWN, of a later epoch: as far as both histories agree */
     /* WANTED: what the centre does not have */
     const unsigned char (*refused)[SHA256_SIZE];
     uint32_t refused_count;

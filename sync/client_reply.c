@@ -421,6 +421,8 @@ static enum err take_down(struct sync_client *c, const struct frame *f, struct s
                             .cursor = head.cursor,
                             .cursor_from = head.cursor_from,
                             .agreed = head.agreed,
+                            .heirs = head.heirs,
+                            .heir_count = head.heir_count,
                             .epoch = head.epoch};
     c->expect = EXPECT_DONE;
     return ERR_OK;

@@ -108,6 +108,29 @@ struct record_cell *cell_of(struct arena *a, struct record *r, uint32_t field)
     return &r->cells[place];
 }
 
+static int compare_heir(const struct heir *a, const struct heir *b)
+{
+    int by_author = compare_author(a->device, a->inc, b->device, b->inc);
+    return by_author ? by_author : compare_u64(a->from, b->from);
+}
+
+enum err record_inherit(struct arena *a, struct record *r, const struct heir *h)
+{
+    uint32_t place = 0;
+    while (place < r->heir_count && compare_heir(&r->heirs[place], h) < 0)
+        place++;
+    if (place == r->heir_count || compare_heir(&r->heirs[place], h)) {
+        void *p = open_gap(a, r->heirs, &r->heir_count, &r->heir_room, sizeof(*r->heirs), place);
+        if (!p)
+            return ERR_NOMEM;
+        r->heirs = p;
+        r->heirs[place] = *h;
+    }
+    if (h->upto > r->heirs[place].upto)
+        r->heirs[place].upto = h->upto;
+    return ERR_OK;
+}
+
 /* --- one cell
  * ----------------------------------------------------------------------------------------------- */
 
@@ -153,13 +176,25 @@ static void sort_versions(struct record_cell *cell)
     }
 }
 
+static bool inherits(const struct record *r, uint64_t device, uint32_t inc, const struct version *v)
+{
+    for (uint32_t i = 0; i < r->heir_count; i++) {
+        const struct heir *h = &r->heirs[i];
+        if (h->device == device && h->inc == inc && v->device == device && h->from == v->inc)
+            return v->seq <= h->upto;
+    }
+    return false;
+}
+
 static bool seen_by_another(const struct record *r, uint32_t field, const struct version *v)
 {
     bool found;
     uint32_t i = mark_place(r, field, 0, 0, &found);
-    for (; v->server_seq && i < r->mark_count && r->marks[i].field == field; i++) {
+    for (; i < r->mark_count && r->marks[i].field == field; i++) {
         const struct version_mark *m = &r->marks[i];
-        if ((m->device != v->device || m->inc != v->inc) && m->seen >= v->server_seq)
+        if (m->device == v->device && m->inc == v->inc)
+            continue;
+        if ((v->server_seq && m->seen >= v->server_seq) || (m->seq && inherits(r, m->device, m->inc, v)))
             return true;
     }
     return false;
@@ -182,52 +217,55 @@ static void drop_dominated(const struct record *r, struct record_cell *cell)
  * ----------------------------------------------------------------------------------------------- */
 
 /* Had `c`'s author made or seen `v`? */
-static bool covers(const struct version *c, const struct version *v)
+static bool covers(const struct record *r, const struct version *c, const struct version *v)
 {
     if (c->device == v->device && c->inc == v->inc)
         return c->seq > v->seq;
+    if (inherits(r, c->device, c->inc, v))
+        return true;
     return v->server_seq && v->server_seq <= honest_seen(c->seen, c->server_seq);
 }
 
 /* A first answer: its author had seen none before it. */
-static bool is_root(const struct record_cell *cell, const struct version *v)
+static bool is_root(const struct record *r, const struct record_cell *cell, const struct version *v)
 {
     if (v->op == CHANGE_RESOLVE)
         return false;
     for (uint32_t i = 0; i < cell->count; i++)
-        if (cell->versions[i].op != CHANGE_RESOLVE && covers(v, &cell->versions[i]))
+        if (cell->versions[i].op != CHANGE_RESOLVE && covers(r, v, &cell->versions[i]))
             return false;
     return true;
 }
 
 /* A decision that no other one has seen. */
-static bool is_last_word(const struct record_cell *cell, const struct version *v)
+static bool is_last_word(const struct record *r, const struct record_cell *cell, const struct version *v)
 {
     if (v->op != CHANGE_RESOLVE)
         return false;
     for (uint32_t i = 0; i < cell->count; i++)
-        if (cell->versions[i].op == CHANGE_RESOLVE && covers(&cell->versions[i], v))
+        if (cell->versions[i].op == CHANGE_RESOLVE && covers(r, &cell->versions[i], v))
             return false;
     return true;
 }
 
 /* Positive: `a` is to be shown rather than `b`. Decisions before answers, the last of them before others;
  * first answers before attempts, the earliest of them before others. */
-static int compare_immutable(const struct record_cell *cell, const struct version *a, const struct version *b)
+static int compare_immutable(const struct record *r, const struct record_cell *cell, const struct version *a,
+                             const struct version *b)
 {
-    int class_a = is_last_word(cell, a) ? 2 : is_root(cell, a) ? 1 : 0;
-    int class_b = is_last_word(cell, b) ? 2 : is_root(cell, b) ? 1 : 0;
+    int class_a = is_last_word(r, cell, a) ? 2 : is_root(r, cell, a) ? 1 : 0;
+    int class_b = is_last_word(r, cell, b) ? 2 : is_root(r, cell, b) ? 1 : 0;
     if (class_a != class_b)
         return class_a - class_b;
     return class_a == 2 ? compare_rank(a, b) : -compare_rank(a, b);
 }
 
-static void show_first(struct record_cell *cell)
+static void show_first(const struct record *r, struct record_cell *cell)
 {
     uint32_t best = 0;
     sort_versions(cell);
     for (uint32_t i = 1; i < cell->count; i++)
-        if (compare_immutable(cell, &cell->versions[i], &cell->versions[best]) > 0)
+        if (compare_immutable(r, cell, &cell->versions[i], &cell->versions[best]) > 0)
             best = i;
     struct version shown = cell->versions[best];
     memmove(cell->versions + 1, cell->versions, best * sizeof(*cell->versions));
@@ -260,12 +298,20 @@ static bool is_immutable(uint32_t field)
     return field_policy(field) == POLICY_IMMUTABLE;
 }
 
-static enum err apply_to_immutable(struct arena *a, struct record_cell *cell, struct version_mark *mark,
-                                   const struct version *v, enum merge_result *result)
+/* The first place of those that it came in: by two ways, or from two copies of one handheld. */
+static void take_place(struct version *v, uint64_t server_seq)
+{
+    if (server_seq && (!v->server_seq || server_seq < v->server_seq))
+        v->server_seq = server_seq;
+}
+
+static enum err apply_to_immutable(struct arena *a, const struct record *r, struct record_cell *cell,
+                                   struct version_mark *mark, const struct version *v,
+                                   enum merge_result *result)
 {
     struct version *same = version_exact(cell, v->device, v->inc, v->seq);
-    if (same && !same->server_seq)
-        same->server_seq = v->server_seq;
+    if (same)
+        take_place(same, v->server_seq);
     enum err rc = same                                   ? ERR_OK
                   : cell->count < IMMUTABLE_ATTEMPTS_MAX ? append_version(a, cell, v)
                                                          : ERR_LIMIT;
@@ -274,7 +320,7 @@ static enum err apply_to_immutable(struct arena *a, struct record_cell *cell, st
     uint64_t seen = honest_seen(v->seen, v->server_seq);
     mark->seq = v->seq > mark->seq ? v->seq : mark->seq;
     mark->seen = seen > mark->seen ? seen : mark->seen;
-    show_first(cell);
+    show_first(r, cell);
     *result = same ? MERGE_DUPLICATE : place_of(cell, v);
     return ERR_OK;
 }
@@ -290,13 +336,13 @@ static enum err apply_to_cell(struct arena *a, struct record *r, uint32_t field,
     if (!mark || !cell)
         return ERR_NOMEM;
     if (is_immutable(field))
-        return apply_to_immutable(a, cell, mark, v, result);
+        return apply_to_immutable(a, r, cell, mark, v, result);
     bool duplicate = found && mark->seq == v->seq;
     bool newest = !found || v->seq > mark->seq;
     if (duplicate) {
         struct version *mine = version_by(cell, v->device, v->inc);
-        if (mine && !mine->server_seq)
-            mine->server_seq = v->server_seq;
+        if (mine)
+            take_place(mine, v->server_seq);
     } else if (newest) {
         enum err rc = put_version(a, cell, v);
         if (rc)
@@ -383,10 +429,10 @@ struct str record_value(const struct record *r, uint32_t field)
     return cell->versions[0].value;
 }
 
-static bool covered(const struct record_cell *rows, const struct version *v)
+static bool covered(const struct record *r, const struct record_cell *rows, const struct version *v)
 {
     for (uint32_t i = 0; i < rows->count; i++)
-        if (rows->versions[i].op == CHANGE_ROW_DELETE && covers(&rows->versions[i], v))
+        if (rows->versions[i].op == CHANGE_ROW_DELETE && covers(r, &rows->versions[i], v))
             return true;
     return false;
 }
@@ -401,7 +447,7 @@ static void look_for_delete(const struct record *r, bool *deleted, bool *survivo
     for (uint32_t k = 0; *deleted && k < r->count; k++)
         for (uint32_t i = 0; i < r->cells[k].count; i++) {
             const struct version *v = &r->cells[k].versions[i];
-            *survivor = *survivor || (v->op != CHANGE_ROW_DELETE && !covered(rows, v));
+            *survivor = *survivor || (v->op != CHANGE_ROW_DELETE && !covered(r, rows, v));
         }
 }
 
@@ -428,20 +474,21 @@ static bool has_words(const struct version *v)
            (v->op == CHANGE_SET || v->op == CHANGE_RESOLVE || v->op == CHANGE_CLEAR);
 }
 
-static bool disputes_immutable(const struct record_cell *cell, const struct version *v)
+static bool disputes_immutable(const struct record *r, const struct record_cell *cell,
+                               const struct version *v)
 {
     const struct version *shown = &cell->versions[0];
-    return !covers(shown, v) && (is_last_word(cell, v) || is_root(cell, v));
+    return !covers(r, shown, v) && (is_last_word(r, cell, v) || is_root(r, cell, v));
 }
 
-bool record_disputes(const struct record_cell *cell, uint32_t i)
+bool record_disputes(const struct record *r, const struct record_cell *cell, uint32_t i)
 {
     const struct version *shown = &cell->versions[0], *v = &cell->versions[i];
     if (i == 0 || same_answer(shown, v))
         return false;
     switch (field_policy(cell->field)) {
     case POLICY_UNION: return !has_words(shown) || !has_words(v);
-    case POLICY_IMMUTABLE: return disputes_immutable(cell, v);
+    case POLICY_IMMUTABLE: return disputes_immutable(r, cell, v);
     case POLICY_VISIT: return false;
     default: return true;
     }
@@ -456,7 +503,7 @@ bool record_conflict(const struct record *r, uint32_t field)
         return true;
     const struct record_cell *cell = record_cell(r, field);
     for (uint32_t i = 1; cell && i < cell->count; i++)
-        if (record_disputes(cell, i))
+        if (record_disputes(r, cell, i))
             return true;
     return false;
 }
@@ -552,9 +599,9 @@ void record_set_back(struct record *r, uint64_t last, uint64_t device, uint32_t 
         remark(r, &r->marks[i], last, r->marks[i].device == device && r->marks[i].inc == inc);
 }
 
-static bool has_place(const struct version *v, uint64_t device, uint32_t inc)
+static bool has_place(const struct version *v, uint64_t device)
 {
-    return v->server_seq || (v->device == device && v->inc == inc);
+    return v->server_seq || v->device == device;
 }
 
 /* Marks stand with their cell. */
@@ -567,23 +614,23 @@ static void drop_marks(struct record *r, uint32_t field)
     r->mark_count = kept;
 }
 
-bool record_settle(struct record *r, uint64_t device, uint32_t inc)
+bool record_settle(struct record *r, uint64_t device)
 {
     uint32_t cells = 0;
-    bool any = r->born && !has_place(&r->birth, device, inc);
+    bool any = r->born && !has_place(&r->birth, device);
     if (any)
         r->born = false;
     for (uint32_t i = 0; i < r->count; i++) {
         struct record_cell *cell = &r->cells[i];
-        uint32_t kept = 0;
+        uint32_t left = 0;
         for (uint32_t k = 0; k < cell->count; k++)
-            if (has_place(&cell->versions[k], device, inc))
-                cell->versions[kept++] = cell->versions[k];
-        any = any || kept < cell->count;
-        cell->count = kept;
-        if (kept && is_immutable(cell->field))
-            show_first(cell);
-        if (kept)
+            if (has_place(&cell->versions[k], device))
+                cell->versions[left++] = cell->versions[k];
+        any = any || left < cell->count;
+        cell->count = left;
+        if (left && is_immutable(cell->field))
+            show_first(r, cell);
+        if (left)
             r->cells[cells++] = *cell;
         else
             drop_marks(r, cell->field);
@@ -635,7 +682,7 @@ static enum err hand_over_cell(struct arena *a, struct record *r, uint32_t place
         return ERR_NOMEM;
     from->seq = left;
     if (is_immutable(cell->field))
-        show_first(cell);
+        show_first(r, cell);
     else
         sort_versions(cell);
     return ERR_OK;

@@ -2,9 +2,11 @@
  * centre, over any store.
  *
  * c1 dominates c2 when the same author (device, incarnation) made it later, or when its author had seen c2
- * (c2.server_seq <= c1.seen), or through a chain of these. The versions nobody dominates are kept; the one
- * with the highest (effective clock, device, incarnation, seq) is shown; when the others differ in value they
- * are a conflict, kept until a resolving change has seen them. A delete wins only over what it dominates.
+ * (c2.server_seq <= c1.seen), or through a chain of these. An incarnation that goes on where another one of
+ * its device was is its heir: what it inherited counts as made by the same author, earlier. The versions
+ * nobody dominates are kept; the one with the highest (effective clock, device, incarnation, seq) is shown;
+ * when the others differ in value they are a conflict, kept until a resolving change has seen them. A delete
+ * wins only over what it dominates.
  *
  * Why order does not matter. Per cell and author it is enough to keep the last sequence and the highest
  * `seen` of all that was ever applied, also of what was dominated: the mark. Of an author's changes only the
@@ -73,6 +75,8 @@ struct record {
     struct version_mark *marks; /* by field, device, incarnation */
     uint32_t mark_count;
     uint32_t cell_room, mark_room;
+    struct heir *heirs; /* by device, inc, from */
+    uint32_t heir_count, heir_room;
 };
 
 enum merge_result { MERGE_SHOWN, MERGE_KEPT_BESIDE, MERGE_DOMINATED, MERGE_DUPLICATE };
@@ -100,20 +104,24 @@ bool record_deleted(const struct record *r);
 bool record_conflict(const struct record *r, uint32_t field);
 /* Does versions[i], i > 0, disagree with what the cell shows, undecided? What does not is the same answer,
  * part of a union, or an attempt on an immutable one. */
-bool record_disputes(const struct record_cell *cell, uint32_t i);
+bool record_disputes(const struct record *r, const struct record_cell *cell, uint32_t i);
 /* A field of this policy is in conflict. */
 bool record_disputed(const struct record *r, enum field_policy policy);
 /* Birth; false when the ROW_CREATE has not arrived yet. */
 bool record_birth(const struct record *r, struct row_birth *out);
+
+/* Told before the changes of an heir are applied: they dominate what it inherited as if one author had made
+ * both. The same in any order, because it only ever says more. ERR_NOMEM. */
+enum err record_inherit(struct arena *a, struct record *r, const struct heir *h) MUST_USE;
 
 /* The centre's order begins anew above `last` (it was set back to a backup), and is told anew from its
  * beginning: places beyond it are unknown, nobody has seen more than that, and what is told again does not
  * pass for known. What others than (device, inc) said beyond it stays until then: whatever of an author is
  * told takes its place. */
 void record_set_back(struct record *r, uint64_t last, uint64_t device, uint32_t inc);
-/* All was told again: what others said and has no place now is not at the centre; its author sends it again.
- * True when something was let go. */
-bool record_settle(struct record *r, uint64_t device, uint32_t inc);
+/* All was told again: what other devices said and has no place now is not at the centre; its author sends it
+ * again. True when something was let go. */
+bool record_settle(struct record *r, uint64_t device);
 /* Versions of one author, by sequence, become another's: work that the centre never had goes over to another
  * incarnation of its device. What else the author did here counts as far as it is still kept. ERR_NOMEM. */
 struct record_handover {

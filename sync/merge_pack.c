@@ -170,6 +170,18 @@ static void put_cells(struct packer *p, const struct record *r)
     CHECK(m == r->mark_count);
 }
 
+static void put_heirs(struct buf *out, const struct record *r)
+{
+    buf_put_uv(out, r->heir_count);
+    for (uint32_t i = 0; i < r->heir_count; i++) {
+        const struct heir *h = &r->heirs[i];
+        buf_put_u64le(out, h->device);
+        buf_put_u32le(out, h->inc);
+        buf_put_u32le(out, h->from);
+        buf_put_uv(out, h->upto);
+    }
+}
+
 #define PACK_MEMORY_MAX (16u << 20)
 
 enum err record_pack(const struct record *r, struct buf *out)
@@ -189,6 +201,8 @@ enum err record_pack(const struct record *r, struct buf *out)
     if (r->born)
         put_version(&p, &r->birth);
     put_cells(&p, r);
+    if (r->heir_count)
+        put_heirs(out, r);
     rc = out->failed;
 done:
     arena_free(&p.arena);
@@ -317,6 +331,25 @@ static enum err get_cell(struct unpacker *u, struct record *out, uint32_t before
     return u->r.failed ? ERR_CORRUPT : get_marks(u, out, cell, head & 1);
 }
 
+static enum err get_heirs(struct unpacker *u, struct record *out)
+{
+    uint64_t count = read_uv(&u->r);
+    if (u->r.failed || !count || count > reader_left(&u->r) / 17)
+        return ERR_CORRUPT;
+    out->heirs = ARENA_ARRAY(u->arena, struct heir, count);
+    if (!out->heirs)
+        return ERR_NOMEM;
+    for (uint64_t i = 0; i < count; i++) {
+        struct heir *h = &out->heirs[out->heir_count++];
+        h->device = read_u64le(&u->r);
+        h->inc = read_u32le(&u->r);
+        h->from = read_u32le(&u->r);
+        h->upto = read_uv(&u->r);
+    }
+    out->heir_room = out->heir_count;
+    return ERR_OK;
+}
+
 static enum err unpack(struct unpacker *u, struct record *out)
 {
     if (read_u8(&u->r) != FORMAT)
@@ -336,6 +369,8 @@ static enum err unpack(struct unpacker *u, struct record *out)
         rc = get_cell(u, out, before);
         before = rc ? 0 : out->cells[out->count - 1].field;
     }
+    if (!rc && reader_left(&u->r))
+        rc = get_heirs(u, out);
     return rc ? rc : reader_left(&u->r) || u->r.failed ? ERR_CORRUPT : ERR_OK;
 }
 

@@ -75,6 +75,7 @@ struct enrol_reply {
     struct str token; /* bearer: visible ASCII without spaces */
     int64_t token_until_ms;
     struct str certificate; /* opaque to the device */
+    struct str known;       /* of each visit that was asked about: the incarnation it goes under; "" = none */
 };
 enum err enrol_reply_write(const struct enrol_reply *r, const struct key_pair_p256 *centre,
                            const unsigned char device_seal[static X25519_SIZE],

@@ -303,7 +303,7 @@ enum err enrol_reply_write(const struct enrol_reply *r, const struct key_pair_p2
     unsigned char id[8];
     struct str aad = device_aad(r->device, id);
     struct buf body, sealed;
-    buf_init(&body, 3 * REPLY_MAX);
+    buf_init(&body, 3 * REPLY_MAX + r->known.n + 64);
     buf_init(&sealed, REPLY_MAX + 64);
     CHECK(r->token.n && r->token.n <= TOKEN_MAX);
     enum err rc = seal_private(r, device_seal, aad, ephemeral_seed, &sealed);
@@ -317,6 +317,8 @@ enum err enrol_reply_write(const struct enrol_reply *r, const struct key_pair_p2
     json_member_i64(&body, "token_until_ms", r->token_until_ms);
     json_member_hex(&body, "certificate", r->certificate.p, r->certificate.n);
     json_member_hex(&body, "sealed", sealed.p, sealed.n);
+    if (r->known.n)
+        json_member_text(&body, "known", r->known);
     buf_put_char(&body, '}');
     rc = body.failed ? body.failed : signed_json_write(buf_str(&body), centre, out, d);
 done:
@@ -372,6 +374,7 @@ static enum err read_reply(struct arena *a, const struct json *body, const struc
     for (unsigned i = 0; i < 8; i++)
         r->device = r->device << 8 | id[i];
     r->county = json_text(body, "county");
+    r->known = json_text(body, "known");
     struct str sealed, plain;
     enum err rc = get_hex(a, body, "certificate", &r->certificate);
     if (!rc)

@@ -131,10 +131,18 @@ static void check_versions(struct world *w, struct arena *a)
         struct said *s = history_find(&w->history, text);
         if (!s)
             fail_about(w, "the centre holds what nobody said", "%s", text);
-        else if (s->found)
+        struct said *twin = s ? history_twin(&w->history, s) : NULL;
+        if (s && s->found && twin && !twin->found)
+            twin->found = true;
+        else if (s && s->found)
             fail_about(w, "an answer is there twice", "%s", text);
-        else
-            s->found = true, s->shown = got[i].shown && !got[i].row_removed;
+        else if (s)
+            s->found = true;
+        if (s && got[i].shown && !got[i].row_removed) {
+            s->shown = true;
+            if (twin)
+                twin->shown = true;
+        }
         w->n.conflicts += !got[i].shown;
     }
     for (uint32_t i = 0; i < w->history.count && !w->failed; i++) {
@@ -143,12 +151,15 @@ static void check_versions(struct world *w, struct arena *a)
             continue;
         enum fate fate = history_fate(&w->history, s);
         w->n.overwritten += fate == FATE_GONE;
-        if (fate == FATE_THERE && !s->found)
+        const struct said *twin = history_twin(&w->history, s);
+        /* which of the two was overwritten, nobody can tell */
+        bool alike = twin && (twin->found || history_fate(&w->history, twin) != FATE_GONE);
+        if (fate == FATE_THERE && !s->found && !(twin && twin->found))
             fail_about(w, "an answer that nobody overwrote is lost",
                        "%s in %s %s of household %u, said by author %u", s->text, s->member, s->field,
                        s->household, s->author);
         /* after a backup was put back, nobody is taken to have seen what came after it */
-        if (fate == FATE_GONE && s->found && !w->set_back)
+        if (fate == FATE_GONE && s->found && !alike && !w->set_back)
             fail_about(w, "an answer is still there although its overwriter had it on the screen",
                        "%s in %s %s of household %u, said by author %u", s->text, s->member, s->field,
                        s->household, s->author);

@@ -105,6 +105,20 @@ struct said *history_find(const struct history *h, const char *text)
     return NULL;
 }
 
+static bool same_field(const struct said *a, const struct said *b)
+{
+    return strcmp(a->member, b->member) == 0 && strcmp(a->field, b->field) == 0;
+}
+
+struct said *history_twin(const struct history *h, const struct said *s)
+{
+    for (uint32_t i = 0; s->shared && i < h->count; i++)
+        if (&h->at[i] != s && h->at[i].kind == s->kind && strcmp(h->at[i].text, s->text) == 0 &&
+            same_field(&h->at[i], s))
+            return &h->at[i];
+    return NULL;
+}
+
 /* Both of one author: what stands later in the list was said later. */
 static bool later_by_same(const struct said *later, const struct said *earlier)
 {
@@ -116,18 +130,16 @@ static bool may_know(const struct said *knower, const struct said *s)
     return s->left != 0 && s->left <= knower->heard;
 }
 
-static bool same_field(const struct said *a, const struct said *b)
-{
-    return strcmp(a->member, b->member) == 0 && strcmp(a->field, b->field) == 0;
-}
-
 enum fate history_fate(const struct history *h, const struct said *s)
 {
     enum fate fate = FATE_THERE;
     for (const struct said *o = newest_of(h, s->household); o; o = before(h, o)) {
         if (o == s || o->kind != SAID_ANSWER || !same_field(o, s))
             continue;
-        bool surely = later_by_same(o, s) || strcmp(o->stood, s->text) == 0;
+        bool had = strcmp(o->stood, s->text) == 0;
+        bool surely = later_by_same(o, s) || (had && !s->shared); /* of two that read alike, it saw one */
+        if (had)
+            fate = FATE_EITHER;
         if (surely && !o->optional)
             return FATE_GONE;
         if (surely || may_know(o, s))
@@ -144,7 +156,10 @@ static enum fate taken_along(const struct history *h, const struct said *s)
         if (o->kind != SAID_REMOVED || strcmp(o->member, s->member) != 0)
             continue;
         /* the name stands on the screen of whoever removes a member */
-        bool surely = later_by_same(o, s) || strcmp(o->stood, s->text) == 0 || strcmp(s->field, "name") == 0;
+        bool had = strcmp(o->stood, s->text) == 0;
+        bool surely = later_by_same(o, s) || (had && !s->shared) || strcmp(s->field, "name") == 0;
+        if (had)
+            fate = FATE_EITHER;
         if (surely && !o->optional)
             return FATE_GONE;
         if (surely || may_know(o, s))

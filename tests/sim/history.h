@@ -33,6 +33,7 @@ struct said {
     char stood[TEXT_MAX]; /* what the screen showed there before; "" = nothing */
     uint64_t heard;       /* step of the author's last talk before the interview was opened; 0 = never */
     uint64_t left;        /* step at which it may have left the author first; 0 = not yet */
+    bool shared;          /* it stood in a draft when the handheld was copied: both copies say it */
     bool optional;        /* its author was shut out: it may stand apart instead */
     bool found, shown;    /* set while comparing */
     uint32_t before;      /* private: the one before it about this household, + 1 */
@@ -58,6 +59,8 @@ void history_add(struct history *h, const struct said *s);
 void history_left(struct history *h, uint32_t author, uint64_t step);
 /* The answer with this text; NULL when nobody ever said it. */
 struct said *history_find(const struct history *h, const char *text);
+/* The same of the other copy; NULL when it is not shared, or was not said there. */
+struct said *history_twin(const struct history *h, const struct said *s);
 
 enum fate { FATE_THERE, FATE_GONE, FATE_EITHER };
 /* What must have become of one answer, as one of several versions of its field. */

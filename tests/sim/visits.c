@@ -68,6 +68,7 @@ static void note_answer(struct book *b, const struct deed *deed)
         x->own = name && name->own;
     }
     memcpy(x->text, deed->text, TEXT_MAX);
+    x->shared = false;
     memcpy(there, deed->text, TEXT_MAX);
 }
 
@@ -193,6 +194,7 @@ static void note_final(struct world *w, struct device *v, struct book *b)
                          .author = v->author,
                          .visit = w->visits.count,
                          .heard = x->heard,
+                         .shared = x->shared,
                          .optional = v->revoked};
         memcpy(s.member, x->member, sizeof s.member);
         memcpy(s.field, x->field, sizeof s.field);

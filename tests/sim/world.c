@@ -233,10 +233,31 @@ static void backup(struct world *w)
         sim_disk_copy(w->backup, w->centre_machine);
 }
 
+/* What was said in drafts, both copies will say. A draft in which members were added is finished before: each
+ * copy would make them, and the checker knows members by their names. */
+static bool drafts_share(struct world *w, struct device *v)
+{
+    for (int h = 0; h < HOUSEHOLDS; h++) {
+        struct book *b = &v->books[h];
+        bool added = false;
+        for (uint32_t i = 0; i < b->drafted_count; i++)
+            added = added || b->drafted[i].own;
+        if (added)
+            visit(w, v, b, true);
+        if (w->failed || device_is_off(v) || b->unsure || b->finalising || (added && b->drafted_count))
+            return false;
+        for (uint32_t i = 0; i < b->drafted_count; i++)
+            b->drafted[i].shared = true;
+    }
+    return true;
+}
+
 /* From here on there are two handhelds that believe to be the same one. */
-static void clone_device(struct world *w, const struct device *v)
+static void clone_device(struct world *w, struct device *v)
 {
     struct device *copy = &w->devices[w->device_count];
+    if (!drafts_share(w, v))
+        return;
     *copy = *v;
     copy->store = NULL;
     copy->author = w->device_count + 1;

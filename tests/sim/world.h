@@ -48,7 +48,8 @@ struct drafted {
     enum said_kind kind;
     char member[TEXT_MAX], field[8], text[TEXT_MAX], stood[TEXT_MAX];
     uint64_t heard;
-    bool own; /* of a member that was added in this very draft */
+    bool own;    /* of a member that was added in this very draft */
+    bool shared; /* it stood there when the handheld was copied */
 };
 
 /* A handheld's view of one household, as the checker knows it. */

@@ -318,7 +318,7 @@ static bool agrees(struct arena *a, const struct history *h, const struct record
         for (uint32_t i = 0; cell && i < cell->count; i++) {
             int at = place_of(h, f, &cell->versions[i]);
             if (at < 0 || !cells[f].kept[at] || (i == 0 && at != cells[f].shown) ||
-                (f != ROW && record_disputes(cell, i) != cells[f].disputes[at]) ||
+                (f != ROW && record_disputes(r, cell, i) != cells[f].disputes[at]) ||
                 !str_eq_z(cell->versions[i].value, h->at[at].text))
                 return false;
         }

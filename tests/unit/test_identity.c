@@ -162,6 +162,38 @@ static void both_copies_go_on_and_nothing_is_lost(void **state)
     OK(store_check(t->store, &t->d));
 }
 
+/* Finished before the copy was made and delivered by neither: both hold it, both deliver it, it counts once,
+ * and what either says later stands over it. */
+static void what_both_copies_hold_counts_once(void **state)
+{
+    struct county *c = *state;
+    struct device_test *t = c->t, *two = &c->two;
+    struct work w;
+    join(c, t);
+    sync_now(t);
+    visit(t, "H1", "first");
+    sync_now(t);
+    begin_work(t, &w, "visit", "H2");
+    say(t, &w, "/data/name", "held by both");
+    add_member(t, &w, "child");
+    finish_work(t, &w);
+    copy_made(c);
+    visit(two, "H1", "two's own");
+    visit(t, "H1", "one's own");
+    sync_now(t);
+    assert_int_equal(arrived(c), 3);
+    sync_now(two);
+    assert_int_equal(store_identity(two->store)->by.inc, 2);
+    assert_int_equal(arrived(c), 4);
+    visit(two, "H2", "over what both held");
+    sync_now(two);
+    assert_int_equal(arrived(c), 5);
+    sync_now(t);
+    begin_work(t, &w, "visit", "H2");
+    assert_says(t, w.session, "/data/name", "over what both held");
+    work_close(&w);
+}
+
 static void a_draft_survives_the_change_of_incarnation(void **state)
 {
     struct county *c = *state;
@@ -477,6 +509,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         COUNTY(both_copies_go_on_and_nothing_is_lost),
+        COUNTY(what_both_copies_hold_counts_once),
         COUNTY(a_draft_survives_the_change_of_incarnation),
         COUNTY(a_backup_of_the_handheld_is_noticed_before_it_sends),
         COUNTY(a_whole_card_put_back_is_noticed_by_the_centre),

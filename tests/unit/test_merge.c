@@ -488,14 +488,44 @@ static void what_only_a_lost_history_knew_goes_until_it_is_sent_again(void **sta
     struct fact told = fact(7, 1, 5, "old", 10, 0, 40);
     apply(&r, &told);
     assert_true(str_eq_z(record_value(&r, 5), "old"));
-    assert_true(record_settle(&r, 8, 1));
+    assert_true(record_settle(&r, 8));
     assert_null(record_cell(&r, 6));
     assert_true(str_eq_z(record_value(&r, 7), "ours"));
-    assert_false(record_settle(&r, 8, 1));
+    assert_false(record_settle(&r, 8));
     struct fact again = fact(7, 2, 5, "lost", 20, 0, 60),
                 other_again = fact(9, 1, 6, "of another", 20, 0, 61);
     assert_int_equal(apply(&r, &again), MERGE_SHOWN);
     assert_int_equal(apply(&r, &other_again), MERGE_SHOWN);
+}
+
+/* Whoever goes on as another incarnation is the same author to what it inherited, and to nothing else. */
+static void an_heir_overwrites_what_it_inherited(void **state)
+{
+    (void)state;
+    const struct heir h = {.device = 7, .inc = 2, .from = 1, .upto = 4};
+    struct fact mine = fact(7, 4, 5, "mine", 10, 0, 40), later = fact(7, 6, 5, "not mine", 30, 0, 41);
+    struct fact over = fact(7, 9, 5, "over it", 20, 0, 42);
+    for (int order = 0; order < 2; order++) {
+        struct record r = {.row = household}, again;
+        enum merge_result result;
+        struct buf packed;
+        if (!order)
+            apply(&r, &mine);
+        assert_int_equal(record_inherit(&arena, &r, &h), ERR_OK);
+        assert_int_equal(record_apply(&arena, &r, &over.change, 7, 2, over.change.hlc, over.server_seq,
+                                      &result),
+                         ERR_OK);
+        if (order)
+            apply(&r, &mine);
+        assert_int_equal(record_cell(&r, 5)->count, 1);
+        buf_init(&packed, 1u << 16);
+        assert_int_equal(record_pack(&r, &packed), ERR_OK);
+        assert_int_equal(record_unpack(&arena, household, buf_str(&packed), &again, NULL), ERR_OK);
+        apply(&again, &later);
+        assert_int_equal(record_cell(&again, 5)->count, 2);
+        assert_true(record_conflict(&again, 5));
+        buf_free(&packed);
+    }
 }
 
 static void buried_answers_leave_the_state_as_it_was(void **state)
@@ -675,6 +705,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_a_policy_makes_of_two_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(undelivered_work_is_handed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(a_centre_set_back_forgets_what_was_seen, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_heir_overwrites_what_it_inherited, setup, teardown),
         cmocka_unit_test_setup_teardown(what_only_a_lost_history_knew_goes_until_it_is_sent_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(buried_answers_leave_the_state_as_it_was, setup, teardown),
