@@ -87,7 +87,7 @@ static enum err clock_pack(struct making *m, const struct pack **out, struct dia
     struct str bytes;
     enum err rc = published_all(m->st, m->a, &list, &count, d);
     for (uint32_t i = count; !rc && !live && i-- > 0;)
-        if (str_eq_z(list[i].kind, "pack") && str_eq_z(list[i].state, "live"))
+        if (str_eq_z(list[i].kind, "pack") && str_eq_z(list[i].state, "live") && !list[i].areas.n)
             live = &list[i];
     *out = NULL;
     if (rc || !live)
@@ -529,7 +529,7 @@ static enum err place_keep(struct making *m, struct diag *d)
     }
     if (newest == INT64_MIN && !place_read(m->position, &latitude, &longitude))
         return ERR_OK;
-    return place_put(m->st, m->root, latitude, longitude, d);
+    return place_put(m->st, m->root, m->house.area, m->house.level, latitude, longitude, d);
 }
 
 static enum err make(struct making *m, struct diag *d)

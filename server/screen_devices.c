@@ -1,5 +1,6 @@
 /* Handhelds: whose they are, when they were last heard of, what they run; enrolling one by a code that is
  * shown once; shutting one out. */
+#include "server/device_report.h"
 #include "server/qr.h"
 #include "server/screens.h"
 
@@ -51,6 +52,27 @@ static void ticket_draw(struct devices *x, struct diag *d)
     (void)d;
 }
 
+/* What it said of itself last: version, what waits, battery, free space. */
+static void report_cells(struct devices *x, const struct device_row *v, bool quiet_long)
+{
+    static const char *const battery[] = {"< 10 %", "10–30 %", "30–60 %", "> 60 %"};
+    struct page *p = &x->p;
+    struct device_report_row r = {.report = {.battery = -1, .free_mb = -1, .version = STR("")}};
+    struct diag quiet = {0};
+    bool said = cstore_device_report(p->c->st, p->a, v->device, &r, &quiet) == ERR_OK;
+    pg_cell(p, said && r.report.version.n ? r.report.version : v->version);
+    if (said && !quiet_long)
+        pg_cell_number(p, r.report.waiting);
+    else
+        pg_leaf_word(p, "td", "number", W_QUEUE_UNKNOWN);
+    pg_leaf(p, "td", r.report.battery == 0 ? "number over" : "number",
+            r.report.battery >= 0 && r.report.battery <= 3 ? str_of(battery[r.report.battery]) : STR("—"));
+    pg_leaf(p, "td", "number",
+            r.report.free_mb >= 0
+                ? page_join(p, STR("≥ "), page_count(p, (uint64_t)r.report.free_mb), STR(" MB"))
+                : STR("—"));
+}
+
 static void device_row_draw(struct devices *x, const struct device_row *v)
 {
     struct page *p = &x->p;
@@ -70,15 +92,15 @@ static void device_row_draw(struct devices *x, const struct device_row *v)
     pg_open(p, "td", quiet_long ? "over" : "when");
     pg_time(p, v->contact_ms);
     pg_close(p);
-    pg_cell(p, v->model);
-    pg_cell(p, v->version);
-    pg_cell_word(p, quiet_long ? W_QUEUE_UNKNOWN : v->revoked_ms ? W_DEVICE_REVOKED : W_DEVICE_IN_USE);
+    report_cells(x, v, quiet_long);
+    pg_cell_word(p, !v->revoked_ms                   ? W_DEVICE_IN_USE
+                    : v->revoked_why == REVOKED_LOST ? W_DEVICE_LOST
+                                                     : W_DEVICE_REVOKED);
     pg_open(p, "td", NO_CLASS);
     if (!v->revoked_ms && screen_can(p->c, ACT_MANAGE_DEVICES, who.area.p ? who.area : STR(""))) {
         pg_open(p, "details", NO_CLASS);
         pg_leaf_word(p, "summary", NO_CLASS, W_REVOKE);
         pg_post_begin(p, STR("/devices"), NULL);
-        pg_hidden(p, "act", STR("revoke"));
         pg_hidden(p, "device", page_hex(p, v->device));
         struct str hex = page_hex(p, v->device);
         pg_open(p, "p", "hint-line");
@@ -88,7 +110,11 @@ static void device_row_draw(struct devices *x, const struct device_row *v)
                 ATTRS({"type", STR("text")}, {"name", STR("typed")}, {"maxlength", STR("16")},
                       {"autocomplete", STR("off")},
                       {"aria-label", page_say(p, W_REVOKE_TYPE, str_sub(hex, 12, 4), STR(""))}));
-        pg_button(p, W_REVOKE, "danger", NULL);
+        pg_open(p, "div", "actions");
+        pg_button_key(p, W_REVOKE, "danger", "act", "revoke", NULL);
+        pg_button_key(p, W_WIPE, "danger", "act", "lost", NULL);
+        pg_close(p);
+        pg_leaf_word(p, "p", "hint-line", W_WIPE_INTRO);
         pg_close(p);
         pg_close(p);
     }
@@ -128,7 +154,8 @@ static enum err devices_draw(struct devices *x, struct diag *d)
 {
     static const struct column columns[] = {{W_DEVICE_ID, NULL, false}, {W_PERSON, NULL, false},
                                             {W_AREA, NULL, false},      {W_LAST_CONTACT, NULL, false},
-                                            {W_DEVICE, NULL, false},    {W_VERSION, NULL, false},
+                                            {W_VERSION, NULL, false},   {W_QUEUE_REPORTED, NULL, true},
+                                            {W_BATTERY, NULL, true},    {W_FREE_SPACE, NULL, true},
                                             {W_STATE, NULL, false},     {W_REVOKE, NULL, false}};
     struct page *p = &x->p;
     const struct table t = {.columns = columns,
@@ -214,10 +241,11 @@ static enum err revoke(struct devices *x, struct diag *d)
         return ERR_OK;
     }
     screen_lock(c);
-    rc = people_revoke(c->st, device, x->p.now_ms, d);
+    bool lost = str_eq_z(posted(c, "act"), "lost");
+    rc = lost ? people_lost(c->st, device, x->p.now_ms, d) : people_revoke(c->st, device, x->p.now_ms, d);
     screen_unlock(c);
     if (!rc)
-        rc = screen_note(c, "device-revoked", STR(""), hex, d);
+        rc = screen_note(c, lost ? "device-lost" : "device-revoked", STR(""), hex, d);
     return rc;
 }
 
@@ -235,7 +263,10 @@ enum err screen_devices_post(struct call *c, struct diag *d)
     if (rc)
         return rc;
     if (!enrols && !x.wrong.n)
-        return page_go(c, STR("/devices?done=revoked"), d);
+        return page_go(c,
+                       str_eq_z(posted(c, "act"), "lost") ? STR("/devices?done=wiped")
+                                                          : STR("/devices?done=revoked"),
+                       d);
     if (x.wrong.n)
         c->reply->status = 409;
     return devices_draw(&x, d);

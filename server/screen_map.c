@@ -195,6 +195,19 @@ static void zoom_draw(struct map *m)
     pg_close(p);
 }
 
+static struct str code_at(struct map *m, const struct map_cell *c)
+{
+    struct page *p = &m->p;
+    struct work_ask q = screen_ask(p);
+    int64_t west = m->box.west + c->x * m->cell, south = m->box.south + c->y * m->cell;
+    const struct map_box box = {west, west + m->cell - 1, south, south + m->cell - 1};
+    struct row_id row;
+    struct record_row one;
+    if (place_one(&q, &box, &row, NULL) || cstore_record(p->c->st, p->a, row, &one, NULL) || !one.code.p)
+        return STR("");
+    return one.code;
+}
+
 static void table_draw(struct map *m)
 {
     static const struct column columns[] = {{W_MAP_CELL, NULL, false}, {W_HOUSEHOLD_COUNT, NULL, true},
@@ -209,8 +222,9 @@ static void table_draw(struct map *m)
         int64_t x = m->box.west + c->x * m->cell + m->cell / 2,
                 y = m->box.south + c->y * m->cell + m->cell / 2;
         pg_row(p);
-        if (c->count == 1)
-            pg_cell_link(p, page_url(p, "/households/*", c->code, NULL), c->name);
+        struct str code = c->count == 1 ? code_at(m, c) : STR("");
+        if (code.n)
+            pg_cell_link(p, page_url(p, "/households/*", code, NULL), code);
         else
             pg_cell_link(p, map_url(m, m->zoom < ZOOM_MAX ? m->zoom + 1 : m->zoom, x, y),
                          page_join(p, page_join(p, text_i64(p, c->x + 1), STR("-"), text_i64(p, c->y + 1)),

@@ -25,17 +25,19 @@ struct map_box {
 };
 /* "latitude longitude ..." as positions are written; false when it is none. */
 bool place_read(struct str text, int64_t *latitude_out, int64_t *longitude_out);
-enum err place_put(struct cstore *s, struct row_id household, int64_t latitude, int64_t longitude,
-                   struct diag *d) MUST_USE;
+enum err place_put(struct cstore *s, struct row_id household, struct str area, struct str level,
+                   int64_t latitude, int64_t longitude, struct diag *d) MUST_USE;
 /* The smallest box around all of an area; *any_out false when there is no place. */
 enum err places_box(const struct work_ask *q, struct map_box *out, bool *any_out, struct diag *d) MUST_USE;
 struct map_cell {
     int64_t x, y; /* of the grid, from the west and the south */
     uint64_t count, red, yellow, blue, unknown;
-    struct str code, name; /* of one of them: the one, when count is 1 */
 };
 /* Households inside the box by cells of this size; the fullest first, at most `limit`. */
 enum err places_cells(const struct work_ask *q, const struct map_box *box, int64_t cell, uint32_t limit,
                       struct map_cell **out, uint32_t *count_out, struct diag *d) MUST_USE;
+/* One household inside the box. ERR_NOT_FOUND. */
+enum err place_one(const struct work_ask *q, const struct map_box *box, struct row_id *out,
+                   struct diag *d) MUST_USE;
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "platform/posix/posix_seam.h"
 #include "server/accounts.h"
-#include "server/store_pages.h"
+#include "server/parts.h"
 
 #define BATCH 250 /* households in one transaction */
 #define CHANGES_MAX 64
@@ -121,6 +121,13 @@ static void lead(struct seeding *s, uint32_t device, struct row_id household, in
     put(s, device, row, LEAD_INDICATORS, CHANGE_SET, STR("{\"med_self\":18400}"));
 }
 
+/* Villages lie in a grid of 20 by 12, a hundredth of a degree wide. */
+static struct str position(struct seeding *s, uint32_t village)
+{
+    return text(s, "30.%06u 104.%06u 400 8", 400000 + village / 20 * 25000 + draw(s, 20000),
+                100000 + village % 20 * 25000 + draw(s, 20000));
+}
+
 static enum err household(struct seeding *s, uint32_t n, struct cases *c, struct diag *d)
 {
     uint32_t device = n % DEVICES, village = n % 240;
@@ -134,6 +141,7 @@ static enum err household(struct seeding *s, uint32_t n, struct cases *c, struct
     put(s, device, row, HOUSEHOLD_NAME, CHANGE_SET,
         text(s, "%s%s", surnames[draw(s, 12)], given[draw(s, 10)]));
     put(s, device, row, HOUSEHOLD_PHONE, CHANGE_SET, text(s, "138%08u", draw(s, 99999999)));
+    put(s, device, row, HOUSEHOLD_POSITION, CHANGE_SET, position(s, village));
     if (visited)
         visit(s, device, row, level, s->now_ms - draw(s, 45) * MS_DAY);
     if (draw(s, 50) == 0)
@@ -144,9 +152,6 @@ static enum err household(struct seeding *s, uint32_t n, struct cases *c, struct
                               s->hlc, s->count, ++k->server_seq, d);
     if (!rc)
         rc = cases_lines(c, d);
-    if (!rc)
-        rc = place_put(s->st, row, 30400000 + draw(s, 300000) + village * 2000, 104000000 + draw(s, 500000),
-                       d);
     return rc;
 }
 
