@@ -117,20 +117,6 @@ static enum err head_upload(struct call *c, struct diag *d)
     return rc;
 }
 
-/* Whatever cannot be cured by sending the same bytes again must not lie here for a week. */
-static enum err finish_upload(struct call *c, const unsigned char id[static BATCH_ID_SIZE], struct diag *d)
-{
-    struct str frame;
-    enum err rc = upload_frame(c->server, c->st, c->a, &c->device, id, &frame, d);
-    if (!rc)
-        rc = take_frame(c, frame, d);
-    if (!rc || !err_action(rc)->retry) {
-        enum err dropped = upload_drop(c->server, c->st, &c->device, id, NULL);
-        (void)dropped; /* it is too old in a week */
-    }
-    return rc;
-}
-
 /* It was taken before: the receipt once more. */
 static enum err receipt_again(struct call *c, const unsigned char id[static BATCH_ID_SIZE], struct diag *d)
 {
@@ -145,6 +131,22 @@ static enum err receipt_again(struct call *c, const unsigned char id[static BATC
         buf_put_str(&c->reply->body, buf_str(&receipt));
     buf_free(&receipt);
     return rc == ERR_NOT_FOUND ? diag_set(d, rc, "Nothing of this frame is here.") : rc;
+}
+
+/* Whatever cannot be cured by sending the same bytes again must not lie here for a week. */
+static enum err finish_upload(struct call *c, const unsigned char id[static BATCH_ID_SIZE], struct diag *d)
+{
+    struct str frame;
+    enum err rc = upload_frame(c->server, c->st, c->a, &c->device, id, &frame, d);
+    if (rc == ERR_NOT_FOUND) /* another connection was faster */
+        return receipt_again(c, id, d);
+    if (!rc)
+        rc = take_frame(c, frame, d);
+    if (!rc || !err_action(rc)->retry) {
+        enum err dropped = upload_drop(c->server, c->st, &c->device, id, NULL);
+        (void)dropped; /* it is too old in a week */
+    }
+    return rc;
 }
 
 static enum err put_upload(struct call *c, struct diag *d)

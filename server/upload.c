@@ -135,7 +135,12 @@ enum err upload_put(struct server *s, struct cstore *st, const struct device_row
     rc = write_begin(s, st, d);
     if (!rc)
         rc = cstore_upload(st, carrier->device, carrier->inc, id, &u, d);
-    if (rc == ERR_NOT_FOUND) {
+    bool fresh = rc == ERR_NOT_FOUND;
+    if (fresh) /* or another connection of the same handheld brought the end of it meanwhile */
+        rc = upload_look(st, carrier, id, out, d);
+    if (!rc && out->done)
+        return write_end(s, st, rc, d);
+    if (!rc && fresh) {
         u = named(s, carrier, id, total);
         out->gap = at > 0;
         rc = drop_left(st, u.touched_ms, d);

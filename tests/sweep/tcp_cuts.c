@@ -418,6 +418,7 @@ struct racer {
     char name[2 * BATCH_ID_SIZE + 1];
     size_t piece;
     uint32_t stored, wrong;
+    int last_wrong; /* status */
 };
 
 static void put_piece(struct racer *x, size_t at)
@@ -437,7 +438,10 @@ static void put_piece(struct racer *x, size_t at)
     q.headers[0] = (struct http_header){STR("Authorization"), buf_str(&bearer)};
     srv_handle(w.server, &q, &a, &reply);
     x->stored += reply.status == 200;
-    x->wrong += reply.status != 200 && reply.status != 204;
+    if (reply.status != 200 && reply.status != 204) {
+        x->wrong++;
+        x->last_wrong = reply.status;
+    }
     buf_free(&bearer);
     buf_free(&reply.body);
     arena_free(&a);
@@ -468,6 +472,8 @@ static void races_run(size_t size)
         }
         for (int i = 0; i < RACERS; i++) {
             CHECK(pthread_join(x[i].thread, NULL) == 0);
+            if (x[i].wrong)
+                fprintf(stderr, "tcp_cuts: a piece was answered with status %d\n", x[i].last_wrong);
             WANT(x[i].wrong == 0 && x[i].stored > 0);
         }
         arena_free(&a);
