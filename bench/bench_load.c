@@ -36,6 +36,13 @@
 #define AREA "990101001201"
 #define PAUSE_MS 50
 
+#define RECEIPT_KEPT 1024
+
+struct kept {
+    size_t n;
+    char bytes[RECEIPT_KEPT];
+};
+
 struct sender {
     struct key_pair_p256 sign;
     struct key_pair_x25519 seal;
@@ -45,6 +52,7 @@ struct sender {
     int64_t hlc;
     unsigned char prev[8];
     struct str *frames;
+    struct kept *receipts; /* of each frame, the last */
     struct str token;
 };
 
@@ -405,7 +413,8 @@ static enum err frames_seal(struct load *l)
     for (uint64_t i = 0; !rc && i < l->devices; i++) {
         struct sender *s = &l->senders[i];
         s->frames = ARENA_ARRAY(&l->a, struct str, l->frames);
-        rc = s->frames ? ERR_OK : ERR_NOMEM;
+        s->receipts = ARENA_ARRAY(&l->a, struct kept, l->frames);
+        rc = s->frames && s->receipts ? ERR_OK : ERR_NOMEM;
         for (uint64_t f = 1; !rc && f <= l->frames; f++)
             rc = frame_seal_one(l, s, f);
     }
@@ -504,12 +513,11 @@ static int request(struct line *c, const char *what, const struct sender *s, str
 }
 
 /* The receipt at the front of the reply, verified and opened as a handheld does. */
-static bool receipt_take(struct line *c, const struct sender *s)
+static bool receipt_open(struct line *c, const struct sender *s, struct str body)
 {
     struct frame f;
     struct buf payload;
     size_t size = 0;
-    struct str body = {c->reply + c->body, c->size - c->body};
     const struct centre *centre = &c->l->centre;
     arena_free(&c->a);
     arena_init(&c->a, 16u << 20);
@@ -523,12 +531,31 @@ static bool receipt_take(struct line *c, const struct sender *s)
     return good;
 }
 
-static void noted(struct load *l, double ms, bool again, bool apart)
+static bool receipt_take(struct line *c, const struct sender *s)
+{
+    return receipt_open(c, s, (struct str){c->reply + c->body, c->size - c->body});
+}
+
+/* Kept for later; *epoch_out stands on its outside. */
+static bool receipt_keep(struct line *c, struct sender *s, uint32_t *epoch_out)
+{
+    struct frame f;
+    size_t size = 0;
+    struct str body = {c->reply + c->body, c->size - c->body};
+    struct kept *k = &s->receipts[s->next - 1];
+    if (frame_parse(body, &f, &size, NULL) || f.type != FRAME_RECEIPT || size > RECEIPT_KEPT)
+        return false;
+    memcpy(k->bytes, body.p, size);
+    k->n = size;
+    *epoch_out = f.inc;
+    return true;
+}
+
+static void noted(struct load *l, double ms, bool again)
 {
     pthread_mutex_lock(&l->lock);
     l->sent++;
     l->again += again;
-    l->apart += apart;
     if (l->times_count < l->devices * l->frames)
         l->times[l->times_count++] = (float)ms;
     pthread_mutex_unlock(&l->lock);
@@ -570,19 +597,19 @@ static bool frame_send(struct line *c, struct sender *s, bool *again)
 {
     double begun = now_ms();
     int status = request(c, "POST /v1/b", s, s->frames[s->next - 1]);
-    if (status != 200 || !receipt_take(c, s)) {
+    uint32_t epoch = 0;
+    if (status != 200 || !receipt_keep(c, s, &epoch)) {
         if (status >= 400 && status < 500)
             refused(c, status);
         trouble(c);
         *again = true;
         return false;
     }
-    bool apart = c->receipt.item_count && c->receipt.items[0].status == RECEIPT_QUARANTINED;
-    if (apart)
-        fprintf(stderr, "set apart: %.*s\n", STR_ARG(c->receipt.items[0].reason));
-    noted(c->l, now_ms() - begun, *again, apart);
+    noted(c->l, now_ms() - begun, *again);
     *again = false;
-    if (!epoch_take(c, s))
+    bool moved = epoch != s->epoch && s->epoch && receipt_take(c, s) && epoch_take(c, s);
+    s->epoch = epoch;
+    if (!moved)
         s->next++;
     return true;
 }
@@ -625,6 +652,30 @@ static bool all_here(struct line *c, struct sender *s)
         trouble(c);
     }
     return false;
+}
+
+/* The clock has stopped: what every receipt says. */
+static bool receipts_look(struct load *l, struct line *c)
+{
+    bool good = true;
+    for (uint64_t i = 0; i < l->devices; i++) {
+        struct sender *s = &l->senders[i];
+        for (uint64_t f = 0; f < l->frames; f++) {
+            if (!receipt_open(c, s, (struct str){s->receipts[f].bytes, s->receipts[f].n}) ||
+                c->receipt.item_count != 1 || c->receipt.items[0].batch_seq != f + 1) {
+                good = false;
+                continue;
+            }
+            const struct receipt_item *item = c->receipt.items;
+            if (item->status == RECEIPT_QUARANTINED) {
+                fprintf(stderr, "set apart: %.*s\n", STR_ARG(item->reason));
+                l->apart++;
+            }
+        }
+    }
+    if (!good)
+        fprintf(stderr, "doorstep-bench-load: a receipt is missing or not the centre's\n");
+    return good;
 }
 
 static bool lines_open(struct load *l, struct line *lines)
@@ -686,6 +737,7 @@ static bool deliver(struct load *l)
         for (uint64_t i = 0; i < l->devices; i++)
             whole = all_here(&lines[i % l->connections], &l->senders[i]) && whole;
     }
+    whole = receipts_look(l, &lines[0]) && whole;
     report(l, first, whole);
     for (uint64_t i = 0; i < l->connections; i++) {
         hang_up(&lines[i]);

@@ -120,6 +120,30 @@ static psa_status_t key_import(psa_key_type_t type, psa_key_usage_t usage, psa_a
     return status;
 }
 
+/* mbedTLS 2.28 guards its random numbers (where it was built with threads, as Debian's is) but not the table
+ * of keys. A volatile key's place in it is looked at by nobody else while it is used, so that only taking and
+ * leaving the place go one after another; where the random numbers are not guarded, everything does. */
+static psa_status_t key_take(psa_key_type_t type, psa_key_usage_t usage, psa_algorithm_t alg,
+                             const uint8_t *p, size_t n, psa_key_id_t *key_out)
+{
+    crypto_lock();
+    psa_status_t status = key_import(type, usage, alg, p, n, key_out);
+#ifdef MBEDTLS_THREADING_C
+    crypto_unlock();
+#endif
+    return status;
+}
+
+/* In any case, also when nothing was taken. */
+static void key_drop(psa_key_id_t key)
+{
+#ifdef MBEDTLS_THREADING_C
+    crypto_lock();
+#endif
+    (void)psa_destroy_key(key);
+    crypto_unlock();
+}
+
 static psa_status_t mac_run(psa_key_id_t key, const struct str *parts, uint32_t count,
                             unsigned char out[static SHA256_SIZE])
 {
@@ -153,13 +177,11 @@ enum err hmac_sha256_parts(struct str key, const struct str *parts, uint32_t cou
     if (rc)
         goto done;
 
-    crypto_lock();
-    psa_status_t status = key_import(PSA_KEY_TYPE_HMAC, PSA_KEY_USAGE_SIGN_MESSAGE,
-                                     PSA_ALG_HMAC(PSA_ALG_SHA_256), block, sizeof block, &id);
+    psa_status_t status = key_take(PSA_KEY_TYPE_HMAC, PSA_KEY_USAGE_SIGN_MESSAGE,
+                                   PSA_ALG_HMAC(PSA_ALG_SHA_256), block, sizeof block, &id);
     if (status == PSA_SUCCESS)
         status = mac_run(id, parts, count, mac);
-    (void)psa_destroy_key(id);
-    crypto_unlock();
+    key_drop(id);
     rc = cause(status);
     if (!rc)
         memcpy(out, mac, SHA256_SIZE);
@@ -245,13 +267,11 @@ enum err aead_seal(enum hpke_aead aead, const unsigned char *key,
     size_t n = 0;
     CHECK(row);
 
-    crypto_lock();
-    psa_status_t status = key_import(row->type, PSA_KEY_USAGE_ENCRYPT, row->alg, key, row->key_size, &id);
+    psa_status_t status = key_take(row->type, PSA_KEY_USAGE_ENCRYPT, row->alg, key, row->key_size, &id);
     if (status == PSA_SUCCESS)
         status = psa_aead_encrypt(id, row->alg, nonce, AEAD_NONCE_SIZE, bytes_of(aad), aad.n, bytes_of(plain),
                                   plain.n, cipher_out, plain.n + AEAD_TAG_SIZE, &n);
-    (void)psa_destroy_key(id);
-    crypto_unlock();
+    key_drop(id);
     return cause(status);
 }
 
@@ -266,14 +286,12 @@ enum err aead_open(enum hpke_aead aead, const unsigned char *key,
     if (!row || cipher.n < AEAD_TAG_SIZE)
         return ERR_CORRUPT;
 
-    crypto_lock();
-    psa_status_t status = key_import(row->type, PSA_KEY_USAGE_DECRYPT, row->alg, key, row->key_size, &id);
+    psa_status_t status = key_take(row->type, PSA_KEY_USAGE_DECRYPT, row->alg, key, row->key_size, &id);
     if (status == PSA_SUCCESS)
         status = psa_aead_decrypt(id, row->alg, nonce, AEAD_NONCE_SIZE, bytes_of(aad), aad.n,
                                   bytes_of(cipher), cipher.n, plain_out ? plain_out : &nothing,
                                   cipher.n - AEAD_TAG_SIZE, &n);
-    (void)psa_destroy_key(id);
-    crypto_unlock();
+    key_drop(id);
     return cause(status);
 }
 
@@ -290,12 +308,10 @@ static enum err public_of(psa_key_type_t type, const unsigned char *secret, size
     psa_key_id_t id = 0;
     size_t n = 0;
 
-    crypto_lock();
-    psa_status_t status = key_import(type, 0, 0, secret, secret_size, &id);
+    psa_status_t status = key_take(type, 0, 0, secret, secret_size, &id);
     if (status == PSA_SUCCESS)
         status = psa_export_public_key(id, point, sizeof point, &n);
-    (void)psa_destroy_key(id);
-    crypto_unlock();
+    key_drop(id);
     if (status != PSA_SUCCESS)
         return cause(status);
     CHECK(n == public_size);
@@ -316,13 +332,10 @@ enum err x25519_agree(const unsigned char secret[static X25519_SIZE],
     psa_key_id_t id = 0;
     size_t n = 0;
 
-    crypto_lock();
-    psa_status_t status = key_import(X25519_PAIR, PSA_KEY_USAGE_DERIVE, PSA_ALG_ECDH, secret, X25519_SIZE,
-                                     &id);
+    psa_status_t status = key_take(X25519_PAIR, PSA_KEY_USAGE_DERIVE, PSA_ALG_ECDH, secret, X25519_SIZE, &id);
     if (status == PSA_SUCCESS)
         status = psa_raw_key_agreement(PSA_ALG_ECDH, id, public, X25519_SIZE, shared, sizeof shared, &n);
-    (void)psa_destroy_key(id);
-    crypto_unlock();
+    key_drop(id);
 
     enum err rc = cause(status);
     if (!rc && crypto_equal(shared, zero, sizeof zero))
@@ -348,13 +361,11 @@ enum err p256_sign(const struct key_pair_p256 *pair, struct str message,
     psa_key_id_t id = 0;
     size_t n = 0;
 
-    crypto_lock();
-    psa_status_t status = key_import(P256_PAIR, PSA_KEY_USAGE_SIGN_MESSAGE, alg, pair->secret,
-                                     sizeof pair->secret, &id);
+    psa_status_t status = key_take(P256_PAIR, PSA_KEY_USAGE_SIGN_MESSAGE, alg, pair->secret,
+                                   sizeof pair->secret, &id);
     if (status == PSA_SUCCESS)
         status = psa_sign_message(id, alg, bytes_of(message), message.n, signature, sizeof signature, &n);
-    (void)psa_destroy_key(id);
-    crypto_unlock();
+    key_drop(id);
     if (status != PSA_SUCCESS)
         return cause(status);
     memcpy(out, signature, SIGNATURE_SIZE);
@@ -367,12 +378,10 @@ enum err p256_verify(const unsigned char public[static P256_PUBLIC_SIZE], struct
     const psa_algorithm_t alg = PSA_ALG_ECDSA(PSA_ALG_SHA_256);
     psa_key_id_t id = 0;
 
-    crypto_lock();
-    psa_status_t status = key_import(P256_POINT, PSA_KEY_USAGE_VERIFY_MESSAGE, alg, public, P256_PUBLIC_SIZE,
-                                     &id);
+    psa_status_t status = key_take(P256_POINT, PSA_KEY_USAGE_VERIFY_MESSAGE, alg, public, P256_PUBLIC_SIZE,
+                                   &id);
     if (status == PSA_SUCCESS)
         status = psa_verify_message(id, alg, bytes_of(message), message.n, signature, SIGNATURE_SIZE);
-    (void)psa_destroy_key(id);
-    crypto_unlock();
+    key_drop(id);
     return cause(status);
 }

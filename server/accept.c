@@ -237,6 +237,19 @@ static enum err change_allowed(struct rules *r, const struct change *c, struct d
     return rc;
 }
 
+/* Every row that is named, once each time its name changes. */
+static enum err rows_warm(struct cstore *st, struct arena *a, const struct ingest *in, struct diag *d)
+{
+    struct row_id *rows = ARENA_ARRAY(a, struct row_id, in->change_count);
+    uint32_t n = 0;
+    if (!rows)
+        return diag_set(d, ERR_NOMEM, "Out of memory while a frame is taken in.");
+    for (uint32_t i = 0; i < in->change_count; i++)
+        if (!n || !row_id_same(rows[n - 1], in->changes[i].row))
+            rows[n++] = in->changes[i].row;
+    return cstore_records_warm(st, rows, n, d);
+}
+
 enum err changes_allowed(struct cstore *st, struct arena *a, const struct device_row *device,
                          const struct person *person, bool everywhere, const struct ingest *in,
                          struct diag *d)
@@ -247,12 +260,10 @@ enum err changes_allowed(struct cstore *st, struct arena *a, const struct device
                       .role = person->role,
                       .area = person->area,
                       .everywhere = everywhere};
-    for (uint32_t i = 0; i < in->change_count; i++) {
-        enum err rc = change_allowed(&r, &in->changes[i], d);
-        if (rc)
-            return rc;
-    }
-    return ERR_OK;
+    enum err rc = rows_warm(st, a, in, d);
+    for (uint32_t i = 0; !rc && i < in->change_count; i++)
+        rc = change_allowed(&r, &in->changes[i], d);
+    return rc;
 }
 
 enum err inherited_check(struct cstore *st, struct arena *a, const struct device_row *device,
@@ -482,9 +493,12 @@ enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct dia
                               .frame = in,
                               .author = w->author,
                               .server_seq = w->seq,
+                              .cut = w->cut,
                               .rows = w->rows,
                               .rows_left = REBUILD_ROWS_MAX};
     struct cases cases = {.st = w->st, .a = w->a, .now_ms = w->now_ms, .basis = &w->forms->lines};
+    if (!rc)
+        rc = rows_warm(w->st, w->a, in, d);
     if (!rc)
         rc = cases_apply(&cases, w->author, in->changes, in->hlc_effective, in->change_count, w->seq, d);
     for (uint32_t i = 0; !rc && i < in->change_count; i++) {
@@ -523,6 +537,7 @@ static uint64_t newest_seen(const struct ingest *in)
 static enum err changes_apply(struct accepting *x, struct diag *d)
 {
     bool conflict = false;
+    uint64_t claimed = newest_seen(x->in);
     enum err rc = seen_cap(x->st, x->in->head.epoch, EPOCH_TODAY, x->in->changes, x->in->change_count, d);
     uint64_t seen = newest_seen(x->in);
     uint64_t seq = ++cstore_counters(x->st)->server_seq;
@@ -536,6 +551,7 @@ static enum err changes_apply(struct accepting *x, struct diag *d)
                                   .seq = seq,
                                   .rows = x->rows,
                                   .now_ms = x->now_ms,
+                                  .cut = claimed > seen,
                                   .left = &x->left,
                                   .dropped = &x->dropped};
     if (!rc)

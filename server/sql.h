@@ -12,7 +12,7 @@
 
 #include "server/sql_ops.h"
 
-#define STMT_MAX 16
+#define STMT_MAX 72
 
 struct stmt {
     const struct sql_ops *ops;

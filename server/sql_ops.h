@@ -33,6 +33,9 @@ struct sql_ops {
     /* Without results. Inside a transaction a failure may be told by a later call of it, at the latest by
      * `commit`. */
     enum err (*run)(void *q, struct diag *d);
+    /* Sends it ahead of its first step, so that the answers to several come in one round trip; they are then
+     * stepped in this order, with nothing else in between. NULL where it gains nothing. */
+    enum err (*ask)(void *q, struct diag *d);
     void (*done)(void *q);
     int64_t (*col_i64)(void *q, int column);
     double (*col_double)(void *q, int column);

@@ -18,7 +18,7 @@
 
 #define PREPARED_MAX 512
 #define PARAMS_MAX 32
-#define QUERIES_MAX 16
+#define QUERIES_MAX 72
 #define UNREAD_MAX 64 /* commands whose results wait; more could fill the sockets both ways */
 #define UNREAD_BYTES (1u << 18)
 #define SQL_TEXT_MAX (1u << 18)
@@ -54,6 +54,7 @@ struct query {
     struct pg *pg;
     struct prepared *p;
     bool busy, sent;
+    uint64_t asked; /* number of the command that was sent ahead; 0 = none */
     uint32_t params;
     const char *values[PARAMS_MAX];
     int lengths[PARAMS_MAX];
@@ -69,6 +70,7 @@ struct pg {
     PGconn *conn;
     bool in_pipeline, in_txn, fresh_txn; /* fresh: nothing but BEGIN was sent */
     bool failed;                         /* a command of this transaction failed */
+    bool sync_owed;                      /* commands outside a transaction were sent ahead */
     bool gone;                           /* the server said that it ends, or that it only reads */
     uint64_t sent, read;                 /* commands; those between have results that were not read */
     size_t unread_bytes;
@@ -251,6 +253,7 @@ static void hang_up(struct pg *pg)
     PQfinish(pg->conn);
     pg->conn = NULL;
     pg->in_pipeline = pg->in_txn = pg->fresh_txn = pg->failed = pg->gone = false;
+    pg->sync_owed = false;
     pg->sent = pg->read = 0;
     pg->unread_bytes = 0;
     for (uint32_t i = 0; i < pg->prepared_count; i++)
@@ -516,6 +519,7 @@ static enum err pg_prepare(void *self, const char *sql, void **q_out, struct dia
     q->p = p;
     q->busy = true;
     q->sent = false;
+    q->asked = 0;
     q->params = 0;
     q->at = -1;
     *q_out = q;
@@ -699,11 +703,44 @@ static enum err query_ask(struct query *q, struct diag *d)
     return rc;
 }
 
+static enum err pg_ask(void *self, struct diag *d)
+{
+    struct query *q = self;
+    struct pg *pg = q->pg;
+    CHECK(q->busy && !q->sent && !q->asked);
+    if (pg->in_txn && pg->failed)
+        return late_failure(pg, d);
+    enum err rc = pg->in_txn ? ERR_OK : connected(pg, d);
+    if (!rc)
+        rc = query_send(q, d);
+    pg->sync_owed = !pg->in_txn;
+    pg->fresh_txn = false;
+    q->asked = rc ? 0 : pg->sent;
+    return rc;
+}
+
+/* The answer to what was sent ahead; the first of several sends them all off. */
+static enum err asked_read(struct query *q, struct diag *d)
+{
+    struct pg *pg = q->pg;
+    bool outside = !pg->in_txn;
+    if (outside && pg->sync_owed && !PQpipelineSync(pg->conn))
+        return dead(pg, d);
+    if ((!outside && !PQsendFlushRequest(pg->conn)) || PQflush(pg->conn) < 0)
+        return dead(pg, d);
+    pg->sync_owed = false;
+    enum err rc = results_read(pg, q->asked, &q->rows, d);
+    if (!rc && outside && pg->read == pg->sent)
+        rc = sync_read(pg, d);
+    q->sent = !rc && !pg->failed;
+    return !rc && pg->failed ? late_failure(pg, d) : rc;
+}
+
 static enum err pg_step(void *self, bool *row_out, struct diag *d)
 {
     struct query *q = self;
     CHECK(q->busy);
-    enum err rc = q->sent ? ERR_OK : query_ask(q, d);
+    enum err rc = q->sent ? ERR_OK : q->asked ? asked_read(q, d) : query_ask(q, d);
     if (rc)
         return rc;
     int rows = PQntuples(q->rows);
@@ -933,6 +970,7 @@ static const struct sql_ops pg_ops = {
     .bind_blob = pg_bind_blob,
     .step = pg_step,
     .run = pg_run,
+    .ask = pg_ask,
     .done = pg_done,
     .col_i64 = pg_col_i64,
     .col_double = pg_col_double,

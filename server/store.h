@@ -86,6 +86,8 @@ enum err cstore_epoch_begin(struct cstore *s, uint32_t epoch, uint64_t base, int
 enum err cstore_epoch_base(struct cstore *s, uint32_t epoch, uint32_t upto, uint64_t *base_out,
                            struct diag *d) MUST_USE;
 #define EPOCH_TODAY UINT32_MAX
+/* An epoch began because a backup was put back, and not only because the centre was started. */
+enum err cstore_was_set_back(struct cstore *s, bool *out, struct diag *d) MUST_USE;
 /* Who did what to what, for good. */
 enum err cstore_audit(struct cstore *s, int64_t now_ms, struct str who, struct str what, struct str about,
                       struct diag *d) MUST_USE;
@@ -234,6 +236,9 @@ struct record_row {
 /* ERR_NOT_FOUND. */
 enum err cstore_record(struct cstore *s, struct arena *a, struct row_id row, struct record_row *out,
                        struct diag *d) MUST_USE;
+/* All rows that a frame names, before they are asked for one by one: a single round trip, where that counts. */
+enum err cstore_records_warm(struct cstore *s, const struct row_id *rows, uint32_t count,
+                             struct diag *d) MUST_USE;
 enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct diag *d) MUST_USE;
 enum err cstore_record_of_number(struct cstore *s, uint64_t number, struct row_id *row_out,
                                  struct diag *d) MUST_USE;

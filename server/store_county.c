@@ -40,6 +40,7 @@ void cstore_close(struct cstore *s)
         return;
     cstore_rollback(s);
     sql_close(&s->sql);
+    arena_free(&s->cache.memory);
     struct arena memory = s->memory;
     arena_free(&memory);
 }
@@ -107,6 +108,7 @@ enum err cstore_begin(struct cstore *s, struct diag *d)
     if (rc)
         return rc;
     s->txn.open = true;
+    cache_clear(s, true);
     rc = counters_read(s, NULL, NULL, NULL, &s->counters, d);
     s->counters_saved = s->counters;
     if (!rc && !s->line_known)
@@ -120,6 +122,7 @@ enum err cstore_ready(struct cstore *s, struct diag *d)
 {
     struct counters now;
     CHECK(!s->txn.open);
+    cache_clear(s, false);
     if (!s->sql.ops->shared)
         return ERR_OK;
     enum err rc = counters_read(s, NULL, NULL, NULL, &now, d);
@@ -171,6 +174,7 @@ enum err cstore_commit(struct cstore *s, struct diag *d)
     if (rc)
         cstore_rollback(s);
     s->txn.open = false;
+    cache_clear(s, false);
     return rc;
 }
 
@@ -179,6 +183,7 @@ void cstore_rollback(struct cstore *s)
     if (s->txn.open)
         s->sql.ops->rollback(s->sql.db);
     s->txn.open = false;
+    cache_clear(s, false);
 }
 
 /* ---- the county ---- */

@@ -121,6 +121,7 @@ enum err cstore_row_erase(struct cstore *s, struct row_id row, struct diag *d)
         "DELETE FROM touch WHERE county = ?1 AND row = ?2",
         "DELETE FROM record WHERE county = ?1 AND row = ?2",
     };
+    cache_clear(s, true);
     enum err rc = ERR_OK;
     CHECK(s->txn.open);
     for (size_t i = 0; !rc && i < sizeof sql / sizeof sql[0]; i++)

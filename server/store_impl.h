@@ -5,6 +5,7 @@
 #ifndef DOORSTEP_SERVER_STORE_IMPL_H
 #define DOORSTEP_SERVER_STORE_IMPL_H
 
+#include "platform/base/map.h"
 #include "server/sql.h"
 #include "server/store.h"
 #include "sync/change.h"
@@ -14,7 +15,22 @@
 extern const struct sql_migration cstore_migrations[];
 extern const uint32_t cstore_migration_count;
 
+/* Records of the frame that is being taken in (store_cache.c). */
+struct cached_record {
+    struct record_row row;
+    bool there;   /* else it is known that there is none */
+    bool fresh;   /* there was none when the transaction began */
+    bool touched; /* since then */
+};
+struct record_cache {
+    struct arena memory;
+    struct map index; /* by row id */
+    VEC(struct cached_record) rows;
+    bool on;
+};
+
 struct cstore {
+    struct record_cache cache;
     struct sql sql;
     struct arena memory;
     struct {
@@ -105,6 +121,18 @@ static inline enum err damaged(struct diag *d, const char *table)
         d, ERR_CORRUPT,
         "The centre's database holds a row of table %s with a wrong size. Restore it from a backup.", table);
 }
+
+void cache_clear(struct cstore *s, bool on);
+struct cached_record *cache_find(struct cstore *s, struct row_id row); /* NULL: not known */
+void cache_put(struct cstore *s, const struct record_row *r, bool there, bool fresh);
+/* *known_out: the cache answers. ERR_NOT_FOUND: and there is none. */
+enum err cache_get(struct cstore *s, struct arena *a, struct row_id row, bool *known_out,
+                   struct record_row *out, struct diag *d) MUST_USE;
+/* The two halves of reading a record. */
+enum err row_ask(struct cstore *s, struct row_id row, struct row_bytes *room, struct stmt **q_out,
+                 struct diag *d) MUST_USE;
+enum err row_answer(struct stmt *q, struct arena *a, bool *there_out, struct record_row *out,
+                    struct diag *d) MUST_USE;
 
 /* Who may see this record, for its touches. */
 enum err touches_scope(struct cstore *s, const struct record_row *r, struct diag *d) MUST_USE;

@@ -30,21 +30,53 @@ static enum err record_read_row(struct stmt *q, struct arena *a, struct record_r
     return ERR_OK;
 }
 
+static enum err record_begin(struct cstore *s, struct row_id row, struct row_bytes *room, struct stmt **q_out,
+                             struct diag *d)
+{
+    enum err rc = statement(s, RECORD_COLUMNS " AND row = ?2", q_out, d);
+    if (!rc)
+        bind_row(*q_out, 2, row, room);
+    return rc;
+}
+
+enum err row_ask(struct cstore *s, struct row_id row, struct row_bytes *room, struct stmt **q_out,
+                 struct diag *d)
+{
+    enum err rc = record_begin(s, row, room, q_out, d);
+    if (rc)
+        return rc;
+    rc = s->sql.ops->ask((*q_out)->at, d);
+    if (rc)
+        stmt_done(*q_out);
+    return rc;
+}
+
+enum err row_answer(struct stmt *q, struct arena *a, bool *there_out, struct record_row *out, struct diag *d)
+{
+    enum err rc = stmt_step(q, there_out, d);
+    return rc || !*there_out ? rc : record_read_row(q, a, out, d);
+}
+
 enum err cstore_record(struct cstore *s, struct arena *a, struct row_id row_id, struct record_row *out,
                        struct diag *d)
 {
     struct stmt *q = NULL;
     struct row_bytes room;
-    bool row = false;
-    enum err rc = statement(s, RECORD_COLUMNS " AND row = ?2", &q, d);
+    struct record_row r = {.row = row_id};
+    bool there = false, known = false;
+    enum err rc = cache_get(s, a, row_id, &known, out, d);
+    if (rc || known)
+        return rc;
+    rc = record_begin(s, row_id, &room, &q, d);
+    if (!rc)
+        rc = row_answer(q, a, &there, &r, d);
+    stmt_done(q);
     if (rc)
         return rc;
-    bind_row(q, 2, row_id, &room);
-    rc = stmt_step(q, &row, d);
-    if (!rc)
-        rc = row ? record_read_row(q, a, out, d) : ERR_NOT_FOUND;
-    stmt_done(q);
-    return rc;
+    cache_put(s, &r, there, !there && s->txn.open);
+    if (there)
+        *out = r;
+    return there ? ERR_OK : ERR_NOT_FOUND;
 }
 
 enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct diag *d)
@@ -77,7 +109,11 @@ enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct 
     bind_i64(q, 12, r->conflicts);
     bind_u64(q, 13, r->deleted_seq);
     rc = stmt_run(q, d);
-    return rc ? rc : touches_scope(s, r, d);
+    if (!rc)
+        cache_put(s, r, true, false);
+    const struct cached_record *at = cache_find(s, r->row);
+    bool told = !at || !at->fresh || at->touched;
+    return rc || !told ? rc : touches_scope(s, r, d);
 }
 
 enum err cstore_record_of_number(struct cstore *s, uint64_t number, struct row_id *row_out, struct diag *d)
@@ -155,6 +191,7 @@ enum err cstore_records_forget(struct cstore *s, struct diag *d)
                                          "DELETE FROM judged WHERE county = ?1",
                                          "DELETE FROM record WHERE county = ?1"};
     CHECK(s->txn.open);
+    cache_clear(s, true);
     enum err rc = ERR_OK;
     for (size_t i = 0; !rc && i < sizeof tables / sizeof tables[0]; i++) {
         struct stmt *q = NULL;

@@ -67,6 +67,9 @@ enum err cstore_touch_put(struct cstore *s, const struct touch *t, struct diag *
     bind_u64(q, 4, t->from);
     bind_u64(q, 5, t->row.device);
     bind_i64(q, 6, ROW_PUBLISHED);
+    struct cached_record *at = cache_find(s, t->row);
+    if (at)
+        at->touched = true;
     return stmt_run(q, d);
 }
 
@@ -116,6 +119,12 @@ enum err cstore_touches_of(struct cstore *s, struct arena *a, struct row_id row,
     struct walk w = {.s = s, .a = a};
     struct stmt *q = NULL;
     struct row_bytes room;
+    const struct cached_record *known = cache_find(s, row);
+    if (known && known->fresh && !known->touched) {
+        *out = NULL;
+        *count_out = 0;
+        return ERR_OK;
+    }
     enum err rc =
         statement(s,
                   "SELECT seq, from_seq, row FROM touch INDEXED BY touch_row WHERE county = ?1 AND row = ?2"
