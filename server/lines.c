@@ -516,18 +516,46 @@ static enum err house_keep(struct making *m, struct diag *d)
     return rc ? rc : cstore_house_line_put(m->st, &m->house, d);
 }
 
-/* Where the household is, for the map: as its newest visit with a position found it, else as the register
- * says. */
+/* A position among a visit's answers: the first that is four numbers, as XForms write a geopoint. */
+static bool answered_place(struct making *m, struct row_id interview, int64_t *latitude, int64_t *longitude)
+{
+    struct record_row row;
+    struct record x;
+    struct diag quiet = {0};
+    if (row_id_none(interview) || cstore_record(m->st, m->a, interview, &row, &quiet) ||
+        record_unpack(m->a, interview, row.packed, &x, &quiet))
+        return false;
+    for (uint32_t i = 0; i < x.count; i++) {
+        struct str value = record_value(&x, x.cells[i].field), rest = value, word;
+        int words = 0;
+        bool numbers = value.n > 0 && value.n < 100;
+        while (numbers && str_word(&rest, &word)) {
+            words++;
+            for (size_t k = 0; k < word.n; k++)
+                numbers = numbers && strchr("0123456789.-", word.p[k]);
+        }
+        if (numbers && words == 4 && place_read(value, latitude, longitude))
+            return true;
+    }
+    return false;
+}
+
+/* Where the household is, for the map: as its newest visit says, beside or among its answers; else as the
+ * register does. */
 static enum err place_keep(struct making *m, struct diag *d)
 {
     int64_t latitude = 0, longitude = 0, newest = INT64_MIN;
+    const struct seen_visit *last = NULL;
     for (uint32_t i = 0; i < m->visit_count; i++) {
         int64_t day = day_of(record_value(&m->visits[i].record, VISIT_ENDED));
-        if (day >= newest &&
-            place_read(record_value(&m->visits[i].record, VISIT_POSITION), &latitude, &longitude))
+        if (day >= newest) {
+            last = &m->visits[i];
             newest = day;
+        }
     }
-    if (newest == INT64_MIN && !place_read(m->position, &latitude, &longitude))
+    bool found = last && (place_read(record_value(&last->record, VISIT_POSITION), &latitude, &longitude) ||
+                          answered_place(m, last->row->interview, &latitude, &longitude));
+    if (!found && !place_read(m->position, &latitude, &longitude))
         return ERR_OK;
     return place_put(m->st, m->root, m->house.area, m->house.level, latitude, longitude, d);
 }

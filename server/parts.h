@@ -56,7 +56,7 @@ struct server {
     struct centre centre;
     int64_t token_life_ms;
     const struct zone *zone; /* where the county is */
-    pthread_mutex_t lock; /* of the leases below */
+    pthread_mutex_t lock;    /* of the leases below */
     pthread_cond_t returned;
     pthread_mutex_t write_turn; /* SQLite has one writer: waiting here is fairer than polling its lock */
     struct cstore *stores[SRV_CONNECTIONS_MAX];
@@ -209,6 +209,7 @@ struct rebuild {
     const struct ingest *frame;
     struct case_author author; /* of its changes */
     uint64_t server_seq;
+    bool cut; /* its author had seen what the centre has lost */
     const struct batch_rows *rows;
     uint32_t rows_left; /* of interviews that may still be read for this frame: it holds the write turn */
 };
@@ -266,6 +267,7 @@ enum err judging_replay(struct desk *k, struct replay_result *out, struct diag *
 struct published {
     struct row_id row;
     struct str kind, id, version, title, state;
+    struct str areas; /* prefixes between spaces, of those that have it before the others; "" = all */
     unsigned char hash[SHA256_SIZE];
 };
 /* Everything that was ever published, oldest first. */
@@ -285,7 +287,8 @@ struct desk {
     uint32_t epoch;
     struct buf *lines;
     void (*progress)(void *self, uint64_t done); /* NULL = nobody watches; called once per row */
-    void *self;    const struct zone *zone; /* NULL = not looked up yet: county_zone() */
+    void *self;
+    const struct zone *zone; /* NULL = not looked up yet: county_zone() */
 };
 /* Where the county is, as `doorstepd zone` says; the machine's zone where nobody said. Days of clocks, dates
  * of lists and what is late follow from it, here and on handhelds. */
@@ -306,6 +309,13 @@ struct publish_result {
  * with other contents. */
 enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
                  struct publish_result *out, struct diag *d) MUST_USE;
+
+/* The same for handhelds of these areas only (prefixes between spaces); what was live stays so for the others. */
+enum err publish_in(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
+                    struct str areas, struct publish_result *out, struct diag *d) MUST_USE;
+/* Everything but the publishing. */
+enum err publish_check(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
+                       struct publish_result *out, struct diag *d) MUST_USE;
 
 /* Where a table comes from: a text, or piece by piece (posix_stream.h). */
 struct import_source {
@@ -419,6 +429,7 @@ struct frame_apply {
     uint64_t seq; /* the server sequence of all its changes */
     const struct batch_rows *rows;
     int64_t now_ms;
+    bool cut; /* its author had seen what the centre has lost */
     struct ingest
         *left;     /* out, may be NULL: what was applied, when something was about an erased household */
     bool *dropped; /* out, with `left` */
@@ -466,6 +477,8 @@ struct review_decision {
     uint32_t keep;    /* the n-th value as listed, from 1; 0 = `value` */
     struct str value; /* "" on field 0: the row stays */
     struct str by;    /* a supervisor's name */
+    uint32_t person;  /* who that is; 0 = the supervisor of that name, made when there is none */
+    uint8_t role;     /* with `person` */
 };
 enum err review_resolve(struct desk *k, const struct review_decision *c, struct diag *d) MUST_USE;
 /* Frames that were set apart. */

@@ -268,11 +268,11 @@ static enum err decide(struct desk *k, const struct review_decision *c, struct c
 
 enum err review_resolve(struct desk *k, const struct review_decision *c, struct diag *d)
 {
-    struct person by;
-    struct case_edit edit = {.role = ROLE_SUPERVISOR};
+    struct person by = {.person = c->person};
+    struct case_edit edit = {.role = c->person ? c->role : ROLE_SUPERVISOR};
     int64_t now = k->seam->wall_ms(k->seam->self);
     enum err rc = cstore_begin(k->st, d);
-    if (!rc)
+    if (!rc && !c->person)
         rc = people_take(k->st, c->by, ROLE_SUPERVISOR, STR(""), now, &by, d);
     if (!rc) {
         edit.person = by.person;

@@ -5,7 +5,7 @@
 /* clang-format off */
 #define CSTORE_SCHEMA_PAGES \
     "CREATE INDEX house_line_level ON house_line (county, level, area, number);" \
-    /* where households are, millionths of a degree; area and severity beside it, so that a map reads one index;
+    /* where households are, millionths of a degree; area and severity beside it: a map reads one index;
        grid: the cell of a coarse grid (store_pages.c) */ \
     "CREATE TABLE house_place (" \
     "  county INTEGER NOT NULL, household BLOB NOT NULL, area TEXT NOT NULL, latitude INTEGER NOT NULL," \

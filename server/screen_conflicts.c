@@ -335,7 +335,9 @@ static enum err take(struct conflict *q, const struct dispute *one, struct diag 
                                              .field = one->field,
                                              .keep = (uint32_t)keep_n,
                                              .value = posted(c, "value"),
-                                             .by = c->person.name};
+                                             .by = c->person.name,
+                                             .person = c->person.person,
+                                             .role = c->person.role};
     enum err rc = screen_desk(&q->x.p, NULL, &k, d);
     if (rc)
         return rc;

@@ -301,13 +301,15 @@ static enum err park(struct import *x, struct diag *d)
 static void take_error(void *self, const struct import_error *e)
 {
     struct import *x = self;
-    struct import_error *kept = x->errors.count < ERRORS_SHOWN ? vec_push(x->p.a, &x->errors) : NULL;
+    struct arena *a =
+        x->p.c->texts; /* the importer lets go of what it takes from the other one, row by row */
+    struct import_error *kept = x->errors.count < ERRORS_SHOWN ? vec_push(a, &x->errors) : NULL;
     if (!kept)
         return;
     *kept = *e;
-    kept->name = arena_str(x->p.a, e->name.p ? e->name : STR(""));
-    kept->content = arena_str(x->p.a, e->content.p ? e->content : STR(""));
-    kept->remedy = arena_str(x->p.a, e->remedy.p ? e->remedy : STR(""));
+    kept->name = arena_str(a, e->name.p ? e->name : STR(""));
+    kept->content = arena_str(a, e->content.p ? e->content : STR(""));
+    kept->remedy = arena_str(a, e->remedy.p ? e->remedy : STR(""));
 }
 
 /* Mistakes are no error of the page: they are what it shows. */

@@ -34,9 +34,14 @@ enum err screen_card(struct call *c, struct diag *d)
     pg_leaf(p, "dd", "code", x.h.code);
     pg_leaf_word(p, "dt", NO_CLASS, W_CARD_VISITS);
     pg_open(p, "dd", NO_CLASS);
-    for (uint32_t i = 0; i < x.visit_count && i < DATES_SHOWN; i++) {
-        pg_text(p, i ? STR(" · ") : STR(""));
-        pg_text(p, page_iso_words(p, str_sub(x.visits[i].ended, 0, 10)));
+    struct str last = STR("");
+    for (uint32_t i = 0, shown = 0; i < x.visit_count && shown < DATES_SHOWN; i++) {
+        struct str day = page_iso_words(p, str_sub(x.visits[i].ended, 0, 10));
+        if (str_eq(day, last))
+            continue;
+        pg_text(p, shown++ ? STR(" · ") : STR(""));
+        pg_text(p, day);
+        last = day;
     }
     pg_close(p);
     pg_leaf_word(p, "dt", NO_CLASS, W_CARD_PHONE);

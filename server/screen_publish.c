@@ -41,7 +41,7 @@ static void forms_compare(struct publishing *x, const struct form *old, const st
             told(x, "warn", name,
                  page_join(&x->p, str_of(types[was->type]), STR(" → "), str_of(types[f->type])));
         else if (!str_eq(was->label, f->label))
-            told(x, "changed", was->label, f->label);
+            told(x, "changed", page_join(&x->p, was->label, STR(" → "), f->label), STR(""));
     }
     for (uint32_t i = 0; i < form_field_count(old); i++) {
         const struct form_field *f = form_field(old, i);
@@ -123,7 +123,9 @@ static enum err compare(struct publishing *x, struct diag *d)
     if (pack && !json_read(p->a, before, &old_pack, &quiet))
         packs_compare(x, old_pack, pack);
     if (str_eq_z(x->kind, "list"))
-        told(x, "changed", page_count(p, lines_in(before)), page_count(p, lines_in(x->bytes)));
+        told(x, "changed",
+             page_join(p, page_count(p, lines_in(before)), STR(" → "), page_count(p, lines_in(x->bytes))),
+             STR(""));
     return ERR_OK;
 }
 

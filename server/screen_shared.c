@@ -255,16 +255,16 @@ enum err rules_read(struct page *p, struct rule_names *out, struct diag *d)
             cstore_object(p->c->st, p->a, list[i].hash, NULL, &bytes, NULL) == ERR_OK &&
             json_read(p->a, bytes, &pack, NULL))
             pack = NULL;
-    static const char *const parts[] = {"checks", "categories"};
-    for (int k = 0; !rc && k < 2; k++) {
+    static const char *const parts[] = {"checks", "categories", "dept"};
+    for (int k = 0; !rc && k < 3; k++) {
         const struct json *all = json_get(pack, parts[k]);
         for (const struct json *x = all ? all->child : NULL; x; x = x->next) {
             struct rule_name *n = vec_push(p->a, &names);
             const struct json *words = k == 0 ? json_get(x, "name") : x;
             if (!n)
                 return diag_set(d, ERR_NOMEM, "Out of memory while reading the rules' names.");
-            *n = (struct rule_name){json_text(x, k == 0 ? "id" : "code"), json_text(words, "zh"),
-                                    json_text(words, "en")};
+            *n = (struct rule_name){k == 2 ? x->name : json_text(x, k == 0 ? "id" : "code"),
+                                    json_text(words, "zh"), json_text(words, "en")};
         }
     }
     *out = (struct rule_names){names.at, names.count};

@@ -265,6 +265,7 @@ test('a register is imported in three steps, and nothing is written before the l
     await page.selectOption('[name=col3]', 'phone');
     await page.click('main button.main');
     await page.getByText('什么都还没写进去').waitFor();
+    assert.deepEqual((await page.locator('tbody td').allTextContents()).map((t) => t.trim()).slice(0, 2), ['3', '地区码']);
     await shot(page, 'centre-import');
     await fits(page, 'the dry run');
     assert.equal((await page.context().request.get('/households.json?q=H0801')).status(), 200);
