@@ -493,6 +493,7 @@ enum err frame_apply(const struct frame_apply *w, bool *conflict_out, struct dia
                               .frame = in,
                               .author = w->author,
                               .server_seq = w->seq,
+                              .cut = w->cut,
                               .rows = w->rows,
                               .rows_left = REBUILD_ROWS_MAX};
     struct cases cases = {.st = w->st, .a = w->a, .now_ms = w->now_ms, .basis = &w->forms->lines};
@@ -536,6 +537,7 @@ static uint64_t newest_seen(const struct ingest *in)
 static enum err changes_apply(struct accepting *x, struct diag *d)
 {
     bool conflict = false;
+    uint64_t claimed = newest_seen(x->in);
     enum err rc = seen_cap(x->st, x->in->head.epoch, EPOCH_TODAY, x->in->changes, x->in->change_count, d);
     uint64_t seen = newest_seen(x->in);
     uint64_t seq = ++cstore_counters(x->st)->server_seq;
@@ -549,6 +551,7 @@ static enum err changes_apply(struct accepting *x, struct diag *d)
                                   .seq = seq,
                                   .rows = x->rows,
                                   .now_ms = x->now_ms,
+                                  .cut = claimed > seen,
                                   .left = &x->left,
                                   .dropped = &x->dropped};
     if (!rc)

@@ -899,10 +899,9 @@ enum err rebuild_note(struct rebuild *r, const struct change *finalise, int64_t 
                                 .final_seq = finalise->seq,
                                 .seen = finalise->seen,
                                 .received_ms = now_ms};
-    uint64_t base = UINT64_MAX;
-    /* A handheld keeps what the centre lost, whatever epoch it is in. */
-    rc = cstore_epoch_base(r->st, 0, EPOCH_TODAY, &base, d);
-    s.capped = !rc && base != UINT64_MAX;
+    /* A handheld keeps what the centre lost, whatever epoch it is in. A start of the centre loses nothing. */
+    rc = cstore_was_set_back(r->st, &s.capped, d);
+    s.capped = s.capped || r->cut;
     return rc ? rc : cstore_submission_put(r->st, &s, d);
 }
 

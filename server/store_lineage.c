@@ -32,6 +32,22 @@ enum err cstore_told_put(struct cstore *s, uint64_t seq, struct diag *d)
     return stmt_run(q, d);
 }
 
+enum err cstore_was_set_back(struct cstore *s, bool *out, struct diag *d)
+{
+    struct stmt *q = NULL;
+    bool row = false;
+    enum err rc = statement(s,
+                            "SELECT count(*) FROM epoch WHERE county = ?1 AND why IN"
+                            " ('a backup was put back', 'the database is behind its marker')",
+                            &q, d);
+    if (rc)
+        return rc;
+    rc = stmt_step(q, &row, d);
+    *out = !rc && row && col_i64(q, 0) > 0;
+    stmt_done(q);
+    return rc;
+}
+
 /* ---- incarnations ---- */
 
 enum err cstore_heir_put(struct cstore *s, const struct heir *h, struct diag *d)

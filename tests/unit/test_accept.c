@@ -268,6 +268,37 @@ static void test_a_handheld_changes_only_what_is_its_to_change(void **state)
     assert_true(str_eq_z(value_of(w, list[0].row, PUBLISHED_STATE), "live"));
 }
 
+/* A handheld of ours does not send such a step; one that was tampered with does. */
+static void test_a_cadre_takes_no_step_of_the_townships(void **state)
+{
+    struct world *w = *state;
+    struct handheld h = enrolled(w, "王芳", "9901");
+    static const struct {
+        const char *step;
+        bool taken;
+    } steps[] = {{"visit", true}, {"notice", true}, {"township", false}, {"remove", false}, {"close", false}};
+    struct row_id household = row_new(&h), lead = row_new(&h);
+    struct change first[] = {
+        birth_of(w, &h, household, &(struct row_birth){.kind = ROW_HOUSEHOLD}),
+        change_of(w, &h, household, HOUSEHOLD_CODE, CHANGE_SET, STR("H1")),
+        birth_of(w, &h, lead, &(struct row_birth){.kind = ROW_LEAD, .parent = household}),
+        change_of(w, &h, lead, LEAD_CHANNEL, CHANGE_SET, STR("patrol"))};
+    assert_int_equal(delivered(w, &h, frame_of(w, &h, first, 4)).items[0].status, RECEIPT_STORED);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct row_id row = row_new(&h);
+        struct change c[] = {birth_of(w, &h, row, &(struct row_birth){.kind = ROW_STEP, .parent = lead}),
+                             change_of(w, &h, row, STEP_CODE, CHANGE_SET, str_of(steps[i].step)),
+                             change_of(w, &h, row, STEP_AT, CHANGE_SET, STR("2026-11-07"))};
+        struct receipt r = delivered(w, &h, frame_of(w, &h, c, 3));
+        if (steps[i].taken != (r.items[0].status == RECEIPT_STORED))
+            fail_msg("the step %s", steps[i].step);
+        if (!steps[i].taken) {
+            assert_int_equal(r.items[0].cause, ERR_DENIED);
+            assert_true(str_find(r.items[0].reason, STR("is noted by the")) > 0);
+        }
+    }
+}
+
 /* Area decides what a handheld is told: whoever could set it would read the whole county. */
 static void test_no_handheld_moves_another_household_into_its_area(void **state)
 {
@@ -848,6 +879,7 @@ int main(void)
         TEST(test_two_frames_in_one_request_are_refused),
         TEST(test_what_cannot_be_read_is_kept_apart_and_blocks_nothing),
         TEST(test_a_handheld_changes_only_what_is_its_to_change),
+        TEST(test_a_cadre_takes_no_step_of_the_townships),
         TEST(test_no_handheld_moves_another_household_into_its_area),
         TEST(test_a_frame_that_meets_its_revocation_does_not_undo_it),
         TEST(test_two_frames_at_once_are_both_counted),

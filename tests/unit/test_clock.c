@@ -186,6 +186,31 @@ static void who_is_visited_first(void **state)
     assert_false(must_visit_read(STR("DIS02"), &group)); /* which check it is, the pack says */
 }
 
+static void each_step_is_noted_by_those_whose_it_is(void **state)
+{
+    (void)state;
+    enum { ENUMERATOR = 2, CADRE, TOWNSHIP, COUNTY, DEPARTMENT, ANALYST, ADMIN };
+    static const struct {
+        enum lead_step step;
+        const char *may; /* E C T Y D, in the order of roles */
+    } cases[] = {{STEP_FORWARD, "TY"},    {STEP_VISIT, "ECTY"}, {STEP_COMPARE, "TYD"}, {STEP_NOTICE, "CT"},
+                 {STEP_NOTICE_END, "CT"}, {STEP_TOWNSHIP, "T"}, {STEP_COUNTY, "Y"},    {STEP_ANNOUNCE, "TY"},
+                 {STEP_RECORD, "TY"},     {STEP_HELP, "CTY"},   {STEP_REMOVE, "Y"},    {STEP_CLOSE, "TY"}};
+    static const char letters[] = "--ECTYD--";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (uint8_t role = ENUMERATOR; role <= ADMIN; role++) {
+            struct diag d = {0};
+            bool may = letters[role] != '-' && strchr(cases[i].may, letters[role]);
+            if (may != (lead_step_by(cases[i].step, role, &d) == ERR_OK))
+                fail_msg("step %s, role %u", lead_step_about(cases[i].step)->code, role);
+            if (!may)
+                assert_true(str_find(str_of(d.text), STR("is noted by")) > 0);
+        }
+    struct diag d = {0};
+    assert_int_equal(lead_step_by(STEP_COUNTY, 0, &d), ERR_OK); /* nobody is enrolled: nothing is signed */
+    assert_int_equal(lead_step_by(STEP_VISIT, 200, &d), ERR_DENIED);
+}
+
 static int open_arena(void **state)
 {
     static struct household h;
@@ -205,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_clock_runs_from_its_step_and_stops_at_its_step),
+        cmocka_unit_test(each_step_is_noted_by_those_whose_it_is),
         cmocka_unit_test(a_notice_is_never_too_long_but_may_be_too_short),
         cmocka_unit_test(what_is_noted_twice_counts_from_the_first_time),
         cmocka_unit_test(a_lead_that_is_closed_stops_its_clocks),
