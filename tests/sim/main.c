@@ -1,13 +1,15 @@
 /* doorstep-sim: whole handhelds and a whole centre in one process, in made-up time, under faults.
  *
- *   doorstep-sim --seeds A-B [--devices D] [--batches N] [--grave]
+ *   doorstep-sim --seeds A-B [--devices D] [--batches N]
  *   doorstep-sim --cuts N [--from SEED]
  *
  * Two or three handhelds share the households of a team and work through the production code (work, store,
  * session, deliver, srv_handle), over a disk that loses power and fills up, a network that loses, cuts,
- * doubles and delays, sticks that are faster or slower than the radio, clocks that jump by years; every seed
- * switches some of that on. What the product called saved is written down by a checker that shares nothing
- * with it (history.h), and compared at every opening and in the end:
+ * doubles and delays, sticks that are faster or slower than the radio, clocks that jump by years, a centre
+ * that is set back to a backup (told or not, with its marker or without), a handheld whose card is copied and
+ * both go on, one that is shut out; every seed switches some of that on. What the product called saved is
+ * written down by a checker that shares nothing with it (history.h), and compared at every opening and in the
+ * end:
  *
  *   1. an answer that was called saved is there after a power cut; one that was cut short is there whole or
  *      not at all; databases open and check;
@@ -17,7 +19,7 @@
  *      by someone who could know it; whatever its overwriter had on the screen is gone;
  *   4. all handhelds of a team and the centre show the same;
  *   5. the log gives the same state again, in its own order and in others;
- *   6. nothing is set aside by the centre but what revoked handhelds send;
+ *   6. nothing is set aside by the centre but what revoked handhelds send, and copies;
  *   7. on a card that is full every refusal says so, and costs nothing but itself; a login page in the
  *      centre's place is never taken for the centre.
  *
@@ -33,7 +35,7 @@
 struct orders {
     uint64_t from, to, cuts;
     uint32_t devices, batches;
-    bool range, first_only, grave, telling;
+    bool range, first_only, telling;
 };
 
 static bool read_range(const char *text, uint64_t *from, uint64_t *to)
@@ -70,8 +72,6 @@ static void read_orders(int argc, char **argv, struct orders *o)
             o->batches = (uint32_t)number(value, 100000), i++;
         else if (strcmp(argv[i], "--first-failure") == 0)
             o->first_only = true;
-        else if (strcmp(argv[i], "--grave") == 0)
-            o->grave = true;
         else if (strcmp(argv[i], "--progress") == 0)
             o->telling = true;
         else {
@@ -83,10 +83,6 @@ static void read_orders(int argc, char **argv, struct orders *o)
                 "happened\n"
                 "  --first-failure                                      stop at the first seed that "
                 "fails\n"
-                "  --grave                                              in half of the seeds a backup of the "
-                "centre is put back,\n"
-                "                                                       or a handheld is copied and both "
-                "go on\n"
                 "  --progress                                           say on stderr how far a seed is\n");
             exit(help ? 0 : 2);
         }
@@ -118,11 +114,10 @@ static const char *const fault_names[FAULT_COUNT] = {
 static void tell_failure(const struct world *w, const struct orders *o)
 {
     const char *detail = w->detail[0] ? w->detail : w->diag.text;
-    printf(
-        "seed %llu failed: %s%s%s%s; replay: doorstep-sim --seeds %llu-%llu --devices %u --batches %u%s%s\n",
-        (unsigned long long)w->seed, w->failed, detail[0] ? " (" : "", detail, detail[0] ? ")" : "",
-        (unsigned long long)w->seed, (unsigned long long)w->seed, o->devices, o->batches,
-        o->cuts ? " --cuts 1000000" : "", o->grave ? " --grave" : "");
+    printf("seed %llu failed: %s%s%s%s; replay: doorstep-sim --seeds %llu-%llu --devices %u --batches %u%s\n",
+           (unsigned long long)w->seed, w->failed, detail[0] ? " (" : "", detail, detail[0] ? ")" : "",
+           (unsigned long long)w->seed, (unsigned long long)w->seed, o->devices, o->batches,
+           o->cuts ? " --cuts 1000000" : "");
     printf("  on:");
     for (int i = 0; i < FAULT_COUNT; i++)
         if (w->faults[i])
@@ -154,7 +149,6 @@ int main(int argc, char **argv)
                             .device_count = o.devices,
                             .batches = o.batches,
                             .always_cut = o.cuts > 0,
-                            .grave = o.grave,
                             .telling = o.telling};
         world_run(w);
         sum.cuts += w->n.cuts;

@@ -399,8 +399,8 @@ static void choose_faults(struct world *w)
     /* of these at most one: what each of them may cost is told apart */
     uint64_t grave = sim_pick(w->sim, 5);
     w->faults[FAULT_REVOKE] = grave == 0;
-    w->faults[FAULT_SET_BACK] = w->grave && (grave == 1 || grave == 2);
-    w->faults[FAULT_CLONE] = w->grave && grave == 3;
+    w->faults[FAULT_SET_BACK] = grave == 1 || grave == 2;
+    w->faults[FAULT_CLONE] = grave == 3;
     if (w->always_cut)
         w->faults[FAULT_CUT_DEVICE] = w->faults[FAULT_CUT_CENTRE] = true;
     w->team_size = 2 + (uint32_t)sim_pick(w->sim, 2);

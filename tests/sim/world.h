@@ -98,7 +98,6 @@ struct world {
     uint32_t device_count, batches, team_size, teams, clones;
     bool faults[FAULT_COUNT];
     bool always_cut; /* asked for power cuts */
-    bool grave;      /* backups are put back, handhelds copied */
     bool telling;    /* how far it is, on stderr */
     struct arena arena;
     VEC(struct visit_said) visits;
