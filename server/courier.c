@@ -43,14 +43,21 @@ struct answering {
     struct bundle_writer out;
     bool writing;
     uint64_t bytes_max; /* of the answer: downlink beyond waits; 0 = no limit */
+    uint32_t lines_said;
 };
+
+#define LINES_MAX 200 /* a card may hold a million frames to complain about; all of them are counted */
 
 static void line(struct answering *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void line(struct answering *x, const char *format, ...)
 {
     va_list args;
-    if (!x->job || !x->job->lines)
+    if (!x->job || !x->job->lines || x->lines_said > LINES_MAX)
         return;
+    if (x->lines_said++ == LINES_MAX) {
+        buf_put_z(x->job->lines, "There is more of this kind; it is counted, and not listed.\n");
+        return;
+    }
     va_start(args, format);
     buf_vprintf(x->job->lines, format, args);
     va_end(args);
