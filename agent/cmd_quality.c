@@ -157,7 +157,7 @@ int cmd_risk_quality(int argc, char **argv, struct seam *seam)
         return code;
     j.pack_path = arguments[0];
     j.data = arguments[1];
-    arena_init(&j.a, (size_t)4 << 30);
+    arena_init(&j.a, ARENA_GIB(4));
     arena_init(&j.line, (size_t)64 << 20);
     buf_init(&j.out, 64u << 20);
     enum err rc = run(&j, &d);

@@ -258,7 +258,7 @@ int cmd_risk_score(int argc, char **argv, struct seam *seam)
         return code;
     j.pack_path = arguments[0];
     j.data = arguments[1];
-    arena_init(&j.a, (size_t)2 << 30);
+    arena_init(&j.a, ARENA_GIB(2));
     arena_init(&j.line, (size_t)64 << 20);
     buf_init(&j.out, 8u << 20);
     enum err rc = score(&j, &d);

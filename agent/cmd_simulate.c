@@ -545,7 +545,7 @@ int cmd_risk_simulate(int argc, char **argv, struct seam *seam)
         return code;
     s.form_path = arguments[0];
     s.pack_path = arguments[1];
-    arena_init(&s.a, (size_t)8 << 30);
+    arena_init(&s.a, ARENA_GIB(8));
     arena_init(&s.one, (size_t)1 << 30);
     bool zh = cli_chinese(s.lang);
     enum err rc = read_options(&s, &d);

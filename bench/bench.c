@@ -210,7 +210,9 @@ static enum err pass(struct bench *b, bool first, struct diag *d)
     if (!rc)
         rc = replay(b, o.session, d);
     if (first && !rc) {
-        report_number(&b->report, "live_heap_mb", live_heap_mb());
+        double heap_mb;
+        if (live_heap_mb(&heap_mb))
+            report_number(&b->report, "live_heap_mb", heap_mb);
         report_number(&b->report, "rss_after_answers_mb", rss_peak_mb());
         check_values(b, o.session);
     }
@@ -293,7 +295,7 @@ int main(int argc, char **argv)
                       .host = {.now_ms = now, .random = chance},
                       .load_best = 1e300,
                       .serialise_best = 1e300};
-    arena_init(&b.files, (size_t)4 << 30);
+    arena_init(&b.files, ARENA_GIB(4));
     enum err rc = run(&b, argv[1], strtod(argv[3], NULL), &d);
     if (rc)
         fprintf(stderr, "doorstep-bench: %s\n", d.text);

@@ -6,6 +6,8 @@
 #ifndef DOORSTEP_BENCH_BENCH_H
 #define DOORSTEP_BENCH_BENCH_H
 
+#include <stdbool.h>
+
 #include "agent/list_store.h"
 #include "forms/session.h"
 
@@ -15,7 +17,7 @@ double wall_ms(void);
 double process_cpu_ms(void);
 double thread_cpu_ms(void);
 double rss_peak_mb(void);
-double live_heap_mb(void);
+bool live_heap_mb(double *mb_out); /* false where the C library does not tell */
 
 struct report {
     const char *bench_case;

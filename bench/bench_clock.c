@@ -41,10 +41,17 @@ double rss_peak_mb(void)
     return kb / 1024;
 }
 
-double live_heap_mb(void)
+/* Only glibc tells it. */
+bool live_heap_mb(double *mb_out)
 {
+#ifdef __GLIBC__
     struct mallinfo2 m = mallinfo2();
-    return (double)(m.uordblks + m.hblkhd) / 1048576;
+    *mb_out = (double)(m.uordblks + m.hblkhd) / 1048576;
+    return true;
+#else
+    (void)mb_out;
+    return false;
+#endif
 }
 
 void report_number(const struct report *r, const char *metric, double value)

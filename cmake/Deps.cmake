@@ -17,9 +17,11 @@ ds_pkg(dep_zip libzip)
 ds_pkg(dep_zstd libzstd)
 ds_pkg(dep_curl libcurl)
 ds_pkg(dep_microhttpd libmicrohttpd)
-ds_pkg(dep_gnutls gnutls)
-ds_pkg(dep_qrencode libqrencode)
-ds_pkg(dep_pq libpq)
+if(DOORSTEP_CENTRE)
+    ds_pkg(dep_qrencode libqrencode)
+    ds_pkg(dep_gnutls gnutls)
+    ds_pkg(dep_pq libpq)
+endif()
 
 # Debian's mbedTLS has neither a pkg-config file nor a CMake configuration.
 find_path(MBEDTLS_INCLUDE psa/crypto.h REQUIRED)
@@ -57,13 +59,19 @@ else()
     target_compile_definitions(sqlcipher PUBLIC SQLITE_HAS_CODEC PRIVATE
         SQLCIPHER_CRYPTO_CUSTOM=sqlcipher_mbedtls_setup
         SQLCIPHER_OMIT_LOG SQLITE_DEFAULT_FILE_PERMISSIONS=0600
-        SQLITE_TEMP_STORE=2 SQLITE_THREADSAFE=1 SQLITE_DQS=0 SQLITE_ENABLE_FTS5
+        SQLITE_TEMP_STORE=2 SQLITE_THREADSAFE=1 SQLITE_DQS=0
         SQLITE_DEFAULT_FOREIGN_KEYS=1 SQLITE_DEFAULT_SYNCHRONOUS=2 SQLITE_DEFAULT_WAL_SYNCHRONOUS=2
         SQLITE_LIKE_DOESNT_MATCH_BLOBS SQLITE_MAX_EXPR_DEPTH=100
         SQLITE_MAX_ATTACHED=4 SQLITE_TRUSTED_SCHEMA=0 SQLITE_OMIT_LOAD_EXTENSION SQLITE_OMIT_SHARED_CACHE
         SQLITE_USE_ALLOCA HAVE_FDATASYNC=1 HAVE_USLEEP=1 HAVE_GMTIME_R=1 HAVE_LOCALTIME_R=1
         HAVE_STDINT_H=1 HAVE_ISNAN=1 HAVE_PREAD=1 HAVE_PWRITE=1 _GNU_SOURCE=)
-    target_compile_options(sqlcipher PRIVATE $<IF:$<BOOL:${CMAKE_C_CLANG_TIDY}>,-O0,-O2> -g1 -w)
+    set(sqlcipher_speed -O2)
+    if(CMAKE_C_CLANG_TIDY)
+        set(sqlcipher_speed -O0)
+    elseif(CMAKE_CROSSCOMPILING)
+        set(sqlcipher_speed -Os) # the handheld's builds
+    endif()
+    target_compile_options(sqlcipher PRIVATE ${sqlcipher_speed} -g1 -w)
     target_link_libraries(sqlcipher PRIVATE dep_math Threads::Threads)
     set_target_properties(sqlcipher PROPERTIES C_CLANG_TIDY "" C_EXTENSIONS ON)
     add_library(dep_sqlcipher INTERFACE)

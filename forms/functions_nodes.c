@@ -217,7 +217,7 @@ static enum err fn_indexed_repeat(struct eval *e, const struct value *args, uint
     if (count % 2 == 0)
         return diag_set(e->diag, ERR_SYNTAX, "indexed-repeat() needs an index after each repeat");
     for (uint32_t i = 1; i + 1 < count; i += 2) {
-        struct nodes wanted;
+        struct nodes wanted = {0};
         if (args[i].type != VALUE_NODES)
             return diag_set(e->diag, ERR_SYNTAX, "indexed-repeat() needs a path to a repeat as argument %u",
                             i + 1);

@@ -6,7 +6,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +13,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef DOORSTEP_HTTP_TLS
+#include <gnutls/gnutls.h>
+#endif
 
 #define HEAD_MAX ((size_t)32 << 10)  /* memory of one connection; request line and headers must fit */
 #define ARENA_MAX ((size_t)64 << 20) /* scratch of one request; the largest frame unpacks to far less */
@@ -26,6 +28,51 @@
 #define WITHOUT_DATE MHD_USE_SUPPRESS_DATE_NO_CLOCK
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
+/* Keys of TLS sessions, drawn anew by each process. A handheld serves itself only, and has no TLS. */
+#ifdef DOORSTEP_HTTP_TLS
+struct tickets {
+    gnutls_datum_t key;
+};
+
+static bool tickets_begin(struct tickets *t)
+{
+    return gnutls_session_ticket_key_generate(&t->key) == 0;
+}
+
+static void tickets_give(const struct tickets *t, struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
+                                                                   MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (t->key.data && info && info->tls_session)
+        (void)gnutls_session_ticket_enable_server(info->tls_session, &t->key);
+}
+
+static void tickets_end(struct tickets *t)
+{
+    gnutls_free(t->key.data);
+}
+#else
+struct tickets {
+    char none;
+};
+
+static bool tickets_begin(struct tickets *t)
+{
+    (void)t;
+    return false;
+}
+
+static void tickets_give(const struct tickets *t, struct MHD_Connection *connection)
+{
+    (void)t, (void)connection;
+}
+
+static void tickets_end(struct tickets *t)
+{
+    (void)t;
+}
+#endif
+
 struct http_serve {
     struct http_serve_options options;
     struct MHD_Daemon *daemon;
@@ -37,8 +84,9 @@ struct http_serve {
     struct http_numbers numbers;
     pthread_t watch;
     bool watching;
-    atomic_size_t held;        /* memory of all bodies */
-    gnutls_datum_t ticket_key; /* of TLS sessions; drawn anew by each process */
+    atomic_size_t held; /* memory of all bodies */
+    bool secure;
+    struct tickets tickets;
     char proxies[PROXIES_TEXT_MAX];
 };
 
@@ -297,7 +345,7 @@ static void read_whence(const struct http_serve *s, struct request_state *r,
     struct http_request *q = &r->request;
     struct str proxies = str_of(s->options.proxies);
     q->client = peer_of(connection, &r->arena);
-    q->secure = s->ticket_key.data != NULL;
+    q->secure = s->secure;
     if (!proxies.n || !in_list(proxies, q->client))
         return;
     q->secure = str_eq_nocase(header_last(q, "X-Forwarded-Proto"), STR("https"));
@@ -527,12 +575,7 @@ static void connection_changes(void *self, struct MHD_Connection *connection, vo
         return;
     }
     connection_watch(s, connection, socket_context);
-    if (!s->ticket_key.data)
-        return;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection,
-                                                                   MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    if (info && info->tls_session)
-        (void)gnutls_session_ticket_enable_server(info->tls_session, &s->ticket_key);
+    tickets_give(&s->tickets, connection);
 }
 
 static enum err prepare_tls(struct http_serve *s, const struct http_serve_options *o, struct diag *d)
@@ -543,7 +586,7 @@ static enum err prepare_tls(struct http_serve *s, const struct http_serve_option
         return diag_set(d, ERR_USAGE, "HTTPS needs both a certificate and its key.");
     if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
         return diag_set(d, ERR_VERSION, "The HTTP library of this machine cannot do TLS.");
-    if (gnutls_session_ticket_key_generate(&s->ticket_key) != 0)
+    if (!tickets_begin(&s->tickets))
         return diag_set(d, ERR_NOMEM, "Keys for TLS sessions could not be drawn.");
     return ERR_OK;
 }
@@ -596,7 +639,7 @@ static struct MHD_Daemon *start_daemon(struct http_serve *s, const struct http_s
 static void serve_free(struct http_serve *s)
 {
     pthread_mutex_destroy(&s->lock);
-    gnutls_free(s->ticket_key.data);
+    tickets_end(&s->tickets);
     free(s);
 }
 
@@ -607,6 +650,7 @@ enum err http_serve_start(const struct http_serve_options *o, struct http_serve 
     if (!s)
         return diag_set(d, ERR_NOMEM, "Not enough memory to start serving.");
     s->options = *o;
+    s->secure = o->certificate != NULL;
     pthread_mutex_init(&s->lock, NULL);
     if (s->options.threads == 0)
         s->options.threads = 2;

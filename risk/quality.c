@@ -901,7 +901,7 @@ enum err quality_run(struct arena *a, const struct pack *p, const struct quality
     if (data->row_count > QUALITY_ROWS_MAX || (again && again->row_count > QUALITY_ROWS_MAX))
         return diag_set(d, ERR_LIMIT, "The table has more than %d rows.", QUALITY_ROWS_MAX);
     *out = (struct quality_report){0};
-    arena_init(&r.scratch, (size_t)4 << 30);
+    arena_init(&r.scratch, ARENA_GIB(4));
     for (uint32_t i = 0; !rc && i < p->over.count; i++) {
         struct arena_mark mark = arena_mark(&r.scratch);
         r.c = &p->over.at[i];

@@ -203,7 +203,7 @@ enum err quality_find(struct desk *k, struct str form_id, struct str pack, struc
         return diag_set(d, ERR_NOMEM, "there is no memory left for the table");
     *out = (struct quality_run_result){0};
     *t = (struct tables){.a = k->a, .map = map};
-    arena_init(&x.a, (size_t)2 << 30);
+    arena_init(&x.a, ARENA_GIB(2));
     arena_init(&x.line, 64u << 20);
     const struct export_sink sink = {t, table_begin, table_write, table_end, true};
     enum err rc = pack_load_table(&x.a, pack, NULL, 0, &p, &mistakes, d);

@@ -28,6 +28,9 @@ struct arena {
     size_t used_max; /* cap on `used` */
 };
 
+/* A cap of so many GiB, or of half the addresses there are. */
+#define ARENA_GIB(n) ((uint64_t)(n) << 30 < SIZE_MAX / 2 ? (size_t)((uint64_t)(n) << 30) : SIZE_MAX / 2)
+
 void arena_init(struct arena *a, size_t used_max);
 void arena_free(struct arena *a); /* accepts a zeroed arena */
 

@@ -14,9 +14,11 @@ ds_fuzz_target(payload ds_sync)
 ds_fuzz_target(receipt ds_sync)
 ds_fuzz_target(enrol ds_sync)
 ds_fuzz_target(pack ds_risk)
-ds_fuzz_target(http ds_server ds_sim)
-ds_fuzz_target(routes ds_server ds_sim)
 ds_fuzz_target(form ds_seam)
+if(DOORSTEP_CENTRE)
+    ds_fuzz_target(http ds_server ds_sim)
+    ds_fuzz_target(routes ds_server ds_sim)
+endif()
 
 # Writes the seeds of the sync targets; run by hand when a format changes (see its head).
 ds_test_program(fuzz_seeds ${PROJECT_SOURCE_DIR}/tests/fuzz/seeds.c ds_sync)

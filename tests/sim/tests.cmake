@@ -1,3 +1,6 @@
+if(NOT DOORSTEP_CENTRE)
+    return()
+endif()
 # Whole runs in made-up time. The program is part of what ./run builds; long runs are asked of the release
 # build.
 ds_program(doorstep-sim

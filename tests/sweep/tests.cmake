@@ -7,6 +7,10 @@ else()
 endif()
 ds_test_settings(sweep.store sweep 600)
 
+if(NOT DOORSTEP_CENTRE)
+    return()
+endif()
+
 # Every byte of a TCP connection cut in turn; all of them take a quarter of an hour (see the program's head).
 ds_test_program(tcp_cuts ${PROJECT_SOURCE_DIR}/tests/sweep/tcp_cuts.c ds_server ds_posix)
 if(DOORSTEP_SANITIZE)

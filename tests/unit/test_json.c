@@ -201,7 +201,7 @@ static void a_small_arena_stops_a_large_text(void **state)
         arena_free(&small);
     }
     assert_int_equal(rc, ERR_OK);
-    assert_in_range(cap, 500, 2000);
+    assert_in_range(cap, 300, 2000);
 }
 
 int main(void)
