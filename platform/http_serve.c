@@ -398,12 +398,15 @@ static void take_pieces(struct http_serve *s, struct request_state *r, struct st
     }
 }
 
+/* What others hold counts with the room it takes, one's own with its bytes: a buffer that has just doubled is no
+ * reason to refuse its last piece. */
 static enum MHD_Result take_body(struct http_serve *s, struct request_state *r, struct str piece)
 {
     r->body_seen += piece.n;
     if (r->body_seen > s->options.body_max)
         r->refused = MHD_HTTP_CONTENT_TOO_LARGE;
-    else if (r->body_seen > HTTP_BODY_SMALL && atomic_load(&s->held) + piece.n > s->options.held_max)
+    else if (r->body_seen > HTTP_BODY_SMALL &&
+             atomic_load(&s->held) - r->body.room + r->body.n + piece.n > s->options.held_max)
         r->refused = MHD_HTTP_SERVICE_UNAVAILABLE;
     if (r->refused) {
         body_drop(s, r);

@@ -15,7 +15,7 @@
 #define LOGIN_BYTES_MAX 64
 #define PASSWORD_BYTES_MIN 10
 #define PASSWORD_BYTES_MAX 256
-#define PASSWORD_ROUNDS 210000 /* about a fifth of a second on the machines this runs on */
+#define PASSWORD_ROUNDS 210000 /* about a third of a second where this was measured */
 #define TOTP_KEY_SIZE 20
 #define TOTP_STEP_S 30
 #define SESSION_TOKEN_SIZE 16
