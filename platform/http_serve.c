@@ -17,7 +17,7 @@
 #include <gnutls/gnutls.h>
 #endif
 
-#define HEAD_MAX ((size_t)32 << 10)  /* memory of one connection; request line and headers must fit */
+#define HEAD_MAX ((size_t)16 << 10)  /* memory of one connection; request line and headers must fit */
 #define ARENA_MAX ((size_t)64 << 20) /* scratch of one request; the largest frame unpacks to far less */
 #define REPLY_MAX ((size_t)64 << 20)
 #define DISCARD_MAX ((uint64_t)1 << 20)

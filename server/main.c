@@ -84,6 +84,7 @@ enum option {
     OPTION_PLACE,
     OPTION_STORE,
     OPTION_PARTITIONS,
+    OPTION_CONNECTIONS,
     OPTION_COUNT
 };
 
@@ -93,6 +94,7 @@ static const struct option_row {
 } options[OPTION_COUNT] = {
     [OPTION_COUNTY] = {"--county",     "NAME",      "the county's name, as handhelds show it"},
     [OPTION_STORE] = {"--store",      "URL",       "postgresql://... that holds it (a file in DIR when left out)"},
+    [OPTION_CONNECTIONS] = {"--connections", "N", "handhelds and browsers connected at once (1000)"},
     [OPTION_PARTITIONS] = {"--partitions", "N",      "parts of each PostgreSQL table, by county (8); 0 for Citus"},
     [OPTION_LISTEN] = {"--listen",     "ADDR:PORT", "where to answer (127.0.0.1:8080); port 0 = any"},
     [OPTION_PRINT_PORT] = {"--print-port", NULL,        "print the port once requests are answered"},
@@ -430,6 +432,31 @@ static void wait_for_stop(struct run *r, const sigset_t *while_waiting)
     }
 }
 
+#define CONNECTIONS_MAX 100000
+#define OTHER_FILES 256 /* databases, logs, sockets to the database */
+
+/* Every connection is an open file; the system lets a program have as many as its hard limit says. */
+static enum err connections_read(struct run *r, struct http_serve_options *o, struct diag *d)
+{
+    uint64_t wanted = 0;
+    struct rlimit files = {0};
+    if (!given(r, OPTION_CONNECTIONS))
+        return ERR_OK;
+    if (!str_to_u64(r->option[OPTION_CONNECTIONS], &wanted) || wanted < 1 || wanted > CONNECTIONS_MAX)
+        return diag_set(d, ERR_USAGE, "--connections must be 1 to %d.", CONNECTIONS_MAX);
+    o->connections_max = (uint32_t)wanted;
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur >= wanted + OTHER_FILES)
+        return ERR_OK;
+    files.rlim_cur = wanted + OTHER_FILES;
+    if (files.rlim_cur > files.rlim_max || setrlimit(RLIMIT_NOFILE, &files) != 0)
+        return diag_set(d, ERR_LIMIT,
+                        "%llu connections need %llu open files, and this program may have %llu (LimitNOFILE).",
+                        (unsigned long long)wanted, (unsigned long long)wanted + OTHER_FILES,
+                        (unsigned long long)files.rlim_max);
+    return ERR_OK;
+}
+
 static enum err call_serve(struct run *r, struct diag *d)
 {
     struct server *server = NULL;
@@ -443,6 +470,8 @@ static enum err call_serve(struct run *r, struct diag *d)
         return diag_set(d, ERR_USAGE, "--threads must be 1 to %d.", SRV_CONNECTIONS_MAX);
     struct server_options so = {.seam = &r->seam, .dir = r->dir, .connections = (uint32_t)threads};
     enum err rc = listen_read(r, &o, d);
+    if (!rc)
+        rc = connections_read(r, &o, d);
     if (!rc)
         rc = zone_read_here(r, &so.zone, d);
     if (!rc)
@@ -1607,7 +1636,7 @@ static const struct command commands[] = {
      "doorstepd init /srv/doorstep --county 清河县"},
     {"serve", "DIR", 1, 1,
      BIT(OPTION_LISTEN) | BIT(OPTION_PROXY) | BIT(OPTION_PRINT_PORT) | BIT(OPTION_THREADS) | BIT(OPTION_LOG) |
-         BIT(OPTION_CERTIFICATE) | BIT(OPTION_KEY), false, call_serve,
+         BIT(OPTION_CONNECTIONS) | BIT(OPTION_CERTIFICATE) | BIT(OPTION_KEY), false, call_serve,
      "answer handhelds until SIGTERM or Ctrl-C",
      "doorstepd serve /srv/doorstep --listen 0.0.0.0:8080"},
     {"enrol-token", "DIR", 1, 1,
