@@ -19,7 +19,7 @@ ds_unit_test(import ds_server ds_sim)
 ds_unit_test(erase ds_server ds_sim)
 
 # The same with the county in PostgreSQL.
-foreach(name server accept review export judging transport)
+foreach(name server accept review export judging transport lines import)
     add_test(NAME unit.${name}.postgres
         COMMAND ${PROJECT_SOURCE_DIR}/tests/support/with_postgres $<TARGET_FILE:test_${name}>)
     ds_test_settings(unit.${name}.postgres unit 300)
