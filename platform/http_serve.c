@@ -398,8 +398,8 @@ static void take_pieces(struct http_serve *s, struct request_state *r, struct st
     }
 }
 
-/* What others hold counts with the room it takes, one's own with its bytes: a buffer that has just doubled is no
- * reason to refuse its last piece. */
+/* What others hold counts with the room it takes, one's own with its bytes: a buffer that has just doubled is
+ * no reason to refuse its last piece. */
 static enum MHD_Result take_body(struct http_serve *s, struct request_state *r, struct str piece)
 {
     r->body_seen += piece.n;

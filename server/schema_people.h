@@ -16,7 +16,7 @@
     "  PRIMARY KEY (county, hash)) STRICT;" \
     "CREATE INDEX session_person ON session (county, person);" \
     /* name_hash: of a sign-in name or an address, under the county's secret */ \
-    /* as handhelds last said: battery 0..3 (under 10, 30, 60 %, more), -1 = not said; free in MB; what waits */ \
+    /* as handhelds last said: battery 0..3 (under 10, 30, 60 %, more), -1 = not said; what waits */ \
     "CREATE TABLE device_report (" \
     "  county INTEGER NOT NULL, device INTEGER NOT NULL, at_ms INTEGER NOT NULL, battery INTEGER NOT NULL," \
     "  free_mb INTEGER NOT NULL, waiting INTEGER NOT NULL, version TEXT NOT NULL," \
