@@ -100,7 +100,7 @@ function numeral(q, c) {
     const keys = digits ? [['1', '2', '3', t('del')], ['4', '5', '6', ''], ['7', '8', '9', ''], ['', '0', '', t('wipe')]]
         : [['1', '2', '3', t('del')], ['4', '5', '6', '00'], ['7', '8', '9', row], [q.type === 'int' ? '' : '.', '0', '-', t('wipe')]];
     const own = setting('pad', 'own') === 'own' && pad(keys, press);
-    const box = h('div', null, h('div', { class: 'number' }, e), echo, own);
+    const box = h('div', null, h('div', { class: 'number' }, e), c.err, echo, own);
     if (own) {
         own.hidden = !c.alone;
         e.classList.toggle('on', c.alone);
@@ -163,7 +163,7 @@ function parts(q, c, names, value, problem, chips) {
     const chosen = chips(fill, (v) => { clearTimeout(timer); kept = v; return c.give(v); }, read);
     if (q.value && c.echo) echo.textContent = c.echo(q.value);
     return { el: h('div', null, h('div', { class: 'parts' }, fields.map((f, i) => h('span', { class: 'part' }, f, h('label', { for: f.id }, names[i].name)))),
-        echo, chosen.length > 0 && h('div', { class: 'chips' }, chosen), own), flush, read, focus: () => fields[0].focus(),
+        c.err, echo, chosen.length > 0 && h('div', { class: 'chips' }, chosen), own), flush, read, focus: () => fields[0].focus(),
         set: (v) => { if (v !== kept && !fields.includes(document.activeElement)) { kept = v; names.forEach((n, i) => { fields[i].value = n.of(v); }); } } };
 }
 const chip = (text, run) => h('button', { type: 'button', class: 'chip', onclick: run }, text);

@@ -79,6 +79,7 @@ function failed(x, e, again) {
     x.fail.replaceChildren(h('div', { class: 'card warn', role: 'alert' }, h('p', null, e.error === 'down' ? t('restarting') : t('not_saved')),
         h('details', null, h('summary', null, t('for_engineer')), h('p', { class: 'note' }, `${e.error}: ${e.text || ''}`)),
         button(t('save_again'), again)));
+    x.fail.scrollIntoView({ block: 'center' });
 }
 // One after the other, in the order in which they were made.
 let waiting = 0; // answers without a reply
@@ -156,7 +157,7 @@ function question(q, alone) {
         const field = document.getElementById(id);
         if (field) field.setAttribute('aria-invalid', String(!!text));
     };
-    const c = { id, alone, describedby: `${hintId} ${errId}`, bad: x.bad,
+    const c = { id, alone, err, describedby: `${hintId} ${errId}`, bad: x.bad,
         padOpen: (close) => { if (closePad && closePad.of !== id) closePad.close(); closePad = { of: id, close }; },
         next: () => next(),
         kept: (promise) => keep(x, () => promise),
@@ -174,7 +175,7 @@ function question(q, alone) {
     hint.hidden = !q.hint;
     const more = q.guidance && h('details', null, h('summary', null, t('help')), h('p', { dir: 'auto' }, q.guidance));
     const dunno = kind !== 'note' && kind !== 'shown' && kind !== 'trigger' && notAnswers(x);
-    const body = [media, hint, more, x.input.el, err, x.fail, dunno && dunno.el];
+    const body = [media, hint, more, x.input.el, !err.parentNode && err, x.fail, dunno && dunno.el];
     x.el = isField(kind)
         ? h('div', { class: 'q' }, h('h2', { class: 'label' }, h('label', { for: id }, text)), body)
         : kind === 'note' || kind === 'shown' ? h('div', { class: 'q' }, kind === 'note' && !q.hint ? h('p', null, text) : h('h2', { class: 'label' }, text), body)
