@@ -108,8 +108,8 @@ int cli_fail(const char *command, enum err rc, const struct diag *d)
     return action->exit_code;
 }
 
-/* Days and clocks are the county's, wherever the handheld's own clock was set up. A zone that this machine has
- * no table of leaves the machine's. */
+/* Days and clocks are the county's, wherever the handheld's own clock was set up. A zone that this machine
+ * has no table of leaves the machine's. */
 static enum err take_county_zone(struct arena *a, struct store *s, const struct zone **zone, struct diag *d)
 {
     struct str name;

@@ -11,8 +11,8 @@
     "  pack TEXT NOT NULL, check_id TEXT NOT NULL, severity INTEGER NOT NULL, visit BLOB," \
     "  code TEXT NOT NULL, area TEXT NOT NULL, subject TEXT NOT NULL, value TEXT NOT NULL," \
     "  text_zh TEXT NOT NULL, text_en TEXT NOT NULL, state INTEGER NOT NULL, reason TEXT NOT NULL," \
-    "  by_name TEXT NOT NULL, decided_ms INTEGER NOT NULL, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL," \
-    "  PRIMARY KEY (county, flag)) STRICT;" \
+    "  by_name TEXT NOT NULL, decided_ms INTEGER NOT NULL, first_ms INTEGER NOT NULL," \
+    "  last_ms INTEGER NOT NULL, PRIMARY KEY (county, flag)) STRICT;" \
     "CREATE INDEX quality_flag_n ON quality_flag (county, n);" \
     "CREATE INDEX quality_flag_open ON quality_flag (county, state, severity, n);"
 /* clang-format on */
