@@ -35,7 +35,11 @@ enum err dict_find(struct cstore *st, struct arena *a, uint16_t id, struct str *
 static enum err find(void *self, uint16_t id, struct str *bytes_out, struct diag *d)
 {
     const struct dicts *x = self;
-    return dict_find(x->st, x->a, id, bytes_out, d);
+    struct diag why = {0};
+    enum err rc = dict_find(x->st, x->a, id, bytes_out, &why);
+    /* What is to be said of a dictionary that is not here, the frame's reader says: its author can mend it.
+     */
+    return rc && rc != ERR_NOT_FOUND ? diag_set(d, rc, "%s", why.text) : rc;
 }
 
 struct frame_dicts dicts_of(struct dicts *x)
