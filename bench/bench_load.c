@@ -645,7 +645,7 @@ static bool all_here(struct line *c, struct sender *s)
     while (!late(c->l)) {
         int status = request(c, "GET /v1/a?since=0", s, STR(""));
         if (status == 200 && receipt_take(c, s)) {
-            s->epoch = c->receipt.epoch;
+            (void)epoch_take(c, s);
             s->next = c->receipt.contiguous + 1;
             return c->receipt.contiguous >= c->l->frames;
         }

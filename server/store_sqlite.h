@@ -1,2 +1,0 @@
-/* The former name of store_impl.h. */
-#include "server/store_impl.h"
