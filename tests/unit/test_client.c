@@ -264,7 +264,7 @@ static void give_down(struct world *w, uint64_t cursor, enum fate fate)
 static void give_object(struct world *w, const struct step *s, enum fate fate)
 {
     unsigned char hash[SHA256_SIZE], want[SHA256_SIZE];
-    unsigned from = 0, to = UINT32_MAX;
+    unsigned from = 0, to = UINT32_MAX - 1;
     assert_true(hex_read(str_sub(s->path, 6, 64), want, sizeof(want)));
     for (uint32_t i = 0; i < w->wanted_count; i++) {
         assert_int_equal(sha256(w->wanted[i], hash), ERR_OK);
