@@ -109,6 +109,7 @@ static const char *const fault_names[FAULT_COUNT] = {
     [FAULT_REVOKE] = "revoke",
     [FAULT_SET_BACK] = "set-back",
     [FAULT_CLONE] = "clone",
+    [FAULT_EPOCHAL] = "epochal",
 };
 
 static void tell_failure(const struct world *w, const struct orders *o)

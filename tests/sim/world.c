@@ -274,6 +274,13 @@ static void clone_device(struct world *w, struct device *v)
     (void)device_open(w, copy);
 }
 
+/* What a clock says whose battery was empty, or that somebody set to the far end; or that is right again. */
+static void wild_clock(struct world *w, struct sim_machine *m)
+{
+    static const int64_t said[] = {86400000, 4086000000000, WALL_MS, WALL_MS};
+    sim_wall_set(m, said[sim_pick(w->sim, 4)]);
+}
+
 static void before_action(struct world *w, struct device *v)
 {
     if (now(w, FAULT_CUT_DEVICE, 300))
@@ -282,6 +289,8 @@ static void before_action(struct world *w, struct device *v)
         sim_cut_after(w->centre_machine, 1 + sim_pick(w->sim, 60));
     if (now(w, FAULT_CLOCK, 40))
         sim_wall_set(v->machine, WALL_MS + ((int64_t)sim_pick(w->sim, 21) - 10) * YEAR_MS);
+    if (w->faults[FAULT_EPOCHAL] && now(w, FAULT_EPOCHAL, 60))
+        wild_clock(w, sim_chance(w->sim, 300) ? w->centre_machine : v->machine);
     if (now(w, FAULT_PORTAL, w->portal ? 400 : 40)) {
         w->portal = !w->portal;
         sim_centre_portal(w->centre, w->portal);
@@ -394,8 +403,10 @@ static bool first_visits(struct world *w)
 
 static void choose_faults(struct world *w)
 {
-    for (int i = 0; i < FAULT_COUNT; i++)
+    for (int i = 0; i < FAULT_EPOCHAL; i++)
         w->faults[i] = sim_chance(w->sim, 550);
+    /* by the number of the seed, so that the others stay what they were */
+    w->faults[FAULT_EPOCHAL] = !w->grave && w->seed % 4 == 1;
     /* of these at most one: what each of them may cost is told apart */
     uint64_t grave = sim_pick(w->sim, 5);
     w->faults[FAULT_REVOKE] = grave == 0;

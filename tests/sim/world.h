@@ -34,6 +34,7 @@ enum fault {
     FAULT_REVOKE,
     FAULT_SET_BACK, /* the centre is set back to a backup */
     FAULT_CLONE,    /* a handheld's card is copied, and both go on */
+    FAULT_EPOCHAL,  /* clocks at both ends say 1970 or 2099 for a while */
     FAULT_COUNT
 };
 
