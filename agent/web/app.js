@@ -7,9 +7,24 @@ import * as finish from './finish.js';
 import * as device from './device.js';
 
 const screens = {
-    '': today.today, find: today.find, h: today.household, sync: today.sync, settings: device.settings, pin: device.pin, enrol: device.enrol,
-    courier: device.courier, conflicts: device.conflicts, lead: device.verify, tour: device.tour, help: device.help,
-    visit: visit.screen, list: finish.list, check: finish.check, judge: finish.judge, findings: finish.findings, receipt: finish.receipt,
+    '': today.today,
+    find: today.find,
+    h: today.household,
+    sync: today.sync,
+    settings: device.settings,
+    pin: device.pin,
+    enrol: device.enrol,
+    courier: device.courier,
+    conflicts: device.conflicts,
+    lead: device.verify,
+    tour: device.tour,
+    help: device.help,
+    visit: visit.screen,
+    list: finish.list,
+    check: finish.check,
+    judge: finish.judge,
+    findings: finish.findings,
+    receipt: finish.receipt,
 };
 export function go(hash, replace) {
     if (replace) history.replaceState(null, '', hash);
@@ -20,10 +35,15 @@ export const home = () => go('#/');
 function route() {
     const [, name, ...rest] = location.hash.split('/');
     const f = screens[name || ''];
-    if (!f) { home(); return; }
+    if (!f) {
+        home();
+        return;
+    }
     f(...rest.map(decodeURIComponent));
 }
-export function again() { route(); }
+export function again() {
+    route();
+}
 addEventListener('popstate', route);
 
 onAgent((what) => {
@@ -32,7 +52,18 @@ onAgent((what) => {
     } else if (what === 'down') {
         setState(icon('close'), '…');
         say(t('restarting'), true);
-        const timer = setInterval(() => fetch('/api/state', { headers: { 'X-Doorstep': '1' } }).then((r) => { clearInterval(timer); if (r.status === 401) location.reload(); else route(); }, () => 0), 1500);
+        const timer = setInterval(
+            () =>
+                fetch('/api/state', { headers: { 'X-Doorstep': '1' } }).then(
+                    (r) => {
+                        clearInterval(timer);
+                        if (r.status === 401) location.reload();
+                        else route();
+                    },
+                    () => 0,
+                ),
+            1500,
+        );
     }
 });
 look();

@@ -1,5 +1,7 @@
-// The handheld in the browser tests: a real centre, a handheld that is enrolled there, `doorstep serve` on it, and a hand that clicks
-// and types. Nothing here asks a JSON route of the handheld: what a person cannot do with the page is not done.
+// The handheld in the browser tests: a real centre, a handheld that is enrolled there, `doorstep serve`
+// on it, and a hand that clicks
+// and types. Nothing here asks a JSON route of the handheld: what a person cannot do with the page is not
+// done.
 //
 //   DOORSTEP_BUILD   the build folder with bin/doorstep and bin/doorstepd
 import { execFileSync, spawn } from 'node:child_process';
@@ -15,13 +17,23 @@ export const agent = path.join(build, 'bin/doorstep');
 const centre = path.join(build, 'bin/doorstepd');
 const examples = path.join(root, 'examples');
 
-export const run = (program, ...args) => execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TZ: 'Asia/Shanghai' } });
+export const run = (program, ...args) =>
+    execFileSync(program, args, {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, TZ: 'Asia/Shanghai' },
+    });
 
 // The first line of what a process says; the process goes on.
 function started(program, args, env) {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TZ: 'Asia/Shanghai', ...env } });
+    const child = spawn(program, args, {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { ...process.env, TZ: 'Asia/Shanghai', ...env },
+    });
     let told = '';
-    child.stderr.on('data', (d) => { told += d; });
+    child.stderr.on('data', (d) => {
+        told += d;
+    });
     const line = new Promise((done, fail) => {
         let text = '';
         child.stdout.on('data', (d) => {
@@ -32,12 +44,18 @@ function started(program, args, env) {
     });
     return { child, line };
 }
-const ended = (child) => new Promise((done) => { if (child.exitCode !== null || child.signalCode) done(); else child.on('exit', done); });
+const ended = (child) =>
+    new Promise((done) => {
+        if (child.exitCode !== null || child.signalCode) done();
+        else child.on('exit', done);
+    });
 
-// One county and one handheld. forms: further forms (files) to publish; enrol: false leaves the handheld alone.
+// One county and one handheld. forms: further forms (files) to publish; enrol: false leaves the handheld
+// alone.
 export async function county({ forms = [], enrol = true } = {}) {
     const work = mkdtempSync(path.join(tmpdir(), 'doorstep-screens.'));
-    const dir = path.join(work, 'centre'), hand = path.join(work, 'hand');
+    const dir = path.join(work, 'centre'),
+        hand = path.join(work, 'hand');
     run(centre, 'init', dir, '--county', '临河县（虚构）');
     run(centre, 'publish', dir, 'list', path.join(examples, 'villages.csv'));
     run(centre, 'publish', dir, 'form', path.join(examples, 'monitoring.xform.xml'));
@@ -48,10 +66,36 @@ export async function county({ forms = [], enrol = true } = {}) {
     const up = started(centre, ['serve', dir, '--listen', '127.0.0.1:0', '--print-port']);
     const port = await up.line;
     const x = { work, dir, hand, port, centre: up.child, agents: [] };
-    x.ticket = (person, role = 'cadre') => JSON.parse(run(centre, 'enrol-token', dir, '--person', person, '--role', role, '--area', '99', '--url', `http://127.0.0.1:${port}`, '--json'));
+    x.ticket = (person, role = 'cadre') =>
+        JSON.parse(
+            run(
+                centre,
+                'enrol-token',
+                dir,
+                '--person',
+                person,
+                '--role',
+                role,
+                '--area',
+                '99',
+                '--url',
+                `http://127.0.0.1:${port}`,
+                '--json',
+            ),
+        );
     if (enrol) {
         const t = x.ticket('李文');
-        run(agent, 'enrol', t.token, '--centre', `http://127.0.0.1:${port}`, '--root', t.fingerprint, '--data', hand);
+        run(
+            agent,
+            'enrol',
+            t.token,
+            '--centre',
+            `http://127.0.0.1:${port}`,
+            '--root',
+            t.fingerprint,
+            '--data',
+            hand,
+        );
         run(agent, 'sync', '--data', hand);
     }
     x.status = () => JSON.parse(run(centre, 'status', dir, '--json'));
@@ -62,7 +106,10 @@ export async function county({ forms = [], enrol = true } = {}) {
         await ended(x.centre);
         rmSync(work, { recursive: true, force: true });
     };
-    x.stopCentre = async () => { x.centre.kill('SIGTERM'); await ended(x.centre); };
+    x.stopCentre = async () => {
+        x.centre.kill('SIGTERM');
+        await ended(x.centre);
+    };
     x.startCentre = async () => {
         const again = started(centre, ['serve', dir, '--listen', `127.0.0.1:${port}`, '--print-port']);
         await again.line;
@@ -73,7 +120,19 @@ export async function county({ forms = [], enrol = true } = {}) {
 
 // `doorstep serve` on a data folder.
 export async function serve(x, { data = x.hand, sync = true, port = 0, card, env } = {}) {
-    const up = started(agent, ['serve', '--port', String(port), '--data', data, ...(sync ? [] : ['--no-sync']), ...(card ? ['--card', card] : [])], env);
+    const up = started(
+        agent,
+        [
+            'serve',
+            '--port',
+            String(port),
+            '--data',
+            data,
+            ...(sync ? [] : ['--no-sync']),
+            ...(card ? ['--card', card] : []),
+        ],
+        env,
+    );
     const link = await up.line;
     const a = { link, origin: new URL(link).origin, pid: up.child.pid, child: up.child };
     a.stop = async (signal = 'SIGTERM') => {
@@ -85,7 +144,13 @@ export async function serve(x, { data = x.hand, sync = true, port = 0, card, env
     return a;
 }
 export async function handheld(browser, a, options = {}) {
-    const page = await openPage(browser, { width: 360, height: 640, coarse: true, origin: a.origin, ...options });
+    const page = await openPage(browser, {
+        width: 360,
+        height: 640,
+        coarse: true,
+        origin: a.origin,
+        ...options,
+    });
     await page.goto(a.link);
     await page.waitForSelector('#top h1');
     if (!options.tour) await page.getByRole('button', { name: /^(跳过|Skip)$/ }).click();
@@ -95,15 +160,23 @@ export async function handheld(browser, a, options = {}) {
 // ---- a hand; every tap is counted ----
 export function hand(page) {
     const h = { taps: 0, page };
-    h.tap = async (what, options) => { h.taps++; await (typeof what === 'string' ? page.locator(what) : what).first().click(options); };
-    h.type = async (text) => { h.taps += text.length; await page.keyboard.type(text); };
+    h.tap = async (what, options) => {
+        h.taps++;
+        await (typeof what === 'string' ? page.locator(what) : what).first().click(options);
+    };
+    h.type = async (text) => {
+        h.taps += text.length;
+        await page.keyboard.type(text);
+    };
     h.button = (name) => page.getByRole('button', { name, exact: true });
     return h;
 }
 
-// "REF<TAB>VALUE" lines: what each question is answered with. "@add REF" gives how often a repeat is added to.
+// "REF<TAB>VALUE" lines: what each question is answered with. "@add REF" gives how often a repeat is
+// added to.
 export function answersOf(file) {
-    const values = new Map(), adds = new Map();
+    const values = new Map(),
+        adds = new Map();
     for (const line of readFileSync(file, 'utf8').split('\n')) {
         const [ref, value] = line.split('\t');
         if (line.startsWith('@add')) adds.set(value, (adds.get(value) ?? 0) + 1);
@@ -115,14 +188,14 @@ export const plain = (ref) => ref.replace(/\[1\]/g, '');
 
 // Answers one question as a person would, by what it looks like.
 export async function answer(page, q, value) {
-    if (await q.locator('.choice input').count() || await q.locator('.search').count()) {
+    if ((await q.locator('.choice input').count()) || (await q.locator('.search').count())) {
         for (const one of value.split(' ')) await choose(page, q, one);
         return;
     }
     if (await q.locator('.parts').count()) {
         const fields = q.locator('.parts input');
         const parts = value.split(/[-:T]/);
-        for (let i = 0; i < await fields.count(); i++) await fields.nth(i).fill(String(Number(parts[i])));
+        for (let i = 0; i < (await fields.count()); i++) await fields.nth(i).fill(String(Number(parts[i])));
         await fields.last().blur();
         return;
     }
@@ -140,9 +213,10 @@ export async function answer(page, q, value) {
 }
 async function choose(page, q, value) {
     const option = q.locator(`.choice input[value="${value}"]`);
-    if (!await option.count() && await q.locator('.search').count()) await q.locator('.search input').fill(value);
+    if (!(await option.count()) && (await q.locator('.search').count()))
+        await q.locator('.search input').fill(value);
     await option.waitFor();
-    if (!await option.isChecked()) await option.locator('xpath=..').click();
+    if (!(await option.isChecked())) await option.locator('xpath=..').click();
 }
 
 // Every answer has its reply.
@@ -150,10 +224,11 @@ export const settled = (page) => page.waitForSelector('body:not(.busy)');
 
 // Walks to the end, answering what the answers say. Returns the questions it met.
 export async function fillIn(page, answers, { pagesMax = 200, stop } = {}) {
-    const met = [], added = new Map();
+    const met = [],
+        added = new Map();
     for (let n = 0; n < pagesMax; n++) {
         await page.waitForSelector('#next, #go, .card.warn');
-        if (!await page.locator('#next').count()) return met;
+        if (!(await page.locator('#next').count())) return met;
         const roster = page.locator('#add');
         if (await roster.count()) {
             const ref = decodeURIComponent(new URL(page.url()).hash).split(' + ')[1];
@@ -165,8 +240,11 @@ export async function fillIn(page, answers, { pagesMax = 200, stop } = {}) {
             }
         }
         const done = new Set();
-        for (;;) { // an answer may bring further questions
-            const refs = await page.locator('.q[data-ref]').evaluateAll((list) => list.map((e) => e.dataset.ref));
+        for (;;) {
+            // an answer may bring further questions
+            const refs = await page
+                .locator('.q[data-ref]')
+                .evaluateAll((list) => list.map((e) => e.dataset.ref));
             const ref = refs.find((r) => !done.has(r));
             if (!ref) break;
             done.add(ref);
@@ -188,7 +266,9 @@ export async function act(page, run_) {
     try {
         await page.waitForFunction((b) => location.href !== b, before);
     } catch (e) {
-        throw new Error(`the page stayed where it was: ${decodeURIComponent(before)}\n${(await page.locator('.q.bad').allInnerTexts()).join('\n--\n')}`);
+        throw new Error(
+            `the page stayed where it was: ${decodeURIComponent(before)}\n${(await page.locator('.q.bad').allInnerTexts()).join('\n--\n')}`,
+        );
     }
     await page.waitForTimeout(30);
 }

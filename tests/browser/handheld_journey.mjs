@@ -1,4 +1,5 @@
-// One household from the list to the county's receipt, by clicks and keys: the example survey with its answers, the findings, the
+// One household from the list to the county's receipt, by clicks and keys: the example survey with its
+// answers, the findings, the
 // submission at the centre. And what must hold on the way.
 import assert from 'node:assert/strict';
 import path from 'node:path';
@@ -55,7 +56,7 @@ test('a household is visited, judged, sealed and signed for', async () => {
     await h.tap('#go');
     await page.waitForSelector('.finding');
     await look('findings');
-    assert.ok(await page.locator('.finding.red').count() > 0, 'there is a red lead');
+    assert.ok((await page.locator('.finding.red').count()) > 0, 'there is a red lead');
     assert.match(await page.locator('main').innerText(), /您说：有，很急；病/);
     await h.tap('#go');
     await page.waitForSelector('#receipt');

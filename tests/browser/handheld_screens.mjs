@@ -1,4 +1,5 @@
-// Every screen of the handheld once: drawn, without a violation for axe, nothing cut, nothing too small to press; in Chinese and English,
+// Every screen of the handheld once: drawn, without a violation for axe, nothing cut, nothing too small
+// to press; in Chinese and English,
 // in three themes, large, and from right to left. Pictures go to $DOORSTEP_SCREENS.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
@@ -11,9 +12,36 @@ let browser, x, a, page;
 before(async () => {
     browser = await startBrowser();
     x = await county();
-    run(agent, 'lead', 'open', '--household', 'H0003', '--channel', 'department', '--source', '医保', '--opened', '2026-01-02', '--evidence',
-        '{"med_self": 18400}', '--data', x.hand);
-    run(agent, 'lead', 'open', '--household', 'H0008', '--channel', 'patrol', '--note', '房顶漏雨，老人一个人住', '--data', x.hand);
+    run(
+        agent,
+        'lead',
+        'open',
+        '--household',
+        'H0003',
+        '--channel',
+        'department',
+        '--source',
+        '医保',
+        '--opened',
+        '2026-01-02',
+        '--evidence',
+        '{"med_self": 18400}',
+        '--data',
+        x.hand,
+    );
+    run(
+        agent,
+        'lead',
+        'open',
+        '--household',
+        'H0008',
+        '--channel',
+        'patrol',
+        '--note',
+        '房顶漏雨，老人一个人住',
+        '--data',
+        x.hand,
+    );
     mkdirSync(path.join(x.work, 'card'));
     a = await serve(x, { card: path.join(x.work, 'card') });
 });
@@ -29,7 +57,10 @@ const look = async (name, { small = 48 } = {}) => {
     await shot(page, `handheld-${name}`);
 };
 const press = (name) => page.getByRole('button', { name, exact: true }).first().click();
-const at = async (hash) => { await page.goto(a.origin + '/' + hash); await page.waitForTimeout(200); };
+const at = async (hash) => {
+    await page.goto(a.origin + '/' + hash);
+    await page.waitForTimeout(200);
+};
 
 test('screens before and around an interview', async () => {
     page = await handheld(browser, a, { tour: true });
@@ -39,7 +70,11 @@ test('screens before and around an interview', async () => {
     await press('开始用');
     await page.waitForSelector('.rows a');
     await look('today-leads');
-    assert.match(await page.locator('.rows a').first().innerText(), /云三多/, 'the lead that is overdue stands first');
+    assert.match(
+        await page.locator('.rows a').first().innerText(),
+        /云三多/,
+        'the lead that is overdue stands first',
+    );
     await page.locator('#q').click();
     await page.keyboard.type('H00');
     await page.waitForFunction(() => document.querySelectorAll('.rows a').length > 5);
@@ -96,7 +131,10 @@ test('a roster, the list, what is missing, practice', async () => {
     await page.click('#list');
     await page.waitForSelector('.here');
     await look('list');
-    await page.getByRole('link', { name: /家里的人/ }).first().click();
+    await page
+        .getByRole('link', { name: /家里的人/ })
+        .first()
+        .click();
     await page.waitForSelector('#add');
     await look('roster');
     await page.click('#list');
@@ -120,15 +158,23 @@ test('English, sun, night, large, and from right to left', async () => {
     await page.click('#start');
     await page.waitForSelector('.q');
     await look('question-en');
-    for (const [theme, name] of [['sun', 'sun'], ['dark', 'night']]) {
-        await page.evaluate((v) => { localStorage.setItem('theme', v); }, theme);
+    for (const [theme, name] of [
+        ['sun', 'sun'],
+        ['dark', 'night'],
+    ]) {
+        await page.evaluate((v) => {
+            localStorage.setItem('theme', v);
+        }, theme);
         await page.reload();
         await page.waitForSelector('.q');
         await page.locator('.choice').first().click();
         await settled(page);
         await look(`question-${name}`);
     }
-    await page.evaluate(() => { localStorage.setItem('theme', 'light'); localStorage.setItem('size', '4'); });
+    await page.evaluate(() => {
+        localStorage.setItem('theme', 'light');
+        localStorage.setItem('size', '4');
+    });
     for (const width of [320, 360, 768]) {
         await page.setViewportSize({ width, height: 640 });
         await page.reload();
@@ -136,7 +182,11 @@ test('English, sun, night, large, and from right to left', async () => {
         await look(`question-170-${width}`);
     }
     await page.setViewportSize({ width: 360, height: 640 });
-    await page.evaluate(() => { localStorage.setItem('size', '1'); localStorage.setItem('dir', 'rtl'); localStorage.setItem('lang', 'zh'); });
+    await page.evaluate(() => {
+        localStorage.setItem('size', '1');
+        localStorage.setItem('dir', 'rtl');
+        localStorage.setItem('lang', 'zh');
+    });
     await page.reload();
     await page.waitForSelector('.q');
     await look('question-rtl');
@@ -157,7 +207,11 @@ test('a PIN locks the screens; wrong ones wait; no finding and no name stays on 
     assert.ok(!/田大米|麦远山/.test(await page.locator('body').innerText()));
     for (let i = 0; i < 5; i++) {
         for (const d of '000000') await press(d);
-        await page.waitForFunction(() => /密码不对|请等/.test(document.querySelector('.error').textContent), null, { timeout: 30000 });
+        await page.waitForFunction(
+            () => /密码不对|请等/.test(document.querySelector('.error').textContent),
+            null,
+            { timeout: 30000 },
+        );
         if (i < 4) await page.waitForTimeout(50);
     }
     await page.waitForFunction(() => /请等/.test(document.querySelector('.error').textContent));

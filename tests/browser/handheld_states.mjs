@@ -36,19 +36,22 @@ test('a new handheld joins its county by a typed code, and the list comes down',
     await page.getByLabel('登记码').fill(ticket.token);
     await press('下一题');
     await page.waitForSelector('#print');
-    assert.equal((await page.locator('#print').innerText()).replace(/\s/g, ''), ticket.fingerprint.replace(/\s/g, ''));
+    assert.equal(
+        (await page.locator('#print').innerText()).replace(/\s/g, ''),
+        ticket.fingerprint.replace(/\s/g, ''),
+    );
     await look('fingerprint');
     await press('一样，加入');
     await page.getByText(/已加入 临河县（虚构）：陈倩/).waitFor();
     await press('回今日');
-    for (let i = 0; i < 40 && !await page.locator('.rows a').count(); i++) {
+    for (let i = 0; i < 40 && !(await page.locator('.rows a').count()); i++) {
         await page.waitForTimeout(300);
         await page.goto(a.origin + '/#/sync');
         await page.waitForTimeout(100);
         await page.goto(a.origin + '/#/');
         await page.waitForTimeout(100);
     }
-    assert.ok(await page.locator('.rows a').count() > 5, 'the households came down');
+    assert.ok((await page.locator('.rows a').count()) > 5, 'the households came down');
     await closePage(page);
     await a.stop();
 });
@@ -65,7 +68,12 @@ test('without signal a visit is finished, waits, and goes by itself', async () =
     await page.locator('.choice').nth(2).click();
     await page.click('#go');
     await page.waitForSelector('.finding, .card');
-    assert.ok(!/绿|安全[^感]|没有风险(?!。)/.test((await page.locator('main').innerText()).replace(/不等于没有风险/g, '')), 'nothing is called safe');
+    assert.ok(
+        !/绿|安全[^感]|没有风险(?!。)/.test(
+            (await page.locator('main').innerText()).replace(/不等于没有风险/g, ''),
+        ),
+        'nothing is called safe',
+    );
     await look('findings-calm');
     await page.click('#go');
     await page.waitForSelector('#receipt');
@@ -85,7 +93,9 @@ test('without signal a visit is finished, waits, and goes by itself', async () =
 });
 
 test('a full card: the answer stays on the screen, is not called saved, and is saved when there is room', async (t) => {
-    const card = path.join(x.work, 'small'), data = path.join(card, 'hand'), filler = path.join(card, 'other');
+    const card = path.join(x.work, 'small'),
+        data = path.join(card, 'hand'),
+        filler = path.join(card, 'other');
     mkdirSync(card);
     try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', card], { stdio: 'ignore' });
@@ -95,7 +105,17 @@ test('a full card: the answer stays on the screen, is not called saved, and is s
     }
     try {
         const ticket = x.ticket('王五');
-        run(agent, 'enrol', ticket.token, '--centre', `http://127.0.0.1:${x.port}`, '--root', ticket.fingerprint, '--data', data);
+        run(
+            agent,
+            'enrol',
+            ticket.token,
+            '--centre',
+            `http://127.0.0.1:${x.port}`,
+            '--root',
+            ticket.fingerprint,
+            '--data',
+            data,
+        );
         run(agent, 'sync', '--data', data);
         const a = await serve(x, { data, sync: false });
         page = await handheld(browser, a, { expected: [/5\d\d/] });
@@ -106,13 +126,20 @@ test('a full card: the answer stays on the screen, is not called saved, and is s
         execFileSync('sh', ['-c', `dd if=/dev/zero of=${filler} bs=4096 2>/dev/null || true`]);
         let failed = false;
         for (let i = 0; i < 12 && !failed; i++) {
-            await page.locator('.choice').nth(i % 5).click();
+            await page
+                .locator('.choice')
+                .nth(i % 5)
+                .click();
             await settled(page);
-            failed = await page.getByText('没存上').count() > 0;
+            failed = (await page.getByText('没存上').count()) > 0;
         }
         assert.ok(failed, 'a full card is told');
         assert.ok(!/已存/.test(await page.locator('#state').innerText()), 'nothing is called saved');
-        assert.equal(await page.locator('.choice input:checked').count(), 1, 'the answer is still on the screen');
+        assert.equal(
+            await page.locator('.choice input:checked').count(),
+            1,
+            'the answer is still on the screen',
+        );
         await look('full');
         rmSync(filler);
         await press('再存一次');

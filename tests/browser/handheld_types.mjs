@@ -8,11 +8,35 @@ import { axe, closePage, fits, shot, startBrowser, targets } from './lib.mjs';
 import { act, agent, county, handheld, root, run, serve, settled } from './handheld.mjs';
 
 const kinds = [
-    ['word', 'string'], ['long', 'string'], ['whole', 'int'], ['part', 'decimal'], ['day', 'date'], ['clock', 'time'], ['moment', 'dateTime'],
-    ['one', 'string'], ['many', 'string'], ['scale', 'string'], ['big', 'string'], ['order', 'odk:rank'], ['minutes', 'int'], ['read', 'string'], ['where', 'geopoint'],
-    ['way', 'geotrace'], ['field', 'geoshape'], ['code', 'barcode'], ['photo', 'binary'], ['sign', 'binary'], ['paper', 'binary'], ['shown', 'string'],
+    ['word', 'string'],
+    ['long', 'string'],
+    ['whole', 'int'],
+    ['part', 'decimal'],
+    ['day', 'date'],
+    ['clock', 'time'],
+    ['moment', 'dateTime'],
+    ['one', 'string'],
+    ['many', 'string'],
+    ['scale', 'string'],
+    ['big', 'string'],
+    ['order', 'odk:rank'],
+    ['minutes', 'int'],
+    ['read', 'string'],
+    ['where', 'geopoint'],
+    ['way', 'geotrace'],
+    ['field', 'geoshape'],
+    ['code', 'barcode'],
+    ['photo', 'binary'],
+    ['sign', 'binary'],
+    ['paper', 'binary'],
+    ['shown', 'string'],
 ];
-const items = (n, prefix) => Array.from({ length: n }, (x, i) => `<item><label>${prefix} ${i + 1}</label><value>${prefix.charCodeAt(0).toString(16)}${i + 1}</value></item>`).join('');
+const items = (n, prefix) =>
+    Array.from(
+        { length: n },
+        (x, i) =>
+            `<item><label>${prefix} ${i + 1}</label><value>${prefix.charCodeAt(0).toString(16)}${i + 1}</value></item>`,
+    ).join('');
 const body = `
 <input ref="/data/word"><label>叫什么名字？</label><hint>照身份证写</hint></input>
 <input ref="/data/long" appearance="multiline"><label>还有什么要说？</label></input>
@@ -54,7 +78,11 @@ after(async () => {
     await browser.close();
     await x.stop();
 });
-const pick = (text) => page.locator('.choice').filter({ has: page.getByText(text, { exact: true }) }).click();
+const pick = (text) =>
+    page
+        .locator('.choice')
+        .filter({ has: page.getByText(text, { exact: true }) })
+        .click();
 const press = (name) => page.getByRole('button', { name, exact: true }).first().click();
 const look = async (name) => {
     await settled(page);
@@ -64,7 +92,10 @@ const look = async (name) => {
     await targets(page, name, 48);
     await shot(page, `handheld-type-${name}`);
 };
-const next = async () => { await settled(page); await act(page, () => page.click('#next')); };
+const next = async () => {
+    await settled(page);
+    await act(page, () => page.click('#next'));
+};
 
 test('each kind of question takes its answer', async () => {
     await page.waitForSelector('.rows a');
@@ -75,23 +106,76 @@ test('each kind of question takes its answer', async () => {
     const how = {
         word: () => page.locator('input.field').fill('张桂山'),
         long: () => page.locator('textarea').fill('房顶漏雨\n要修'),
-        whole: async () => { for (const k of ['1', '.', '8', '4', '万']) if (k !== '.') await press(k); },
-        part: async () => { for (const k of ['3', '.', '2']) await press(k); },
-        day: async () => { for (const k of '19580302') await press(k); },
-        clock: async () => { for (const k of '0930') await press(k); },
-        moment: async () => { await press('今天'); await press('现在'); },
+        whole: async () => {
+            for (const k of ['1', '.', '8', '4', '万']) if (k !== '.') await press(k);
+        },
+        part: async () => {
+            for (const k of ['3', '.', '2']) await press(k);
+        },
+        day: async () => {
+            for (const k of '19580302') await press(k);
+        },
+        clock: async () => {
+            for (const k of '0930') await press(k);
+        },
+        moment: async () => {
+            await press('今天');
+            await press('现在');
+        },
         one: () => pick('水 2'),
-        many: async () => { await pick('水 1'); await pick('水 4'); },
+        many: async () => {
+            await pick('水 1');
+            await pick('水 4');
+        },
         scale: () => pick('满 3'),
-        big: async () => { await page.locator('.search input').fill('村 11'); await pick('村 117'); },
-        order: async () => { for (const n of [3, 1, 2]) await press(`放入 事 ${n}`); await press('上移 事 1'); },
-        minutes: async () => { for (let i = 0; i < 4; i++) await press('加'); },
+        big: async () => {
+            await page.locator('.search input').fill('村 11');
+            await pick('村 117');
+        },
+        order: async () => {
+            for (const n of [3, 1, 2]) await press(`放入 事 ${n}`);
+            await press('上移 事 1');
+        },
+        minutes: async () => {
+            for (let i = 0; i < 4; i++) await press('加');
+        },
         read: () => page.locator('.choice').click(),
-        where: async () => { await page.getByText('手动输坐标').click(); await page.getByLabel('纬度').fill('25.6'); await page.getByLabel('经度').fill('100.26'); await press('存好'); },
-        way: async () => { await page.getByText('手动输坐标').click(); for (const p of [['25.6', '100.26'], ['25.601', '100.261']]) { await page.getByLabel('纬度').fill(p[0]); await page.getByLabel('经度').fill(p[1]); await press('存好'); } },
-        field: async () => { await page.getByText('手动输坐标').click(); for (const p of [['25.6', '100.26'], ['25.601', '100.26'], ['25.601', '100.261']]) { await page.getByLabel('纬度').fill(p[0]); await page.getByLabel('经度').fill(p[1]); await press('存好'); } },
+        where: async () => {
+            await page.getByText('手动输坐标').click();
+            await page.getByLabel('纬度').fill('25.6');
+            await page.getByLabel('经度').fill('100.26');
+            await press('存好');
+        },
+        way: async () => {
+            await page.getByText('手动输坐标').click();
+            for (const p of [
+                ['25.6', '100.26'],
+                ['25.601', '100.261'],
+            ]) {
+                await page.getByLabel('纬度').fill(p[0]);
+                await page.getByLabel('经度').fill(p[1]);
+                await press('存好');
+            }
+        },
+        field: async () => {
+            await page.getByText('手动输坐标').click();
+            for (const p of [
+                ['25.6', '100.26'],
+                ['25.601', '100.26'],
+                ['25.601', '100.261'],
+            ]) {
+                await page.getByLabel('纬度').fill(p[0]);
+                await page.getByLabel('经度').fill(p[1]);
+                await press('存好');
+            }
+        },
         code: () => page.locator('input.field').fill('H0010'),
-        photo: async () => { await page.locator('input[type=file]').setInputFiles(path.join(root, 'docs/screens/findings.png')); await page.locator('.pictures img').waitFor(); },
+        photo: async () => {
+            await page
+                .locator('input[type=file]')
+                .setInputFiles(path.join(root, 'docs/screens/findings.png'));
+            await page.locator('.pictures img').waitFor();
+        },
         sign: async () => {
             const b = await page.locator('canvas').boundingBox();
             await page.mouse.move(b.x + 30, b.y + 60);
@@ -101,7 +185,16 @@ test('each kind of question takes its answer', async () => {
             await press('签好了');
             await page.locator('.pictures img').waitFor();
         },
-        paper: async () => { await page.locator('input[type=file]').setInputFiles({ name: 'proof.pdf', mimeType: 'application/pdf', buffer: Buffer.from('%PDF-1.4 a proof') }); await page.locator('.pictures span').waitFor(); },
+        paper: async () => {
+            await page
+                .locator('input[type=file]')
+                .setInputFiles({
+                    name: 'proof.pdf',
+                    mimeType: 'application/pdf',
+                    buffer: Buffer.from('%PDF-1.4 a proof'),
+                });
+            await page.locator('.pictures span').waitFor();
+        },
         shown: () => undefined,
     };
     for (const [name] of kinds) {
