@@ -41,6 +41,18 @@ struct published_list {
     const unsigned char *hash; /* NULL = all that are live */
 };
 
+/* Some areas have a version before the others do. */
+static bool for_here(const struct store *s, struct str areas)
+{
+    struct str area = s->id.by.area, word;
+    if (areas.n == 0)
+        return true;
+    while (str_word(&areas, &word))
+        if (area.p && str_starts(area, word))
+            return true;
+    return false;
+}
+
 /* A row that cannot be read is passed over: it must not hide the others. */
 static enum err take_published(struct store *s, struct arena *a, const struct row *row,
                                const struct record *r, void *self, struct diag *d)
@@ -56,6 +68,8 @@ static enum err take_published(struct store *s, struct arena *a, const struct ro
     (void)row;
     if (!hex_read(record_value(r, PUBLISHED_HASH), p.hash, SHA256_SIZE) ||
         !str_to_u64(record_value(r, PUBLISHED_SIZE), &p.size))
+        return ERR_OK;
+    if (!out->hash && !for_here(s, record_value(r, PUBLISHED_AREAS)))
         return ERR_OK;
     if (out->hash ? memcmp(out->hash, p.hash, SHA256_SIZE) != 0
                   : !str_eq(record_value(r, PUBLISHED_STATE), STR("live")))

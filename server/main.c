@@ -21,6 +21,7 @@
 #include "server/household.h"
 #include "server/leads.h"
 #include "server/reports.h"
+#include "server/stage.h"
 #include "server/table_in.h"
 #include "server/quality.h"
 #include "server/parts.h"
@@ -74,6 +75,11 @@ enum option {
     OPTION_PUBLIC,
     OPTION_LEADS,
     OPTION_COMMENT,
+    OPTION_DRAFT,
+    OPTION_DIFF,
+    OPTION_STAGE,
+    OPTION_LIVE,
+    OPTION_WITHDRAW,
     OPTION_CLOSED_DAYS,
     OPTION_MAPPING,
     OPTION_MAPPING_FILE,
@@ -126,11 +132,16 @@ static const struct option_row {
     [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds; of a lead the note, of a flag the reason"},
     [OPTION_SOURCE] = {"--source",     "TEXT",      "who said it"},
     [OPTION_MEMBERS] = {"--members",    "TEXT",      "who goes, in words"},
-    [OPTION_MAPPING] = {"--mapping",    "NAME",      "columns are called as in the mapping kept under this name"},
+    [OPTION_MAPPING] = {"--mapping",    "NAME",      "columns as in the mapping kept under this name"},
     [OPTION_MAPPING_FILE] = {"--mapping-file", "FILE",  "lines: ours = theirs, or ours := words"},
     [OPTION_ONLY_GOOD] = {"--only-good",  NULL,        "leave out rows with mistakes, write the others"},
     [OPTION_ERRORS] = {"--errors",     "FILE",      "the mistakes as CSV: line, column, content, remedy"},
-    [OPTION_CLOSED_DAYS] = {"--closed-days", "N",        "also erase households that were closed so many days ago"},
+    [OPTION_CLOSED_DAYS] = {"--closed-days", "N",        "also erase households closed so many days ago"},
+    [OPTION_DRAFT] = {"--draft",      NULL,        "check the file and keep it as a draft; nobody gets it"},
+    [OPTION_DIFF] = {"--diff",       NULL,        "what the draft changes, tried on what is stored here"},
+    [OPTION_STAGE] = {"--stage",      "AREAS",     "the draft to handhelds of these areas (prefixes) first"},
+    [OPTION_LIVE] = {"--live",       NULL,        "the draft to all"},
+    [OPTION_WITHDRAW] = {"--withdraw",   NULL,        "publish the version before it again"},
     [OPTION_COMMENT] = {"--comment",    "TEXT",      "what is to be corrected"},
     [OPTION_PLACE] = {"--place",      "PATH",      "the comment is about this question, such as /survey/age"},
     [OPTION_BY] = {"--by",         "NAME",      "who decides"},
@@ -333,7 +344,8 @@ static void handle(void *self, const struct http_request *request, struct arena 
     if (reply->status != 200 || !http || !str_eq_z(http_path(request->url), "/metrics"))
         return;
     struct http_numbers n = http_serve_numbers(http);
-    numbers_line(&reply->body, "doorstep_connections_total", "counter", "Connections accepted.", n.connections);
+    numbers_line(&reply->body, "doorstep_connections_total", "counter", "Connections accepted.",
+                 n.connections);
     numbers_line(&reply->body, "doorstep_connections_open", "gauge", "Open at this moment.", n.open);
     numbers_line(&reply->body, "doorstep_connections_cut_off_total", "counter", "Too slow.", n.cut_off);
     numbers_line(&reply->body, "doorstep_requests_refused_total", "counter",
@@ -653,7 +665,8 @@ static enum err person_code(struct run *r, uint32_t person, struct diag *d)
     }
     rc = cstore_county(r->store, &r->memory, &county, NULL, &(struct counters){0}, d);
     return rc ? rc
-              : totp_give(&r->desk, county, person, given(r, OPTION_QR) ? r->option[OPTION_QR].p : NULL, &r->out, d);
+              : totp_give(&r->desk, county, person, given(r, OPTION_QR) ? r->option[OPTION_QR].p : NULL,
+                          &r->out, d);
 }
 
 static enum err call_person(struct run *r, struct diag *d)
@@ -661,7 +674,10 @@ static enum err call_person(struct run *r, struct diag *d)
     static const struct {
         const char *name;
         enum err (*call)(struct run *r, uint32_t person, struct diag *d);
-    } acts[] = {{"password", person_password}, {"role", person_role}, {"end", person_end}, {"code", person_code}};
+    } acts[] = {{"password", person_password},
+                {"role", person_role},
+                {"end", person_end},
+                {"code", person_code}};
     struct str what = r->arguments[0];
     uint32_t person = 0;
     if (str_eq_z(what, "list") && r->argument_count == 2)
@@ -686,8 +702,8 @@ static enum err call_root(struct run *r, struct diag *d)
     if (!str_eq_z(what, "split") || r->argument_count != 3)
         return diag_set(d, ERR_USAGE, "Say: %s", r->command->example);
     enum err rc = need(r, OPTION_SHARES, d);
-    if (!rc && (!str_split(&rest, '/', &need_text) || !str_to_u64(need_text, &needed) || !str_to_u64(rest, &count) ||
-                count > 255 || needed > 255))
+    if (!rc && (!str_split(&rest, '/', &need_text) || !str_to_u64(need_text, &needed) ||
+                !str_to_u64(rest, &count) || count > 255 || needed > 255))
         rc = diag_set(d, ERR_USAGE, "--shares must be NEEDED/ALL, such as 3/5.");
     return rc ? rc
               : root_give_out(&r->desk, r->dir, r->arguments[2].p, (uint8_t)needed, (uint8_t)count,
@@ -730,8 +746,9 @@ static enum err call_device(struct run *r, struct diag *d)
         device = device << 8 | bytes[i];
     enum err rc = (lost ? people_lost : people_revoke)(r->store, device, r->seam.wall_ms(r->seam.self), d);
     if (!rc && lost)
-        buf_put_z(&r->out, "When it is heard of next, it gives what it still holds, which is set apart here, and "
-                           "erases all that has receipts.\n");
+        buf_put_z(&r->out,
+                  "When it is heard of next, it gives what it still holds, which is set apart here, and "
+                  "erases all that has receipts.\n");
     if (!rc) {
         r->seam.log(r->seam.self, LOG_DEVICE_REVOKED, (int64_t)device, 0, ERR_OK);
         buf_printf(&r->out,
@@ -743,12 +760,102 @@ static enum err call_device(struct run *r, struct diag *d)
 
 /* ---- publish, import, assign ---- */
 
+static struct str shortened(struct str s)
+{
+    s = str_sub(s, 0, 200);
+    while (s.n && !utf8_valid(s))
+        s.n--;
+    return s;
+}
+
+static void stage_change_tell(struct buf *out, const struct stage_change *c)
+{
+    buf_printf(out, "%c %.*s", (char)c->sign, STR_ARG(c->place));
+    if (c->label.n)
+        buf_printf(out, "  %.*s", STR_ARG(c->label));
+    if (c->what.n)
+        buf_printf(out, "  %.*s", STR_ARG(c->what));
+    if (c->before.n || c->now.n)
+        buf_printf(out, "  %.*s -> %.*s", STR_ARG(shortened(c->before)), STR_ARG(shortened(c->now)));
+    buf_put_char(out, '\n');
+}
+
+static enum err stage_compared(struct run *r, struct str kind, struct str id, struct diag *d)
+{
+    struct stage_diff x;
+    enum err rc = stage_compare(&r->desk, kind, id, STAGE_TRIALS_MAX, &x, d);
+    if (rc)
+        return rc;
+    buf_printf(&r->out, "%.*s %.*s: %.*s -> %.*s\n", STR_ARG(kind), STR_ARG(id),
+               STR_ARG(x.live.id.n ? x.live.version : STR("(nothing)")), STR_ARG(x.version));
+    for (uint32_t i = 0; i < x.count; i++)
+        stage_change_tell(&r->out, &x.changes[i]);
+    if (str_eq_z(kind, "form"))
+        buf_printf(
+            &r->out,
+            "tried on %llu visits: %llu would need a look (no place %llu, does not fit %llu, no such choice "
+            "%llu, not allowed %llu, must be answered %llu)\n",
+            (unsigned long long)x.tried, (unsigned long long)x.attention, (unsigned long long)x.gone,
+            (unsigned long long)x.misfit, (unsigned long long)x.choice, (unsigned long long)x.constraint,
+            (unsigned long long)x.required);
+    if (str_eq_z(kind, "pack"))
+        buf_printf(&r->out,
+                   "%llu households judged with both: red %llu -> %llu, yellow %llu -> %llu; %llu change\n",
+                   (unsigned long long)x.judged, (unsigned long long)x.from[0], (unsigned long long)x.to[0],
+                   (unsigned long long)x.from[1], (unsigned long long)x.to[1],
+                   (unsigned long long)x.other_level);
+    for (uint32_t i = 0; i < x.household_count; i++)
+        buf_printf(&r->out, "  %.*s  %.*s -> %.*s\n", STR_ARG(x.households[i].code),
+                   STR_ARG(x.households[i].before), STR_ARG(x.households[i].now));
+    return ERR_OK;
+}
+
+/* Drafts and stages: --draft takes a file, the others the draft of that id. */
+static enum err call_stage(struct run *r, struct diag *d)
+{
+    struct str kind = r->arguments[1], id = option_or_none(r, OPTION_ID), bytes;
+    struct publish_result n = {0};
+    struct published now;
+    enum err rc = ERR_OK;
+    bool draft = given(r, OPTION_DRAFT);
+    if (draft != (r->argument_count == 3) || (!draft && !id.n))
+        return diag_set(d, ERR_USAGE,
+                        "--draft takes a FILE; --diff, --stage, --live and --withdraw take --id ID.");
+    if (draft) {
+        rc = file_in(r, r->arguments[2], &bytes, d);
+        if (!rc)
+            rc = stage_draft(&r->desk, option_or_none(r, OPTION_BY), kind, id, base_name(r->arguments[2]),
+                             bytes, &n, d);
+        if (!rc)
+            buf_printf(&r->out, "draft: %.*s %.*s %.*s; nobody gets it yet\n", STR_ARG(kind), STR_ARG(n.id),
+                       STR_ARG(n.version));
+        return rc;
+    }
+    if (given(r, OPTION_DIFF))
+        return stage_compared(r, kind, id, d);
+    if (given(r, OPTION_WITHDRAW)) {
+        rc = stage_withdraw(&r->desk, kind, id, &now, d);
+        if (!rc)
+            buf_printf(&r->out, "version %.*s is live again\n", STR_ARG(now.version));
+        return rc;
+    }
+    rc = stage_publish(&r->desk, kind, id, given(r, OPTION_LIVE) ? STR("") : r->option[OPTION_STAGE], &n, d);
+    if (!rc)
+        buf_printf(&r->out, "version %.*s goes to %s%.*s\n", STR_ARG(n.version),
+                   given(r, OPTION_LIVE) ? "all" : "handhelds of ",
+                   STR_ARG(given(r, OPTION_LIVE) ? STR("") : r->option[OPTION_STAGE]));
+    return rc;
+}
+
 static enum err call_publish(struct run *r, struct diag *d)
 {
     struct str bytes, id = given(r, OPTION_ID) ? r->option[OPTION_ID] : STR("");
     struct publish_result result;
     char hash[2 * SHA256_SIZE + 1] = {0};
     bool train = given(r, OPTION_TRAIN);
+    if (given(r, OPTION_DRAFT) || given(r, OPTION_DIFF) || given(r, OPTION_STAGE) || given(r, OPTION_LIVE) ||
+        given(r, OPTION_WITHDRAW))
+        return call_stage(r, d);
     if (train != (r->argument_count == 2) || (train && !str_eq_z(r->arguments[1], "dictionary")))
         return diag_set(d, ERR_USAGE, "A FILE is published; --train makes a dictionary, without one.");
     struct str name = train ? STR("") : base_name(r->arguments[2]);
@@ -833,7 +940,7 @@ static enum err import_file(struct run *r, enum import_what what, struct import_
 static enum err call_import(struct run *r, struct diag *d)
 {
     struct str text, what = r->arguments[1];
-    struct import_result n;
+    struct import_result n = {0};
     bool dry = given(r, OPTION_DRY_RUN);
     bool households = str_eq_z(what, "households"), leads = str_eq_z(what, "leads");
     if (!households && !leads && !str_eq_z(what, "departments"))
@@ -1005,10 +1112,10 @@ static enum err call_export(struct run *r, struct diag *d)
     folder.dir = arena_z(&r->memory, r->option[OPTION_OUT]);
     rc = folder.dir ? r->seam.dir_make(r->seam.self, folder.dir, d) : ERR_NOMEM;
     if (!rc)
-        rc = csv    ? export_csv(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
+        rc = csv     ? export_csv(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
              : leads ? export_leads(&r->desk, &sink, &n, d)
-             : open ? export_public(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
-                    : export_xml(&r->desk, r->option[OPTION_FORM], &sink, &n, d);
+             : open  ? export_public(&r->desk, r->option[OPTION_FORM], &sink, &n, d)
+                     : export_xml(&r->desk, r->option[OPTION_FORM], &sink, &n, d);
     folder_drop(&folder);
     if (rc)
         return rc;
@@ -1297,7 +1404,8 @@ static enum err reports_listed(struct run *r, struct diag *d)
         char day[16];
         (void)civil_write_date(list[i].at_ms / 86400000, day);
         buf_printf(&r->out, "%6llu  %s  %.*s  %.*s  %.*s  %.*s  ", (unsigned long long)list[i].n, day,
-                   STR_ARG(list[i].code), STR_ARG(list[i].name), STR_ARG(list[i].place), STR_ARG(list[i].phone));
+                   STR_ARG(list[i].code), STR_ARG(list[i].name), STR_ARG(list[i].place),
+                   STR_ARG(list[i].phone));
         buf_put_json(&r->out, list[i].text);
         buf_put_char(&r->out, '\n');
     }
@@ -1665,7 +1773,8 @@ static const struct command commands[] = {
      "who read or changed what, and whether that log is whole",
      "doorstepd audit /srv/doorstep --verify"},
     {"publish", "DIR form|list|pack|dictionary [FILE]", 2, 3,
-     BIT(OPTION_ID) | BIT(OPTION_TRAIN) | BIT(OPTION_JSON), true, call_publish,
+     BIT(OPTION_ID) | BIT(OPTION_TRAIN) | BIT(OPTION_DRAFT) | BIT(OPTION_DIFF) | BIT(OPTION_STAGE) |
+         BIT(OPTION_LIVE) | BIT(OPTION_WITHDRAW) | BIT(OPTION_BY) | BIT(OPTION_JSON), true, call_publish,
      "check a form, a list or a rule pack and hand it to every handheld",
      "doorstepd publish /srv/doorstep form monitoring.xform.xml"},
     {"import", "DIR households|departments|leads FILE", 3, 3, BIT(OPTION_DRY_RUN) | BIT(OPTION_JSON) |

@@ -58,7 +58,8 @@ static enum err published_read(struct arena *a, const struct record_row *row, st
                               .id = record_value(&r, PUBLISHED_ID),
                               .version = record_value(&r, PUBLISHED_VERSION),
                               .title = record_value(&r, PUBLISHED_TITLE),
-                              .state = record_value(&r, PUBLISHED_STATE)};
+                              .state = record_value(&r, PUBLISHED_STATE),
+                              .areas = record_value(&r, PUBLISHED_AREAS)};
     *is_out = hex_read(record_value(&r, PUBLISHED_HASH), out->hash, SHA256_SIZE);
     return ERR_OK;
 }
@@ -100,8 +101,12 @@ enum err published_live(struct cstore *st, struct arena *a, const char *kind, st
     enum err rc = published_all(st, a, &list, &count, d);
     if (rc)
         return rc;
-    for (uint32_t i = count; i-- > 0;) {
-        if (str_eq_z(list[i].kind, kind) && str_eq(list[i].id, id) && str_eq_z(list[i].state, "live")) {
+    /* What only some areas have so far counts where nothing is for all. */
+    for (int staged = 0; staged < 2; staged++) {
+        for (uint32_t i = count; i-- > 0;) {
+            if (!str_eq_z(list[i].kind, kind) || !str_eq(list[i].id, id) ||
+                !str_eq_z(list[i].state, "live") || (!staged && list[i].areas.n))
+                continue;
             *out = list[i];
             return ERR_OK;
         }
@@ -113,6 +118,7 @@ enum err published_live(struct cstore *st, struct arena *a, const char *kind, st
 
 struct entry {
     struct str kind, id, version, title, fieldmap;
+    struct str areas; /* that have it before the others; "" = all have it, and it replaces what was live */
     unsigned char hash[SHA256_SIZE];
     size_t size;
 };
@@ -128,9 +134,11 @@ static enum err retire_others(struct desk *k, struct cases *c, const struct entr
             continue;
         if (memcmp(list[i].hash, e->hash, SHA256_SIZE) == 0) {
             *same_out = list[i].row;
-            *was_live_out = str_eq_z(list[i].state, "live");
+            *was_live_out = str_eq_z(list[i].state, "live") && str_eq(list[i].areas, e->areas);
             continue;
         }
+        if (e->areas.n)
+            continue;
         const struct case_field state = {PUBLISHED_STATE, STR("retired")};
         struct case_edit edit = {.row = list[i].row, .fields = &state, .field_count = 1};
         rc = cases_edit(c, k->epoch, now, &edit, d);
@@ -156,6 +164,7 @@ static enum err catalogue(struct desk *k, const struct entry *e, int64_t now, bo
         {PUBLISHED_VERSION, e->version},    {PUBLISHED_HASH, {hash, sizeof hash}},
         {PUBLISHED_SIZE, buf_str(&number)}, {PUBLISHED_STATE, STR("live")},
         {PUBLISHED_TITLE, e->title},        {PUBLISHED_FIELDS, e->fieldmap},
+        {PUBLISHED_AREAS, e->areas},
     };
     struct case_edit edit = {.row = same,
                              .birth = row_id_none(same) ? &birth : NULL,
@@ -366,7 +375,7 @@ static enum err list_publish(struct desk *k, struct entry *e, struct str id, str
 static enum err own_list_publish(struct desk *k, struct str name, struct str bytes, int64_t now,
                                  struct diag *d)
 {
-    struct entry e = {.kind = STR("list"), .fieldmap = STR(""), .size = bytes.n};
+    struct entry e = {.kind = STR("list"), .fieldmap = STR(""), .areas = STR(""), .size = bytes.n};
     bool changed = false;
     enum err rc = sha256(bytes, e.hash);
     if (!rc)
@@ -428,10 +437,16 @@ const struct zone *county_zone(struct desk *k)
     return k->zone;
 }
 
-static enum err publish_one(struct desk *k, struct str kind, struct str id, struct str file_name,
-                            struct str bytes, struct str itemsets, struct publish_result *out, struct diag *d)
+struct publishing {
+    struct str kind, id, file_name, bytes, itemsets, areas;
+    bool check_only; /* everything is done but the commit */
+};
+
+static enum err publish_one(struct desk *k, const struct publishing *p, struct publish_result *out,
+                            struct diag *d)
 {
-    struct entry e = {.kind = kind, .fieldmap = STR(""), .size = bytes.n};
+    struct str kind = p->kind, id = p->id, file_name = p->file_name, bytes = p->bytes, itemsets = p->itemsets;
+    struct entry e = {.kind = kind, .fieldmap = STR(""), .areas = p->areas, .size = bytes.n};
     struct publish_result r = {.kind = kind};
     int64_t now = k->seam->wall_ms(k->seam->self);
     if (bytes.n > CSTORE_OBJECT_MAX)
@@ -463,7 +478,7 @@ static enum err publish_one(struct desk *k, struct str kind, struct str id, stru
         rc = catalogue(k, &e, now, &r.changed, d);
     if (!rc && r.changed)
         rc = cstore_audit(k->st, now, STR("centre"), STR("published"), e.id, d);
-    if (!rc)
+    if (!rc && !p->check_only)
         rc = cstore_commit(k->st, d);
     cstore_rollback(k->st);
     if (rc)
@@ -477,15 +492,38 @@ static enum err publish_one(struct desk *k, struct str kind, struct str id, stru
 
 /* What devices get, and what is numbered, is the XForm; a workbook is only how it was written. A list inside
  * it goes with it. */
-enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
-                 struct publish_result *out, struct diag *d)
+static enum err publish_source(struct desk *k, struct publishing *p, struct publish_result *out,
+                               struct diag *d)
 {
     struct form_findings findings;
     struct xlsform_media media = {STR(""), STR("")};
     enum err rc = ERR_OK;
-    if (str_eq_z(kind, "form")) {
-        rc = form_source_to_xform(k->a, file_name, bytes, &bytes, NULL, &media, &findings, d);
+    if (str_eq_z(p->kind, "form")) {
+        rc = form_source_to_xform(k->a, p->file_name, p->bytes, &p->bytes, NULL, &media, &findings, d);
         findings_tell(k, &findings);
     }
-    return rc ? rc : publish_one(k, kind, id, file_name, bytes, media.bytes, out, d);
+    p->itemsets = media.bytes;
+    return rc ? rc : publish_one(k, p, out, d);
+}
+
+enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
+                 struct publish_result *out, struct diag *d)
+{
+    struct publishing p = {.kind = kind, .id = id, .file_name = file_name, .bytes = bytes, .areas = STR("")};
+    return publish_source(k, &p, out, d);
+}
+
+enum err publish_in(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
+                    struct str areas, struct publish_result *out, struct diag *d)
+{
+    struct publishing p = {.kind = kind, .id = id, .file_name = file_name, .bytes = bytes, .areas = areas};
+    return publish_source(k, &p, out, d);
+}
+
+enum err publish_check(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
+                       struct publish_result *out, struct diag *d)
+{
+    struct publishing p = {
+        .kind = kind, .id = id, .file_name = file_name, .bytes = bytes, .areas = STR(""), .check_only = true};
+    return publish_source(k, &p, out, d);
 }

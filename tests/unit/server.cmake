@@ -17,6 +17,7 @@ ds_unit_test(reports ds_server ds_sim)
 ds_unit_test(household ds_server ds_sim)
 ds_unit_test(import ds_server ds_sim)
 ds_unit_test(erase ds_server ds_sim)
+ds_unit_test(stage ds_server ds_sim)
 
 # The same with the county in PostgreSQL.
 foreach(name server accept review export judging transport lines import)
