@@ -843,6 +843,13 @@ static enum err row_for(struct store *s, struct counters *c, struct row_id id, s
                         struct diag *d)
 {
     enum err rc = row_by_id(s, id, out, d);
+    bool ours = id.device == s->id.by.device && id.inc == s->id.by.inc;
+    if (rc == ERR_NOT_FOUND && ours && id.counter >= c->next_counter) {
+        /* Made by somebody else under our name: what we make next must not meet it. */
+        c->next_counter = id.counter + 1;
+        rc = identity_over(s, OVER_COPY, d);
+        rc = rc ? rc : ERR_NOT_FOUND;
+    }
     if (rc == ERR_NOT_FOUND) {
         *out = (struct row){.id = id};
         rc = row_insert(s, c, out, NULL, d);
