@@ -298,10 +298,10 @@ test('a new version of the form is compared in words before it is published', as
     await page.getByRole('button', { name: '发布' }).click();
     await page.waitForURL(/done=published/);
     await page.getByRole('cell', { name: '2026.2' }).waitFor();
+    await page.getByRole('button', { name: '换回上一版' }).waitFor();
     writeFileSync(file, '<h:html><broken>');
     await page.setInputFiles('[name=file]', file);
     await page.click('main button.main');
-    await page.getByRole('button', { name: '发布' }).click();
     await page.getByRole('alert').waitFor();
     await closePage(page);
 });
