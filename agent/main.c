@@ -29,7 +29,7 @@ static const struct cli_command command_risk = {
 static const struct cli_command *const commands[] = {
     &command_enrol,     &command_fill,    &command_check,  &command_convert, &command_courier,
     &command_expr,      &command_risk,    &command_export, &command_sync,    &command_status,
-    &command_conflicts, &command_resolve, &command_lead,    &command_serve,
+    &command_conflicts, &command_resolve, &command_lead,   &command_serve,
 };
 
 static void print_commands(FILE *to)

@@ -7,72 +7,73 @@
 #define APPLICATION_OPEN 0x64736f31   /* "dso1" */
 
 static const struct migration sealed_migrations[] = {
-    {1, "CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
-        "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_seq INTEGER NOT NULL, "
-        "next_counter INTEGER NOT NULL,"
-        "  next_batch INTEGER NOT NULL, hlc_last INTEGER NOT NULL, hlc_received INTEGER NOT NULL, cursor "
-        "INTEGER NOT NULL, set_backs INTEGER NOT NULL, set_back_base INTEGER NOT NULL) STRICT;"
-        "INSERT INTO counters VALUES(1, 1, 1, 1, 0, 0, 0, 0, 0);"
-        /* state: of visits, 0 draft, 1 finalised. visit: the draft that made the row, 0 once committed. */
-        "CREATE TABLE row(key INTEGER PRIMARY KEY, device INTEGER NOT NULL, inc INTEGER NOT NULL, counter "
-        "INTEGER NOT NULL,"
-        "  number INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL, parent INTEGER NOT NULL, interview "
-        "INTEGER NOT NULL,"
-        "  household INTEGER NOT NULL, form BLOB, repeat INTEGER NOT NULL, ord INTEGER NOT NULL, visit "
-        "INTEGER NOT NULL,"
-        "  deleted INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL DEFAULT 0, UNIQUE(device, inc, "
-        "counter)) STRICT;"
-        "CREATE INDEX row_interview ON row(interview, kind);"
-        "CREATE INDEX row_parent ON row(parent, kind);"
-        "CREATE INDEX row_household ON row(household, kind);"
-        "CREATE INDEX row_kind ON row(kind, state);"
-        "CREATE INDEX row_draft ON row(visit) WHERE visit > 0;"
-        "CREATE INDEX row_number ON row(number) WHERE number > 0;"
-        /* conflicts: answers in dispute */
-        "CREATE TABLE record(key INTEGER PRIMARY KEY REFERENCES row(key), packed BLOB NOT NULL, conflicts "
-        "INTEGER NOT NULL DEFAULT 0) STRICT;"
-        "CREATE INDEX record_conflict ON record(key) WHERE conflicts > 0;"
-        /* what somebody decided over values that had met here: which they were, as JSON */
-        "CREATE TABLE decision(n INTEGER PRIMARY KEY, row INTEGER NOT NULL, fld INTEGER NOT NULL, op INTEGER "
-        "NOT NULL, val BLOB NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc INTEGER NOT NULL, "
-        "over TEXT NOT NULL, UNIQUE(row, fld, hlc)) STRICT;"
-        /* batch: the frame that carries it, 0 = not cut. inc: the incarnation whose change it is where that
-           is not the one that cuts it. */
-        /* What an answer costs on a card is the pages that it touches: the log and one index. Only births
-           have another one; and no reference to the row, which would want a third. */
-        "CREATE TABLE chg(seq INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL, fld INTEGER "
-        "NOT NULL,"
-        "  op INTEGER NOT NULL, status INTEGER NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc "
-        "INTEGER NOT NULL,"
-        "  seen INTEGER NOT NULL, val BLOB, batch INTEGER NOT NULL DEFAULT 0, inc INTEGER NOT NULL DEFAULT 0) "
-        "STRICT;"
-        "CREATE INDEX chg_waiting ON chg(visit, row, fld) WHERE batch = 0;"
-        "CREATE INDEX chg_birth ON chg(row) WHERE op = 3;"
-        "CREATE INDEX chg_batch ON chg(batch) WHERE batch > 0;"
-        /* batch: our own count; inc, bseq: what the frame is called. numbered: it names rows by the centre's
-           numbers. sent: a first byte of it may have left. status as in receipts, 0 = none, 9 = set aside and
-           cut anew. epoch: of the receipt. */
-        "CREATE TABLE outbox(batch INTEGER PRIMARY KEY, inc INTEGER NOT NULL, bseq INTEGER NOT NULL, epoch "
-        "INTEGER NOT NULL DEFAULT 0, seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL, "
-        "batch_id BLOB NOT NULL,"
-        "  frame BLOB NOT NULL, numbered INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0, status INTEGER "
-        "NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms INTEGER, urgent INTEGER NOT NULL "
-        "DEFAULT 0, as_inc INTEGER NOT NULL DEFAULT 0) STRICT;"
-        /* earlier incarnations of this device, and up to which change we go on from them */
-        "CREATE TABLE heir(inc INTEGER PRIMARY KEY, upto INTEGER NOT NULL) STRICT;"
-        /* where the person stopped in a draft */
-        "CREATE TABLE bookmark(visit INTEGER PRIMARY KEY, place TEXT NOT NULL) STRICT;"
-        /* the log of a draft, in pieces; the visit has it whole once it is finalised */
-        "CREATE TABLE paradata(n INTEGER PRIMARY KEY, visit INTEGER NOT NULL, csv BLOB NOT NULL) STRICT;"
-        "CREATE INDEX paradata_visit ON paradata(visit);"
-        /* what a newer version of the form has no place for: kept with the draft and after it */
-        "CREATE TABLE aside(n INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL, "
-        "path TEXT NOT NULL, val BLOB NOT NULL, status INTEGER NOT NULL) STRICT;"
-        "CREATE INDEX aside_visit ON aside(visit);"
-        /* what a finalised visit is elsewhere: the exact bytes of its submission, or its envelope */
-        "CREATE TABLE file(visit INTEGER NOT NULL, name TEXT NOT NULL, bytes BLOB NOT NULL, "
-        "PRIMARY KEY(visit, name)) STRICT;"
-        "CREATE INDEX outbox_waiting ON outbox(batch) WHERE status = 0;"},
+    {1,
+     "CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;"
+     "CREATE TABLE counters(one INTEGER PRIMARY KEY CHECK(one = 1), next_seq INTEGER NOT NULL, "
+     "next_counter INTEGER NOT NULL,"
+     "  next_batch INTEGER NOT NULL, hlc_last INTEGER NOT NULL, hlc_received INTEGER NOT NULL, cursor "
+     "INTEGER NOT NULL, set_backs INTEGER NOT NULL, set_back_base INTEGER NOT NULL) STRICT;"
+     "INSERT INTO counters VALUES(1, 1, 1, 1, 0, 0, 0, 0, 0);"
+     /* state: of visits, 0 draft, 1 finalised. visit: the draft that made the row, 0 once committed. */
+     "CREATE TABLE row(key INTEGER PRIMARY KEY, device INTEGER NOT NULL, inc INTEGER NOT NULL, counter "
+     "INTEGER NOT NULL,"
+     "  number INTEGER NOT NULL DEFAULT 0, kind INTEGER NOT NULL, parent INTEGER NOT NULL, interview "
+     "INTEGER NOT NULL,"
+     "  household INTEGER NOT NULL, form BLOB, repeat INTEGER NOT NULL, ord INTEGER NOT NULL, visit "
+     "INTEGER NOT NULL,"
+     "  deleted INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL DEFAULT 0, UNIQUE(device, inc, "
+     "counter)) STRICT;"
+     "CREATE INDEX row_interview ON row(interview, kind);"
+     "CREATE INDEX row_parent ON row(parent, kind);"
+     "CREATE INDEX row_household ON row(household, kind);"
+     "CREATE INDEX row_kind ON row(kind, state);"
+     "CREATE INDEX row_draft ON row(visit) WHERE visit > 0;"
+     "CREATE INDEX row_number ON row(number) WHERE number > 0;"
+     /* conflicts: answers in dispute */
+     "CREATE TABLE record(key INTEGER PRIMARY KEY REFERENCES row(key), packed BLOB NOT NULL, conflicts "
+     "INTEGER NOT NULL DEFAULT 0) STRICT;"
+     "CREATE INDEX record_conflict ON record(key) WHERE conflicts > 0;"
+     /* what somebody decided over values that had met here: which they were, as JSON */
+     "CREATE TABLE decision(n INTEGER PRIMARY KEY, row INTEGER NOT NULL, fld INTEGER NOT NULL, op INTEGER "
+     "NOT NULL, val BLOB NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc INTEGER NOT NULL, "
+     "over TEXT NOT NULL, UNIQUE(row, fld, hlc)) STRICT;"
+     /* batch: the frame that carries it, 0 = not cut. inc: the incarnation whose change it is where that
+        is not the one that cuts it. */
+     /* What an answer costs on a card is the pages that it touches: the log and one index. Only births
+        have another one; and no reference to the row, which would want a third. */
+     "CREATE TABLE chg(seq INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL, fld INTEGER "
+     "NOT NULL,"
+     "  op INTEGER NOT NULL, status INTEGER NOT NULL, person INTEGER NOT NULL, role INTEGER NOT NULL, hlc "
+     "INTEGER NOT NULL,"
+     "  seen INTEGER NOT NULL, val BLOB, batch INTEGER NOT NULL DEFAULT 0, inc INTEGER NOT NULL DEFAULT 0) "
+     "STRICT;"
+     "CREATE INDEX chg_waiting ON chg(visit, row, fld) WHERE batch = 0;"
+     "CREATE INDEX chg_birth ON chg(row) WHERE op = 3;"
+     "CREATE INDEX chg_batch ON chg(batch) WHERE batch > 0;"
+     /* batch: our own count; inc, bseq: what the frame is called. numbered: it names rows by the centre's
+        numbers. sent: a first byte of it may have left. status as in receipts, 0 = none, 9 = set aside and
+        cut anew. epoch: of the receipt. */
+     "CREATE TABLE outbox(batch INTEGER PRIMARY KEY, inc INTEGER NOT NULL, bseq INTEGER NOT NULL, epoch "
+     "INTEGER NOT NULL DEFAULT 0, seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL, "
+     "batch_id BLOB NOT NULL,"
+     "  frame BLOB NOT NULL, numbered INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0, status INTEGER "
+     "NOT NULL DEFAULT 0, reason TEXT, receipt BLOB, receipt_ms INTEGER, urgent INTEGER NOT NULL "
+     "DEFAULT 0, as_inc INTEGER NOT NULL DEFAULT 0) STRICT;"
+     /* earlier incarnations of this device, and up to which change we go on from them */
+     "CREATE TABLE heir(inc INTEGER PRIMARY KEY, upto INTEGER NOT NULL) STRICT;"
+     /* where the person stopped in a draft */
+     "CREATE TABLE bookmark(visit INTEGER PRIMARY KEY, place TEXT NOT NULL) STRICT;"
+     /* the log of a draft, in pieces; the visit has it whole once it is finalised */
+     "CREATE TABLE paradata(n INTEGER PRIMARY KEY, visit INTEGER NOT NULL, csv BLOB NOT NULL) STRICT;"
+     "CREATE INDEX paradata_visit ON paradata(visit);"
+     /* what a newer version of the form has no place for: kept with the draft and after it */
+     "CREATE TABLE aside(n INTEGER PRIMARY KEY, visit INTEGER NOT NULL, row INTEGER NOT NULL, "
+     "path TEXT NOT NULL, val BLOB NOT NULL, status INTEGER NOT NULL) STRICT;"
+     "CREATE INDEX aside_visit ON aside(visit);"
+     /* what a finalised visit is elsewhere: the exact bytes of its submission, or its envelope */
+     "CREATE TABLE file(visit INTEGER NOT NULL, name TEXT NOT NULL, bytes BLOB NOT NULL, "
+     "PRIMARY KEY(visit, name)) STRICT;"
+     "CREATE INDEX outbox_waiting ON outbox(batch) WHERE status = 0;"},
     {2,
      "CREATE TABLE attachment(hash BLOB PRIMARY KEY, name TEXT NOT NULL, size INTEGER NOT NULL, "
      "added_ms INTEGER NOT NULL, delivered_ms INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"

@@ -42,7 +42,7 @@ struct counters {
     int64_t hlc_received;
     uint64_t cursor;
     uint64_t set_backs, set_back_base; /* how often the centre was set back; as far as all its orders agree */
-    bool enrolled; /* read only: the database says so, whoever enrolled it */
+    bool enrolled;                     /* read only: the database says so, whoever enrolled it */
 };
 /* What the person of a visit has seen, in the centre's order of today. */
 static inline uint64_t seen_in_visit(const struct counters *c, const struct visit_rows *r)
@@ -168,8 +168,7 @@ enum err restored_look(struct store *s, struct diag *d) MUST_USE;
 
 /* ---- erased at the county (store_erase.c) ---- */
 /* Of the household itself stays what the county says of it. Inside a transaction. */
-enum err household_forget(struct store *s, const struct row *row, struct record *r,
-                          struct diag *d) MUST_USE;
+enum err household_forget(struct store *s, const struct row *row, struct record *r, struct diag *d) MUST_USE;
 
 /* ---- answers in dispute (store_conflicts.c) ---- */
 /* Before a change that comes down is merged: notes what a decision is made over. */

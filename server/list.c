@@ -583,11 +583,12 @@ static enum err devices(struct listing *l, struct diag *d)
                                     text_instant(l->k->a, list[i].enrolled_ms),
                                     text_instant(l->k->a, list[i].contact_ms),
                                     text_u64(l->k->a, list[i].contiguous),
-                                    !list[i].revoked_ms                       ? STR("in use")
+                                    !list[i].revoked_ms                   ? STR("in use")
                                     : list[i].revoked_why == REVOKED_LOST ? STR("erase ordered")
                                                                           : STR("revoked"),
                                     battery_words(r.report.battery),
-                                    r.report.free_mb < 0 ? STR("") : text_u64(l->k->a, (uint64_t)r.report.free_mb),
+                                    r.report.free_mb < 0 ? STR("")
+                                                         : text_u64(l->k->a, (uint64_t)r.report.free_mb),
                                     r.at_ms ? text_u64(l->k->a, r.report.waiting) : STR(""),
                                     list[i].model,
                                     r.report.version.n ? r.report.version : list[i].version};
@@ -656,7 +657,8 @@ static const char *const judgement_names[] = {"household", "visit", "findings", 
                                               "found"};
 static const char *const quarantine_names[] = {"device", "batch", "received", "bytes", "kind", "reason"};
 static const char *const device_names[] = {"device", "person", "role", "area", "enrolled", "last_contact",
-                                           "batches", "state", "battery", "free_mb", "waiting", "model", "version"};
+                                           "batches", "state", "battery", "free_mb", "waiting", "model",
+                                           "version"};
 static const char *const people_names[] = {"person", "name", "role", "area", "signs_in_as", "second_factor",
                                            "last_sign_in", "handhelds", "state"};
 static const char *const published_names[] = {"kind", "id", "version", "state", "hash", "title"};

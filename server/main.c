@@ -99,9 +99,9 @@ static const struct option_row {
     const char *name, *value, *text;
 } options[OPTION_COUNT] = {
     [OPTION_COUNTY] = {"--county",     "NAME",      "the county's name, as handhelds show it"},
-    [OPTION_STORE] = {"--store",      "URL",       "postgresql://... that holds it (a file in DIR when left out)"},
+    [OPTION_STORE] = {"--store", "URL", "postgresql://... that holds it (a file in DIR when left out)"},
     [OPTION_CONNECTIONS] = {"--connections", "N", "handhelds and browsers connected at once (1000)"},
-    [OPTION_PARTITIONS] = {"--partitions", "N",      "parts of each PostgreSQL table, by county (8); 0 for Citus"},
+    [OPTION_PARTITIONS] = {"--partitions", "N", "parts of each PostgreSQL table, by county (8); 0 for Citus"},
     [OPTION_LISTEN] = {"--listen",     "ADDR:PORT", "where to answer (127.0.0.1:8080); port 0 = any"},
     [OPTION_PRINT_PORT] = {"--print-port", NULL,        "print the port once requests are answered"},
     [OPTION_PERSON] = {"--person",     "NAME",      "the person's name; with assign, the person's number"},
@@ -123,13 +123,13 @@ static const struct option_row {
     [OPTION_JSON] = {"--json",       NULL,        "for programs"},
     [OPTION_CSV] = {"--csv",        NULL,        "one table per form and per repeat"},
     [OPTION_PUBLIC] = {"--public",     NULL,        "only what the form marks as public; rows are numbered"},
-    [OPTION_LEADS] = {"--leads",      NULL,        "leads, their steps and indicators, with the photos of both"},
+    [OPTION_LEADS] = {"--leads", NULL, "leads, their steps and indicators, with the photos of both"},
     [OPTION_XML] = {"--xml",        NULL,        "one document per visit, byte by byte as at the door"},
     [OPTION_FORM] = {"--form",       "ID",        "the form's id"},
     [OPTION_OUT] = {"-o",           "FOLDER",    "where the files go; made when it is not there"},
     [OPTION_LANGUAGE] = {"--language",   "zh|en",     "of findings (from LANG when left out)"},
     [OPTION_KEEP] = {"--keep",       "N",         "the n-th of the values as listed holds"},
-    [OPTION_VALUE] = {"--value",      "TEXT",      "this value holds; of a lead the note, of a flag the reason"},
+    [OPTION_VALUE] = {"--value", "TEXT", "this value holds; of a lead the note, of a flag the reason"},
     [OPTION_SOURCE] = {"--source",     "TEXT",      "who said it"},
     [OPTION_MEMBERS] = {"--members",    "TEXT",      "who goes, in words"},
     [OPTION_MAPPING] = {"--mapping",    "NAME",      "columns as in the mapping kept under this name"},
@@ -462,10 +462,11 @@ static enum err connections_read(struct run *r, struct http_serve_options *o, st
         return ERR_OK;
     files.rlim_cur = wanted + OTHER_FILES;
     if (files.rlim_cur > files.rlim_max || setrlimit(RLIMIT_NOFILE, &files) != 0)
-        return diag_set(d, ERR_LIMIT,
-                        "%llu connections need %llu open files, and this program may have %llu (LimitNOFILE).",
-                        (unsigned long long)wanted, (unsigned long long)wanted + OTHER_FILES,
-                        (unsigned long long)files.rlim_max);
+        return diag_set(
+            d, ERR_LIMIT,
+            "%llu connections need %llu open files, and this program may have %llu (LimitNOFILE).",
+            (unsigned long long)wanted, (unsigned long long)wanted + OTHER_FILES,
+            (unsigned long long)files.rlim_max);
     return ERR_OK;
 }
 
@@ -1738,7 +1739,8 @@ static enum err call_tidy(struct run *r, struct diag *d)
 #define BIT(o) (UINT64_C(1) << (o))
 /* clang-format off */
 static const struct command commands[] = {
-    {"init", "DIR", 1, 1, BIT(OPTION_COUNTY) | BIT(OPTION_LOGIN) | BIT(OPTION_PERSON) | BIT(OPTION_PASSWORD_FILE) |
+    {"init", "DIR", 1, 1,
+     BIT(OPTION_COUNTY) | BIT(OPTION_LOGIN) | BIT(OPTION_PERSON) | BIT(OPTION_PASSWORD_FILE) |
          BIT(OPTION_STORE) | BIT(OPTION_PARTITIONS), false, call_init,
      "make a county's keys and database in a directory",
      "doorstepd init /srv/doorstep --county 清河县"},
@@ -1853,8 +1855,8 @@ static const struct command commands[] = {
      "let go of answers in removed rows, once every handheld knows of the removal; of closed households",
      "doorstepd tidy /srv/doorstep --closed-days 1825 --by 周玲"},
     {"export", "DIR", 1, 1,
-     BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_PUBLIC) | BIT(OPTION_LEADS) | BIT(OPTION_FORM) | BIT(OPTION_OUT) |
-         BIT(OPTION_JSON), true,
+     BIT(OPTION_CSV) | BIT(OPTION_XML) | BIT(OPTION_PUBLIC) | BIT(OPTION_LEADS) | BIT(OPTION_FORM) |
+         BIT(OPTION_OUT) | BIT(OPTION_JSON), true,
      call_export,
      "finalised visits as tables or documents, or leads with their steps",
      "doorstepd export /srv/doorstep --csv --form monitoring -o exported"},

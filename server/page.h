@@ -81,7 +81,7 @@ void pg_link_word(struct page *p, struct str url, const char *class_name, enum w
 
 /* ---- forms ---- */
 void pg_post_begin(struct page *p, struct str action, const char *class_name); /* with the CSRF token */
-void pg_post_file_begin(struct page *p, struct str action);              /* the same, for files */
+void pg_post_file_begin(struct page *p, struct str action);                    /* the same, for files */
 void pg_get_begin(struct page *p, struct str action, const char *class_name);
 void pg_hidden(struct page *p, const char *name, struct str value);
 void pg_button(struct page *p, enum word w, const char *class_name, const char *key); /* key: of a clerk */

@@ -310,7 +310,8 @@ struct publish_result {
 enum err publish(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
                  struct publish_result *out, struct diag *d) MUST_USE;
 
-/* The same for handhelds of these areas only (prefixes between spaces); what was live stays so for the others. */
+/* The same for handhelds of these areas only (prefixes between spaces); what was live stays so for the
+ * others. */
 enum err publish_in(struct desk *k, struct str kind, struct str id, struct str file_name, struct str bytes,
                     struct str areas, struct publish_result *out, struct diag *d) MUST_USE;
 /* Everything but the publishing. */

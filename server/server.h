@@ -83,9 +83,9 @@ enum err centre_bury(struct cstore *st, int64_t now_ms, uint64_t *buried_out, st
 struct server_options {
     const struct seam *seam;
     const char *dir;
-    uint32_t connections;  /* 0 = 2: requests carried out at the same time */
-    int64_t token_life_ms; /* 0 = SRV_TOKEN_LIFE_MS */
-    const struct zone *zone; /* where the county is, for the screens; NULL = UTC */
+    uint32_t connections;     /* 0 = 2: requests carried out at the same time */
+    int64_t token_life_ms;    /* 0 = SRV_TOKEN_LIFE_MS */
+    const struct zone *zone;  /* where the county is, for the screens; NULL = UTC */
     uint32_t password_rounds; /* of people's passwords; 0 = PASSWORD_ROUNDS (accounts.h) */
 };
 enum err srv_open(const struct server_options *o, struct server **server_out, struct diag *d) MUST_USE;

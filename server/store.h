@@ -236,7 +236,8 @@ struct record_row {
 /* ERR_NOT_FOUND. */
 enum err cstore_record(struct cstore *s, struct arena *a, struct row_id row, struct record_row *out,
                        struct diag *d) MUST_USE;
-/* All rows that a frame names, before they are asked for one by one: a single round trip, where that counts. */
+/* All rows that a frame names, before they are asked for one by one: a single round trip, where that counts.
+ */
 enum err cstore_records_warm(struct cstore *s, const struct row_id *rows, uint32_t count,
                              struct diag *d) MUST_USE;
 enum err cstore_record_put(struct cstore *s, const struct record_row *r, struct diag *d) MUST_USE;

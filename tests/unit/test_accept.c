@@ -278,11 +278,11 @@ static void test_a_cadre_takes_no_step_of_the_townships(void **state)
         bool taken;
     } steps[] = {{"visit", true}, {"notice", true}, {"township", false}, {"remove", false}, {"close", false}};
     struct row_id household = row_new(&h), lead = row_new(&h);
-    struct change first[] = {
-        birth_of(w, &h, household, &(struct row_birth){.kind = ROW_HOUSEHOLD}),
-        change_of(w, &h, household, HOUSEHOLD_CODE, CHANGE_SET, STR("H1")),
-        birth_of(w, &h, lead, &(struct row_birth){.kind = ROW_LEAD, .parent = household}),
-        change_of(w, &h, lead, LEAD_CHANNEL, CHANGE_SET, STR("patrol"))};
+    struct change first[] = {birth_of(w, &h, household, &(struct row_birth){.kind = ROW_HOUSEHOLD}),
+                             change_of(w, &h, household, HOUSEHOLD_CODE, CHANGE_SET, STR("H1")),
+                             birth_of(w, &h, lead,
+                                      &(struct row_birth){.kind = ROW_LEAD, .parent = household}),
+                             change_of(w, &h, lead, LEAD_CHANNEL, CHANGE_SET, STR("patrol"))};
     assert_int_equal(delivered(w, &h, frame_of(w, &h, first, 4)).items[0].status, RECEIPT_STORED);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         struct row_id row = row_new(&h);
