@@ -405,13 +405,13 @@ static void choose_faults(struct world *w)
 {
     for (int i = 0; i < FAULT_EPOCHAL; i++)
         w->faults[i] = sim_chance(w->sim, 550);
-    /* by the number of the seed, so that the others stay what they were */
-    w->faults[FAULT_EPOCHAL] = !w->grave && w->seed % 4 == 1;
     /* of these at most one: what each of them may cost is told apart */
     uint64_t grave = sim_pick(w->sim, 5);
     w->faults[FAULT_REVOKE] = grave == 0;
     w->faults[FAULT_SET_BACK] = grave == 1 || grave == 2;
     w->faults[FAULT_CLONE] = grave == 3;
+    /* by the number of the seed, so that the others stay what they were */
+    w->faults[FAULT_EPOCHAL] = w->seed % 4 == 1 && !w->faults[FAULT_SET_BACK] && !w->faults[FAULT_CLONE];
     if (w->always_cut)
         w->faults[FAULT_CUT_DEVICE] = w->faults[FAULT_CUT_CENTRE] = true;
     w->team_size = 2 + (uint32_t)sim_pick(w->sim, 2);
