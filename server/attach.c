@@ -10,7 +10,7 @@ static enum err receipt_seal(struct server *s, const struct device_row *device, 
     unsigned char seed[32];
     struct buf payload;
     struct frame_seal how = {.type = FRAME_RECEIPT,
-                             .inc = s->centre.epoch,
+                             .inc = r->epoch,
                              .batch_seq = r->cursor ? r->cursor : 1,
                              .schema = BATCH_SCHEMA_RECEIPT,
                              .recipient = device->seal_public,
