@@ -978,8 +978,10 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
         rc = take_birth(s, c, &row, &r, d);
     if (!rc && str_eq_z(record_value(&r, HOUSEHOLD_STATUS), "erased") && born_household(&r))
         rc = household_forget(s, &row, &r, d);
+    if (rc)
+        return rc;
     bool gone = is_gone(row.kind, &r);
-    if (!rc && gone != row.deleted) {
+    if (gone != row.deleted) {
         struct stmt *q = NULL;
         rc = db_prepare(s->db, "UPDATE row SET deleted = ? WHERE key = ?", &q, d);
         if (!rc) {
