@@ -180,7 +180,7 @@ static enum err people_below(struct serve_call *c, struct str **names, uint32_t 
 
 static enum err put_person(struct serve_call *c, struct str person)
 {
-    const char *dir;
+    const char *dir = NULL;
     struct pin p;
     enum err rc = person_dir(c, person, &dir);
     if (!rc)
@@ -216,7 +216,7 @@ static enum err lock_state(struct serve_call *c)
 /* Another person's store takes this one's place. */
 static enum err change_to(struct serve_call *c, struct str person)
 {
-    const char *dir;
+    const char *dir = NULL;
     struct store *s = NULL;
     if (str_eq_z(person, c->g->person))
         return ERR_OK;
@@ -238,7 +238,7 @@ static enum err change_to(struct serve_call *c, struct str person)
 
 static enum err unlock(struct serve_call *c)
 {
-    const char *dir;
+    const char *dir = NULL;
     struct pin p;
     struct str person = json_text(c->in, "person");
     person = person.p ? person : STR("");
@@ -431,8 +431,8 @@ static enum err places(struct serve_call *c, struct str **out, uint32_t *count_o
 
 static enum err courier_state(struct serve_call *c)
 {
-    struct str *list;
-    uint32_t count;
+    struct str *list = NULL;
+    uint32_t count = 0;
     enum err rc = places(c, &list, &count);
     if (rc)
         return rc;

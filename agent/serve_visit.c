@@ -493,7 +493,7 @@ static enum err choices(struct serve_call *c)
 /* "/survey + /survey/member": below the first, one more of the second. */
 static enum err add_entry(struct serve_call *c)
 {
-    struct session *s = c->g->visit.w.session;
+    struct session *s;
     struct stop st;
     struct place added;
     bool found = false;

@@ -35,18 +35,18 @@ enum err store_erase_ordered(struct store *s, bool *out, struct diag *d)
  * household's own row names itself; rows about nobody are kept when they themselves wait. */
 static const char *const steps[] = {
     "CREATE TEMP TABLE waits(key INTEGER PRIMARY KEY)",
-    "INSERT OR IGNORE INTO waits SELECT row FROM chg WHERE batch = 0 OR batch IN"
-    " (SELECT batch FROM outbox WHERE status IN (0, 9))",
-    "INSERT OR IGNORE INTO waits SELECT visit FROM attachment_link WHERE hash IN"
-    " (SELECT hash FROM attachment WHERE delivered_ms = 0)",
+    ("INSERT OR IGNORE INTO waits SELECT row FROM chg WHERE batch = 0 OR batch IN"
+     " (SELECT batch FROM outbox WHERE status IN (0, 9))"),
+    ("INSERT OR IGNORE INTO waits SELECT visit FROM attachment_link WHERE hash IN"
+     " (SELECT hash FROM attachment WHERE delivered_ms = 0)"),
     "INSERT OR IGNORE INTO waits SELECT r.key FROM row r WHERE r.visit > 0 AND r.state = 0",
     "CREATE TEMP TABLE stays(household INTEGER PRIMARY KEY)",
-    "INSERT OR IGNORE INTO stays SELECT CASE WHEN household = 0 THEN key ELSE household END FROM row"
-    " WHERE key IN (SELECT key FROM waits)",
+    ("INSERT OR IGNORE INTO stays SELECT CASE WHEN household = 0 THEN key ELSE household END FROM row"
+     " WHERE key IN (SELECT key FROM waits)"),
     "CREATE TEMP TABLE goes(key INTEGER PRIMARY KEY)",
-    "INSERT INTO goes SELECT key FROM row WHERE kind <> 8 AND household NOT IN (SELECT household FROM stays)"
-    " AND key NOT IN (SELECT household FROM stays) AND key NOT IN (SELECT key FROM waits)"
-    " AND interview NOT IN (SELECT household FROM stays)",
+    ("INSERT INTO goes SELECT key FROM row WHERE kind <> 8 AND household NOT IN (SELECT household FROM stays)"
+     " AND key NOT IN (SELECT household FROM stays) AND key NOT IN (SELECT key FROM waits)"
+     " AND interview NOT IN (SELECT household FROM stays)"),
     "DELETE FROM record WHERE key IN (SELECT key FROM goes)",
     "DELETE FROM decision WHERE row IN (SELECT key FROM goes)",
     "DELETE FROM bookmark WHERE visit IN (SELECT key FROM goes)",

@@ -37,9 +37,9 @@ enum err household_forget(struct store *s, const struct row *row, struct record 
         "DELETE FROM bookmark WHERE visit IN (SELECT key FROM row WHERE household = ?1 AND kind = 4)",
         "DELETE FROM paradata WHERE visit IN (SELECT key FROM row WHERE household = ?1 AND kind = 4)",
         "DELETE FROM aside WHERE visit IN (SELECT key FROM row WHERE household = ?1 AND kind = 4)",
-        "DELETE FROM attachment_piece WHERE hash IN (SELECT hash FROM attachment_link WHERE visit IN"
-        " (SELECT key FROM row WHERE household = ?1 AND kind = 4)) AND hash NOT IN (SELECT hash FROM"
-        " attachment_link WHERE visit NOT IN (SELECT key FROM row WHERE household = ?1 AND kind = 4))",
+        ("DELETE FROM attachment_piece WHERE hash IN (SELECT hash FROM attachment_link WHERE visit IN"
+         " (SELECT key FROM row WHERE household = ?1 AND kind = 4)) AND hash NOT IN (SELECT hash FROM"
+         " attachment_link WHERE visit NOT IN (SELECT key FROM row WHERE household = ?1 AND kind = 4))"),
         "DELETE FROM attachment_link WHERE visit IN (SELECT key FROM row WHERE household = ?1 AND kind = 4)",
         "DELETE FROM decision WHERE row = ?1 OR row IN (SELECT key FROM row WHERE household = ?1)",
         "DELETE FROM chg WHERE row = ?1 OR row IN (SELECT key FROM row WHERE household = ?1)",

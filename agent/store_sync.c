@@ -948,8 +948,8 @@ static enum err down_row(struct store *s, struct arena *a, struct counters *c, c
                          const struct change *changes, const struct down_author *authors, uint32_t count,
                          struct diag *d)
 {
-    struct row row;
-    struct record r;
+    struct row row = {0};
+    struct record r = {0};
     enum merge_result result;
 
     enum err rc = row_for(s, c, changes[0].row, &row, d);

@@ -819,7 +819,7 @@ int main(int argc, char **argv)
     rc = frames_seal(&l);
     if (rc)
         return give_up(&l, rc, "the frames cannot be sealed");
-    fprintf(stderr, "%llu frames sealed in %.1f s; sending\n", (unsigned long long)(l.devices * l.frames),
+    fprintf(stderr, "%llu frames sealed in %.1f s; sending\n", (unsigned long long)l.devices * l.frames,
             (now_ms() - begun) / 1000);
     bool whole = deliver(&l);
     for (uint32_t i = 0; i < l.address_count; i++)
