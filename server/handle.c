@@ -192,6 +192,7 @@ static void note_refused(struct call *c, const struct route *route)
         rc = cstore_audit(c->st, srv_now_ms(s), c->person.name, STR("refused"), buf_str(&what), NULL);
     if (!rc)
         rc = cstore_commit(c->st, NULL);
+    (void)rc; /* what could not be noted changes nothing for the caller */
     cstore_rollback(c->st);
     pthread_mutex_unlock(&s->write_turn);
     buf_free(&what);

@@ -54,7 +54,7 @@ static const char *const indicator_fields[] = {"", "name", "result", "note", "ph
 static const char *const review_fields[] = {"", "state", "level", "at", "person", "name", "comment"};
 static const char *const event_fields[] = {"",       "event",  "at",      "person",
                                            "other", "remark", "members", "before"};
-#define NAMES(list) {list, sizeof list / sizeof list[0]}
+#define NAMES(list) {(list), sizeof(list) / sizeof((list)[0])}
 static const struct {
     const char *const *names;
     size_t count;

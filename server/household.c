@@ -145,7 +145,7 @@ enum err household_correct(struct desk *k, const struct work_by *by, struct str 
                   {"address", HOUSEHOLD_ADDRESS},   {"category", HOUSEHOLD_CATEGORY},
                   {"position", HOUSEHOLD_POSITION}, {"phone", HOUSEHOLD_PHONE}};
     struct acting x;
-    struct one h;
+    struct one h = {0};
     uint32_t number = 0;
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
         number = str_eq_z(field, fields[i].name) ? fields[i].field : number;
@@ -196,7 +196,7 @@ enum err household_move(struct desk *k, const struct work_by *by, struct str cod
                         struct str reason, struct diag *d)
 {
     struct acting x;
-    struct one h;
+    struct one h = {0};
     enum err rc = area_holds(area, d);
     if (rc)
         return rc;
@@ -216,7 +216,7 @@ enum err household_split(struct desk *k, const struct work_by *by, const struct 
                          struct diag *d)
 {
     struct acting x;
-    struct one h;
+    struct one h = {0};
     const struct row_birth birth = {.kind = ROW_HOUSEHOLD};
     enum err rc = s->area.n ? area_holds(s->area, d) : ERR_OK;
     if (rc)
@@ -279,7 +279,7 @@ enum err household_merge(struct desk *k, const struct work_by *by, struct str co
                          struct str reason, struct diag *d)
 {
     struct acting x;
-    struct one h, to;
+    struct one h = {0}, to = {0};
     unsigned char id[ROW_ID_SIZE];
     char hex[2 * ROW_ID_SIZE];
     enum err rc = begin(&x, k, by, reason, d);
@@ -315,7 +315,7 @@ static enum err status_set(struct desk *k, const struct work_by *by, struct str 
                            const char *what, struct str reason, struct diag *d)
 {
     struct acting x;
-    struct one h;
+    struct one h = {0};
     const struct case_field fields[] = {{HOUSEHOLD_STATUS, status}, {HOUSEHOLD_INTO, STR("")}};
     const struct event_words words = {.code = what, .remark = reason};
     enum err rc = begin(&x, k, by, reason, d);

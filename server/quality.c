@@ -248,7 +248,7 @@ enum err quality_find(struct desk *k, struct str form_id, struct str pack, struc
 enum err quality_decide(struct desk *k, uint64_t n, enum quality_state state, struct str reason,
                         struct str by, struct str area, struct diag *d)
 {
-    struct quality_row q;
+    struct quality_row q = {0};
     int64_t now = k->seam->wall_ms(k->seam->self);
     if (state != QUALITY_LOOKED && state != QUALITY_DISMISSED)
         return diag_set(d, ERR_USAGE, "A flag is looked at or dismissed; it opens and goes by itself.");

@@ -398,7 +398,6 @@ enum err screen_import_post(struct call *c, struct diag *d)
     if (rc == ERR_USAGE || rc == ERR_SYNTAX || rc == ERR_NOT_FOUND || rc == ERR_LIMIT || rc == ERR_STATE) {
         x.wrong = arena_str(c->a, str_of(d->text));
         diag_clear(d);
-        rc = ERR_OK;
         c->reply->status = 400;
     } else if (rc) {
         return rc;

@@ -68,8 +68,8 @@ static bool area_word(struct str s)
 enum err stage_publish(struct desk *k, struct str kind, struct str id, struct str areas,
                        struct publish_result *out, struct diag *d)
 {
-    struct draft_row draft;
-    struct str bytes, rest = areas, word;
+    struct draft_row draft = {0};
+    struct str bytes = STR(""), rest = areas, word;
     while (str_word(&rest, &word))
         if (!area_word(word))
             return diag_set(d, ERR_USAGE, "%.*s is no area code.", STR_ARG(word));

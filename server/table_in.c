@@ -140,7 +140,7 @@ static enum err mapping_apply(struct table_in *t, struct str text, struct diag *
     for (uint32_t i = 0; i < t->count; i++)
         t->names[i] = STR("");
     while (!rc && str_split(&text, '\n', &line)) {
-        struct mapped m;
+        struct mapped m = {0};
         bool any = false;
         rc = mapping_line(line, ++number, &m, &any, d);
         if (!rc && any)
@@ -216,7 +216,7 @@ enum err mapping_put(struct desk *k, struct str name, struct str text, struct di
     if (!name.n || name.n > 100 || text.n > MAPPING_BYTES_MAX)
         return diag_set(d, ERR_USAGE, "A mapping has a name of 1 to 100 bytes and at most 64 KiB of text.");
     while (!rc && str_split(&rest, '\n', &line)) {
-        struct mapped m;
+        struct mapped m = {0};
         bool any = false;
         rc = mapping_line(line, ++number, &m, &any, d);
     }
